@@ -1,0 +1,23 @@
+//! What the kernel program and the host must agree on: the packet parser, the
+//! classification, and the layout of everything that crosses a BPF map.
+//!
+//! The crate is `no_std`, has no features, and depends on neither aya nor an
+//! allocator, so the very same code runs inside the kernel, in unit tests, under
+//! a property test and in a replay. Read it in this order: [`frame`] (how bytes
+//! are read), [`parse`](mod@parse) (headers), [`classify`](mod@classify) (one
+//! verdict per packet), [`verdict`] (the list of verdicts and classes), [`wire`]
+//! (map keys and values), [`limits`].
+#![no_std]
+
+pub mod classify;
+pub mod frame;
+pub mod limits;
+pub mod parse;
+pub mod verdict;
+pub mod wire;
+
+pub use classify::{Settings, classify};
+pub use frame::Frame;
+pub use parse::{L4, Packet, parse};
+pub use verdict::{Class, Verdict};
+pub use wire::{Addr, PortCounts, PortKey, Proto, SourceCounts, Totals};

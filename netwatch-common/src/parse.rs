@@ -1,0 +1,348 @@
+//! From the first byte of a frame to its addresses, ports and flags.
+//!
+//! The contract:
+//! - Input is a [`Frame`]; nothing outside its bounds is read, and nothing is written.
+//! - Link headers: Ethernet with up to [`VLAN_TAGS`] tags (0x8100, 0x88a8, 0x9100), or none.
+//! - IPv4 with options; IPv6 with up to [`EXTENSION_HEADERS`] extension headers, fragment headers included.
+//! - Ports are in host byte order. They are never read from a fragment other than the first.
+//! - A transport header must lie within the IP packet, not merely within the frame: Ethernet padding after a
+//!   short packet is not a header. A length of zero in the IP header (segmentation offload) means "to the end
+//!   of the frame".
+//! - Whatever cannot be parsed has a [`Verdict`] that says why; where the IP header was good the packet still
+//!   counts for its source.
+
+use network_types::eth::EtherType;
+use network_types::ip::IpProto;
+
+use crate::classify::Settings;
+use crate::frame::Frame;
+use crate::limits::{EXTENSION_HEADERS, HEADER_OFFSET, VLAN_TAGS};
+use crate::verdict::Verdict;
+use crate::wire::{Addr, Proto};
+
+/// An IP packet whose IP header is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Where it says it comes from.
+    pub source: Addr,
+    /// Where it goes.
+    pub dest: Addr,
+    /// What it carries.
+    pub l4: L4,
+}
+
+impl Packet {
+    /// Protocol and destination port, where the packet has one.
+    #[must_use]
+    #[inline(always)]
+    pub const fn service(&self) -> Option<(Proto, u16)> {
+        match self.l4 {
+            L4::Tcp { dest_port, .. } => Some((Proto::Tcp, dest_port)),
+            L4::Udp { dest_port, .. } => Some((Proto::Udp, dest_port)),
+            _ => None,
+        }
+    }
+}
+
+/// What an IP packet carries, as far as netwatch cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum L4 {
+    /// TCP with a whole header.
+    Tcp {
+        /// Source port.
+        source_port: u16,
+        /// Destination port.
+        dest_port: u16,
+        /// The eight flags from CWR (0x80) to FIN (0x01).
+        flags: u8,
+    },
+    /// UDP with a whole header.
+    Udp {
+        /// Source port.
+        source_port: u16,
+        /// Destination port.
+        dest_port: u16,
+    },
+    /// ICMP in IPv4, or ICMPv6 in IPv6.
+    Icmp {
+        /// Whether it asks for an answer.
+        kind: IcmpKind,
+    },
+    /// A fragment other than the first.
+    Fragment,
+    /// Any other protocol.
+    Other,
+    /// The IP header is good, something after it is not.
+    Malformed(Verdict),
+}
+
+/// Whether an ICMP message asks for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IcmpKind {
+    /// Echo, timestamp or mask request.
+    Probe,
+    /// Anything else.
+    Other,
+}
+
+/// Parses a frame.
+///
+/// # Errors
+///
+/// The verdict of a frame that has no source to count it for: it is not IP, or its IP header is unusable.
+#[inline(always)]
+pub fn parse<F: Frame + ?Sized>(frame: &F, settings: &Settings) -> Result<Packet, Verdict> {
+    if settings.link == Settings::LINK_IP {
+        return match frame.read::<u16>(0).map(|word| u16::from_be(word) >> 12) {
+            Some(4) => ip4(frame, 0),
+            Some(6) => ip6(frame, 0),
+            Some(_) => Err(Verdict::NonIp),
+            None => Err(Verdict::Ip4Truncated),
+        };
+    }
+    let (ether_type, offset) = ethernet(frame)?;
+    match ether_type {
+        IP4 => ip4(frame, offset),
+        IP6 => ip6(frame, offset),
+        ARP => Err(Verdict::Arp),
+        VLAN | SERVICE_VLAN | OLD_SERVICE_VLAN => Err(Verdict::VlanTooMany),
+        _ => Err(Verdict::NonIp),
+    }
+}
+
+/// EtherTypes, in host byte order; network-types keeps them as they lie in a packet.
+const IP4: u16 = u16::from_be(EtherType::Ipv4 as u16);
+const IP6: u16 = u16::from_be(EtherType::Ipv6 as u16);
+const ARP: u16 = u16::from_be(EtherType::Arp as u16);
+/// 802.1Q.
+const VLAN: u16 = u16::from_be(EtherType::Ieee8021q as u16);
+/// 802.1ad.
+const SERVICE_VLAN: u16 = u16::from_be(EtherType::Ieee8021ad as u16);
+/// The service tag of equipment older than 802.1ad.
+const OLD_SERVICE_VLAN: u16 = u16::from_be(EtherType::Ieee8021QinQ1 as u16);
+
+const ETH_LEN: usize = 14;
+const VLAN_LEN: usize = 4;
+const IP4_LEN: usize = 20;
+const IP6_LEN: usize = 40;
+const TCP_LEN: usize = 20;
+const UDP_LEN: usize = 8;
+const ICMP_LEN: usize = 4;
+/// The shortest extension header, and the unit of its length.
+const EXTENSION_LEN: usize = 8;
+
+/// The EtherType behind all VLAN tags, and the offset of what follows it.
+#[inline(always)]
+fn ethernet<F: Frame + ?Sized>(frame: &F) -> Result<(u16, usize), Verdict> {
+    let mut offset = ETH_LEN;
+    let Some(ether_type) = frame.read::<u16>(offset - 2) else {
+        return Err(Verdict::EthTruncated);
+    };
+    let mut ether_type = u16::from_be(ether_type);
+    for _ in 0..VLAN_TAGS {
+        if !matches!(ether_type, VLAN | SERVICE_VLAN | OLD_SERVICE_VLAN) {
+            break;
+        }
+        // Tag control information, then the EtherType of what the tag wraps.
+        let Some(inner) = frame.read::<u16>(offset + 2) else {
+            return Err(missing(frame, offset, VLAN_LEN, Verdict::VlanTruncated));
+        };
+        ether_type = u16::from_be(inner);
+        offset += VLAN_LEN;
+    }
+    Ok((ether_type, offset))
+}
+
+#[inline(always)]
+fn ip4<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Packet, Verdict> {
+    let Some(words) = frame.read::<[u32; 5]>(start) else {
+        return Err(missing(frame, start, IP4_LEN, Verdict::Ip4Truncated));
+    };
+    let first = u32::from_be(words[0]);
+    let header_len = ((first >> 24) & 0xf) as usize * 4;
+    let total_len = (first & 0xffff) as usize;
+    if first >> 28 != 4 {
+        return Err(Verdict::Ip4Version);
+    }
+    if header_len < IP4_LEN {
+        return Err(Verdict::Ip4HeaderLength);
+    }
+    if total_len != 0 && total_len < header_len {
+        return Err(Verdict::Ip4TotalLength);
+    }
+    if start + header_len > frame.len() {
+        return Err(Verdict::Ip4Truncated);
+    }
+    let fragment = u32::from_be(words[1]) & 0xffff;
+    let (more_fragments, fragment_offset) = (fragment & 0x2000 != 0, fragment & 0x1fff);
+    let protocol = ((u32::from_be(words[2]) >> 16) & 0xff) as u8;
+
+    let l4 = if fragment_offset != 0 {
+        L4::Fragment
+    } else {
+        let end = if total_len == 0 { frame.len() } else { frame.len().min(start + total_len) };
+        transport(frame, Reach { offset: start + header_len, end, fragmented: more_fragments }, protocol, 4)
+    };
+    Ok(Packet { source: Addr::from_v4_word(words[3]), dest: Addr::from_v4_word(words[4]), l4 })
+}
+
+#[inline(always)]
+fn ip6<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Packet, Verdict> {
+    let Some(words) = frame.read::<[u32; 10]>(start) else {
+        return Err(missing(frame, start, IP6_LEN, Verdict::Ip6Truncated));
+    };
+    if u32::from_be(words[0]) >> 28 != 6 {
+        return Err(Verdict::Ip6Version);
+    }
+    let second = u32::from_be(words[1]);
+    let payload_len = (second >> 16) as usize;
+    let next_header = ((second >> 8) & 0xff) as u8;
+    let offset = start + IP6_LEN;
+    let end = if payload_len == 0 { frame.len() } else { frame.len().min(offset + payload_len) };
+    Ok(Packet {
+        source: Addr([words[2], words[3], words[4], words[5]]),
+        dest: Addr([words[6], words[7], words[8], words[9]]),
+        l4: extensions(frame, Reach { offset, end, fragmented: false }, next_header),
+    })
+}
+
+/// Where a header is looked for.
+#[derive(Clone, Copy)]
+struct Reach {
+    /// Its first byte.
+    offset: usize,
+    /// End of the IP packet within the frame.
+    end: usize,
+    /// Whether this is the first of several fragments.
+    fragmented: bool,
+}
+
+/// Walks the IPv6 extension headers up to the transport header.
+#[inline(always)]
+fn extensions<F: Frame + ?Sized>(frame: &F, mut at: Reach, mut next_header: u8) -> L4 {
+    const HOP_BY_HOP: u8 = IpProto::HopOpt as u8;
+    const ROUTING: u8 = IpProto::Ipv6Route as u8;
+    const FRAGMENT: u8 = IpProto::Ipv6Frag as u8;
+    const AUTHENTICATION: u8 = IpProto::Ah as u8;
+    const DEST_OPTIONS: u8 = IpProto::Ipv6Opts as u8;
+    const MOBILITY: u8 = IpProto::MobilityHeader as u8;
+    const HOST_IDENTITY: u8 = IpProto::Hip as u8;
+    const SHIM6: u8 = IpProto::Shim6 as u8;
+
+    // One turn more than there may be headers: the last turn only sees what follows the last header.
+    for turn in 0..=EXTENSION_HEADERS {
+        if !matches!(
+            next_header,
+            HOP_BY_HOP
+                | ROUTING
+                | FRAGMENT
+                | AUTHENTICATION
+                | DEST_OPTIONS
+                | MOBILITY
+                | HOST_IDENTITY
+                | SHIM6
+        ) {
+            return transport(frame, at, next_header, 6);
+        }
+        if turn == EXTENSION_HEADERS {
+            break;
+        }
+        if at.offset > HEADER_OFFSET {
+            return L4::Malformed(Verdict::HeadersTooDeep);
+        }
+        if at.offset + EXTENSION_LEN > at.end {
+            return L4::Malformed(Verdict::ExtensionTruncated);
+        }
+        let Some(words) = frame.read::<[u32; 2]>(at.offset) else {
+            return L4::Malformed(missing(frame, at.offset, EXTENSION_LEN, Verdict::ExtensionTruncated));
+        };
+        let first = u32::from_be(words[0]);
+        let length = ((first >> 16) & 0xff) as usize;
+        at.offset += match next_header {
+            FRAGMENT => {
+                let (fragment_offset, more_fragments) = (first & 0xfff8, first & 1 != 0);
+                if fragment_offset != 0 {
+                    return L4::Fragment;
+                }
+                // An atomic fragment (offset 0, nothing to follow) is a whole packet.
+                at.fragmented |= more_fragments;
+                EXTENSION_LEN
+            }
+            // Counted in words, less two; all others in units of eight bytes, less one.
+            AUTHENTICATION => (length + 2) * 4,
+            _ => (length + 1) * 8,
+        };
+        next_header = (first >> 24) as u8;
+    }
+    L4::Malformed(Verdict::ExtensionsTooMany)
+}
+
+/// Reads the transport header of `protocol`, inside IP `version`.
+#[inline(always)]
+fn transport<F: Frame + ?Sized>(frame: &F, at: Reach, protocol: u8, version: u8) -> L4 {
+    const TCP: u8 = IpProto::Tcp as u8;
+    const UDP: u8 = IpProto::Udp as u8;
+    const ICMP: u8 = IpProto::Icmp as u8;
+    const ICMP6: u8 = IpProto::Ipv6Icmp as u8;
+
+    let (size, truncated) = match (protocol, version) {
+        (TCP, _) => (TCP_LEN, Verdict::TcpTruncated),
+        (UDP, _) => (UDP_LEN, Verdict::UdpTruncated),
+        (ICMP, 4) | (ICMP6, 6) => (ICMP_LEN, Verdict::IcmpTruncated),
+        _ => return L4::Other,
+    };
+    let truncated = if at.fragmented { Verdict::FirstFragmentTruncated } else { truncated };
+    if at.offset > HEADER_OFFSET {
+        return L4::Malformed(Verdict::HeadersTooDeep);
+    }
+    if at.offset + size > at.end {
+        return L4::Malformed(truncated);
+    }
+    match protocol {
+        TCP => {
+            let Some(words) = frame.read::<[u32; 5]>(at.offset) else {
+                return L4::Malformed(missing(frame, at.offset, TCP_LEN, truncated));
+            };
+            let ports = u32::from_be(words[0]);
+            L4::Tcp {
+                source_port: (ports >> 16) as u16,
+                dest_port: (ports & 0xffff) as u16,
+                flags: ((u32::from_be(words[3]) >> 16) & 0xff) as u8,
+            }
+        }
+        UDP => {
+            let Some(words) = frame.read::<[u32; 2]>(at.offset) else {
+                return L4::Malformed(missing(frame, at.offset, UDP_LEN, truncated));
+            };
+            let ports = u32::from_be(words[0]);
+            L4::Udp { source_port: (ports >> 16) as u16, dest_port: (ports & 0xffff) as u16 }
+        }
+        _ => {
+            let Some(word) = frame.read::<u32>(at.offset) else {
+                return L4::Malformed(missing(frame, at.offset, ICMP_LEN, truncated));
+            };
+            L4::Icmp { kind: icmp_kind((u32::from_be(word) >> 24) as u8, version) }
+        }
+    }
+}
+
+#[inline(always)]
+const fn icmp_kind(message: u8, version: u8) -> IcmpKind {
+    const ECHO: u8 = 8;
+    const TIMESTAMP: u8 = 13;
+    const MASK: u8 = 17;
+    const ECHO6: u8 = 128;
+    match (version, message) {
+        (4, ECHO | TIMESTAMP | MASK) | (6, ECHO6) => IcmpKind::Probe,
+        _ => IcmpKind::Other,
+    }
+}
+
+/// Why a header of `size` bytes could not be read: it is not there, or it is there but out of reach.
+#[inline(always)]
+fn missing<F: Frame + ?Sized>(frame: &F, offset: usize, size: usize, truncated: Verdict) -> Verdict {
+    if offset + size <= frame.len() { Verdict::HeadersNotLinear } else { truncated }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! The verdicts a packet can get, and the classes they belong to.
+//!
+//! Every packet gets exactly one [`Verdict`], decided once. A verdict is a class, or a class and the reason
+//! why a packet fell into it; each has a counter, and the counters add up to the packets seen.
+
+/// What a packet means to detection.
+///
+/// Order matters: everything before [`Class::Known`] counts as unsolicited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Class {
+    /// TCP SYN without ACK, RST or FIN: somebody opens a connection. Evidence of a scan.
+    Syn,
+    /// TCP with a combination of flags that no connection uses (NULL, FIN, XMAS, SYN+FIN, ...). Evidence.
+    Stealth,
+    /// UDP that is not a reply as far as its ports tell. Evidence.
+    UdpNew,
+    /// ICMP echo, timestamp or mask request, ICMPv6 echo request.
+    IcmpProbe,
+    /// A fragment other than the first; its ports are never read.
+    Fragment,
+    /// A header is cut short or contradicts itself.
+    Malformed,
+    /// Belongs to a connection, as far as flags and ports tell.
+    Known,
+    /// Other IP protocols, other ICMP, and frames that are not IP.
+    Other,
+}
+
+impl Class {
+    /// How many classes there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// All classes, in the order of their counters.
+    pub const ALL: [Self; 8] = [
+        Self::Syn,
+        Self::Stealth,
+        Self::UdpNew,
+        Self::IcmpProbe,
+        Self::Fragment,
+        Self::Malformed,
+        Self::Known,
+        Self::Other,
+    ];
+
+    /// The name used in output, configuration and documentation.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Syn => "syn",
+            Self::Stealth => "stealth",
+            Self::UdpNew => "udp_new",
+            Self::IcmpProbe => "icmp_probe",
+            Self::Fragment => "fragment",
+            Self::Malformed => "malformed",
+            Self::Known => "known",
+            Self::Other => "other",
+        }
+    }
+
+    /// Whether a packet of this class came without being asked for.
+    #[must_use]
+    pub const fn is_unsolicited(self) -> bool {
+        (self as u8) < Self::Known as u8
+    }
+
+    /// Whether the destination port of a packet of this class is evidence of a port scan.
+    #[must_use]
+    pub const fn is_scan_evidence(self) -> bool {
+        (self as u8) <= Self::UdpNew as u8
+    }
+}
+
+/// Writes the enum, the list and the names from one table, so that they cannot drift apart.
+macro_rules! verdicts {
+    ($( $(#[$doc:meta])* $variant:ident = $name:literal, )+) => {
+        /// The finest thing that is counted about a packet.
+        ///
+        /// Grouped so that [`Verdict::class`] is a few comparisons: the kernel runs it for every packet.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Verdict {
+            $( $(#[$doc])* $variant, )+
+        }
+
+        impl Verdict {
+            /// All verdicts, in the order of their counters.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
+
+            /// The name used in output and documentation.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+verdicts! {
+    /// [`Class::Syn`].
+    Syn = "syn",
+    /// [`Class::Stealth`].
+    Stealth = "stealth",
+    /// [`Class::UdpNew`].
+    UdpNew = "udp_new",
+    /// [`Class::IcmpProbe`].
+    IcmpProbe = "icmp_probe",
+    /// [`Class::Fragment`].
+    Fragment = "fragment",
+    /// [`Class::Known`].
+    Known = "known",
+
+    /// ICMP or ICMPv6 other than a probe: replies, errors, neighbour discovery.
+    IcmpOther = "icmp_other",
+    /// An IP protocol other than TCP, UDP and ICMP, "no next header" included.
+    IpOther = "ip_other",
+    /// ARP.
+    Arp = "arp",
+    /// Any other frame that is not IP: LLC, LLDP, MPLS, PPPoE, ...
+    NonIp = "non_ip",
+
+    /// Fewer than 20 bytes of TCP header.
+    TcpTruncated = "tcp_truncated",
+    /// Fewer than 8 bytes of UDP header.
+    UdpTruncated = "udp_truncated",
+    /// Fewer than 4 bytes of ICMP or ICMPv6 header.
+    IcmpTruncated = "icmp_truncated",
+    /// A first fragment that ends inside its transport header.
+    FirstFragmentTruncated = "first_fragment_truncated",
+    /// An IPv6 extension header is cut short.
+    ExtensionTruncated = "extension_truncated",
+    /// More than [`EXTENSION_HEADERS`](crate::limits::EXTENSION_HEADERS) IPv6 extension headers.
+    ExtensionsTooMany = "extensions_too_many",
+    /// A header lies beyond [`HEADER_OFFSET`](crate::limits::HEADER_OFFSET).
+    HeadersTooDeep = "headers_too_deep",
+    /// A header lies in a later buffer of a multi-buffer frame, where an XDP program cannot look directly.
+    HeadersNotLinear = "headers_not_linear",
+    /// Fewer than 14 bytes of Ethernet header.
+    EthTruncated = "eth_truncated",
+    /// A VLAN tag is cut short.
+    VlanTruncated = "vlan_truncated",
+    /// More than [`VLAN_TAGS`](crate::limits::VLAN_TAGS) VLAN tags.
+    VlanTooMany = "vlan_too_many",
+    /// The IPv4 header is cut short.
+    Ip4Truncated = "ip4_truncated",
+    /// The version nibble of an IPv4 header is not 4.
+    Ip4Version = "ip4_version",
+    /// The IPv4 header length is below five words.
+    Ip4HeaderLength = "ip4_header_length",
+    /// The IPv4 total length is smaller than the header.
+    Ip4TotalLength = "ip4_total_length",
+    /// The IPv6 header is cut short.
+    Ip6Truncated = "ip6_truncated",
+    /// The version nibble of an IPv6 header is not 6.
+    Ip6Version = "ip6_version",
+}
+
+impl Verdict {
+    /// How many verdicts there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// The class this verdict belongs to.
+    #[must_use]
+    #[inline(always)]
+    pub const fn class(self) -> Class {
+        match self {
+            Self::Syn => Class::Syn,
+            Self::Stealth => Class::Stealth,
+            Self::UdpNew => Class::UdpNew,
+            Self::IcmpProbe => Class::IcmpProbe,
+            Self::Fragment => Class::Fragment,
+            Self::Known => Class::Known,
+            other if (other as u8) <= Self::NonIp as u8 => Class::Other,
+            _ => Class::Malformed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_in_counter_order() {
+        assert!(Class::ALL.iter().enumerate().all(|(i, class)| *class as usize == i));
+        assert!(Verdict::ALL.iter().enumerate().all(|(i, verdict)| *verdict as usize == i));
+    }
+
+    #[test]
+    fn names_are_unique_and_a_class_named_verdict_is_that_class() {
+        for (i, verdict) in Verdict::ALL.iter().enumerate() {
+            assert!(Verdict::ALL[..i].iter().all(|earlier| earlier.name() != verdict.name()));
+            if let Some(class) = Class::ALL.iter().find(|class| class.name() == verdict.name()) {
+                assert_eq!(verdict.class(), *class);
+            }
+        }
+    }
+
+    #[test]
+    fn unsolicited_and_evidence_follow_the_contract() {
+        let named = |keep: fn(Class) -> bool| {
+            let mut names = [""; Class::COUNT];
+            for (slot, class) in names.iter_mut().zip(Class::ALL.into_iter().filter(|c| keep(*c))) {
+                *slot = class.name();
+            }
+            names
+        };
+        assert_eq!(
+            named(Class::is_unsolicited),
+            ["syn", "stealth", "udp_new", "icmp_probe", "fragment", "malformed", "", ""]
+        );
+        assert_eq!(named(Class::is_scan_evidence), ["syn", "stealth", "udp_new", "", "", "", "", ""]);
+    }
+}

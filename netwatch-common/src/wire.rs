@@ -1,0 +1,233 @@
+//! Keys and values of the BPF maps: fixed layouts, explicit padding, words instead of bytes.
+//!
+//! Addresses are arrays of words because byte arrays on the BPF stack are spilled one byte at a time, which
+//! doubles the cost of a lookup.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::verdict::{Class, Verdict};
+
+/// An IP address; IPv4 is mapped into IPv6 (`::ffff:a.b.c.d`).
+///
+/// The words hold the address' bytes in network order, whatever the machine's byte order. The ordering is that
+/// of the words in memory: total and stable on one machine, but not numerical.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct Addr(pub [u32; 4]);
+
+impl Addr {
+    /// An IPv4 address from its word as it lies in a packet.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_v4_word(word: u32) -> Self {
+        Self([0, 0, 0xffff_u32.to_be(), word])
+    }
+}
+
+impl From<IpAddr> for Addr {
+    fn from(ip: IpAddr) -> Self {
+        let octets = match ip {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        Self(bytemuck::cast(octets))
+    }
+}
+
+impl From<Ipv4Addr> for Addr {
+    fn from(ip: Ipv4Addr) -> Self {
+        IpAddr::V4(ip).into()
+    }
+}
+
+impl From<Ipv6Addr> for Addr {
+    fn from(ip: Ipv6Addr) -> Self {
+        IpAddr::V6(ip).into()
+    }
+}
+
+impl From<Addr> for IpAddr {
+    fn from(addr: Addr) -> Self {
+        Self::V6(Ipv6Addr::from(bytemuck::cast::<_, [u8; 16]>(addr.0))).to_canonical()
+    }
+}
+
+/// A transport protocol with ports. The value is the IP protocol number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Proto {
+    /// TCP.
+    Tcp = 6,
+    /// UDP.
+    Udp = 17,
+}
+
+impl Proto {
+    /// The lower-case name used in output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// Key of the ports map: one source and one destination port of one protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+#[repr(C)]
+pub struct PortKey {
+    /// The source.
+    pub source: Addr,
+    /// Protocol number in bits 16 to 23, destination port in bits 0 to 15; the other bits are zero.
+    service: u32,
+}
+
+impl PortKey {
+    /// The key of `source` and its destination `port`.
+    #[must_use]
+    #[inline(always)]
+    pub const fn new(source: Addr, proto: Proto, port: u16) -> Self {
+        Self { source, service: (proto as u32) << 16 | port as u32 }
+    }
+
+    /// The protocol.
+    #[must_use]
+    pub const fn proto(&self) -> Proto {
+        if self.service >> 16 == Proto::Udp as u32 { Proto::Udp } else { Proto::Tcp }
+    }
+
+    /// The destination port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        (self.service & 0xffff) as u16
+    }
+}
+
+/// Value of the ports map: one CPU's counts of one [`PortKey`] during one slot.
+///
+/// A `u32` cannot wrap: 4 billion packets in a slot of at most 60 s would be 71 million packets/s on one CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct PortCounts {
+    /// Packets to the port.
+    pub packets: u32,
+    /// Those of them that are evidence of a scan ([`Class::is_scan_evidence`]).
+    pub evidence: u32,
+}
+
+/// Value of the sources map: one CPU's counts of one source address during one slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct SourceCounts {
+    /// Bytes on the wire, link header included, frame check sequence not.
+    pub bytes: u64,
+    /// When the first packet came: monotonic nanoseconds, of coarse resolution (4 ms at 250 HZ).
+    pub first_ns: u64,
+    /// When the last packet came, likewise.
+    pub last_ns: u64,
+    /// Packets by [`Class`].
+    pub classes: [u32; Class::COUNT],
+}
+
+impl SourceCounts {
+    /// A new entry: nothing counted yet.
+    pub const ZERO: Self = Self { bytes: 0, first_ns: 0, last_ns: 0, classes: [0; Class::COUNT] };
+
+    /// Packets of all classes.
+    #[must_use]
+    pub fn packets(&self) -> u64 {
+        self.classes.iter().map(|count| u64::from(*count)).sum()
+    }
+}
+
+/// One CPU's counts of one interface since the program was loaded; never reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Totals {
+    /// Packets that entered the program.
+    pub seen: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Packets that could not be counted under their source because the sources map took no new entry.
+    pub sources_lost: u64,
+    /// Packets that could not be counted under their destination port, likewise.
+    pub ports_lost: u64,
+    /// Packets with a source address, that is those which the sources map should account for.
+    pub sourced: u64,
+    /// Packets with a destination port, which the ports map should account for.
+    pub ported: u64,
+    /// Packets by [`Verdict`].
+    pub verdicts: [u64; Verdict::COUNT],
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Self::zeroed()
+    }
+}
+
+impl Totals {
+    /// Packets with this verdict.
+    #[must_use]
+    pub const fn verdict(&self, verdict: Verdict) -> u64 {
+        self.verdicts[verdict as usize]
+    }
+
+    /// Packets of this class.
+    #[must_use]
+    pub fn class(&self, class: Class) -> u64 {
+        Verdict::ALL.into_iter().filter(|v| v.class() == class).map(|v| self.verdict(v)).sum()
+    }
+
+    /// Adds another CPU's counts.
+    pub fn add(&mut self, other: &Self) {
+        let words = bytemuck::cast_slice_mut::<Self, u64>(core::slice::from_mut(self));
+        for (mine, theirs) in
+            words.iter_mut().zip(bytemuck::cast_slice::<Self, u64>(core::slice::from_ref(other)))
+        {
+            *mine += theirs;
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Addr>() == 16 && align_of::<Addr>() == 4);
+const _: () = assert!(size_of::<PortKey>() == 20 && align_of::<PortKey>() == 4);
+const _: () = assert!(size_of::<PortCounts>() == 8);
+const _: () = assert!(size_of::<SourceCounts>() == 56);
+const _: () = assert!(size_of::<Totals>() == 8 * (6 + Verdict::COUNT));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_survive_the_round_trip() {
+        for text in ["0.0.0.0", "192.0.2.1", "255.255.255.255", "::", "::1", "2001:db8::ff"] {
+            let ip: IpAddr = text.parse().unwrap();
+            assert_eq!(IpAddr::from(Addr::from(ip)), ip);
+        }
+        let word = u32::from_ne_bytes([192, 0, 2, 1]);
+        assert_eq!(Addr::from_v4_word(word), Addr::from(Ipv4Addr::new(192, 0, 2, 1)));
+    }
+
+    #[test]
+    fn port_keys_survive_the_round_trip() {
+        let source = Addr::from(Ipv4Addr::LOCALHOST);
+        for (proto, port) in [(Proto::Tcp, 0), (Proto::Tcp, 65535), (Proto::Udp, 53)] {
+            let key = PortKey::new(source, proto, port);
+            assert_eq!((key.source, key.proto(), key.port()), (source, proto, port));
+        }
+    }
+
+    #[test]
+    fn totals_add_field_by_field() {
+        let mut sum = Totals { seen: 1, ..Totals::default() };
+        let mut other = Totals { seen: 2, bytes: 3, ..Totals::default() };
+        other.verdicts[Verdict::Arp as usize] = 4;
+        sum.add(&other);
+        assert_eq!((sum.seen, sum.bytes, sum.class(Class::Other)), (3, 3, 4));
+    }
+}

@@ -1,0 +1,89 @@
+//! One packet in, counters out.
+
+use aya_ebpf::{
+    bindings::BPF_ANY, btf_maps::PerCpuHashMap, helpers::generated::bpf_ktime_get_coarse_ns,
+    programs::XdpContext,
+};
+use aya_log_ebpf::{debug, warn};
+use netwatch_common::{Addr, Frame, PortCounts, PortKey, SourceCounts, Totals, Verdict, classify, parse};
+
+use crate::maps::{PORTS, SETTINGS, SOURCES, TOTALS};
+
+/// Counts one packet. Does nothing else: the caller passes the packet on whatever happens here.
+#[inline(always)]
+pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
+    // The only entry of a per-CPU array always exists; the verifier wants to see the check.
+    let Some(totals) = TOTALS.get_ptr_mut(0) else { return };
+    // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
+    let totals = unsafe { &mut *totals };
+    let bytes = frame.len() as u64;
+    totals.seen += 1;
+    totals.bytes += bytes;
+
+    let settings = SETTINGS.load();
+    let verdict = match parse(frame, &settings) {
+        Err(reason) => reason,
+        Ok(packet) => {
+            let verdict = classify(&packet, &settings);
+            totals.sourced += 1;
+            count_source(ctx, totals, packet.source, verdict, bytes);
+            if let Some((proto, port)) = packet.service() {
+                totals.ported += 1;
+                count_port(ctx, totals, PortKey::new(packet.source, proto, port), verdict);
+            }
+            verdict
+        }
+    };
+    if verdict as u8 >= Verdict::TcpTruncated as u8 {
+        debug!(ctx, "malformed packet: verdict {} of {} bytes", verdict as u8, bytes);
+    }
+    totals.verdicts[verdict as usize] += 1;
+}
+
+#[inline(always)]
+fn count_source(ctx: &XdpContext, totals: &mut Totals, source: Addr, verdict: Verdict, bytes: u64) {
+    static ZERO: SourceCounts = SourceCounts::ZERO;
+
+    let Some(entry) = SOURCES.get(0).and_then(|map| entry(map, &source, &ZERO)) else {
+        totals.sources_lost += 1;
+        warn!(ctx, "sources map takes no more entries");
+        return;
+    };
+    // SAFETY: the value belongs to this CPU, and the map is not drained while a program may hold it.
+    let counts = unsafe { &mut *entry };
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_coarse_ns() };
+    if counts.first_ns == 0 {
+        counts.first_ns = now;
+    }
+    counts.last_ns = now;
+    counts.bytes += bytes;
+    counts.classes[verdict.class() as usize] += 1;
+}
+
+#[inline(always)]
+fn count_port(ctx: &XdpContext, totals: &mut Totals, key: PortKey, verdict: Verdict) {
+    static ZERO: PortCounts = PortCounts { packets: 0, evidence: 0 };
+
+    let Some(entry) = PORTS.get(0).and_then(|map| entry(map, &key, &ZERO)) else {
+        totals.ports_lost += 1;
+        warn!(ctx, "ports map takes no more entries");
+        return;
+    };
+    // SAFETY: as for sources.
+    let counts = unsafe { &mut *entry };
+    counts.packets += 1;
+    counts.evidence += u32::from(verdict.class().is_scan_evidence());
+}
+
+/// This CPU's value under `key`, made if it is not there. `None` where the map takes no more entries.
+#[inline(always)]
+fn entry<K, V>(map: &PerCpuHashMap<K, V, 1>, key: &K, zero: &V) -> Option<*mut V> {
+    if let Some(value) = map.get_ptr_mut(key) {
+        return Some(value);
+    }
+    // Another CPU may have made the entry since. Overwriting is right all the same: an update from a program
+    // writes this CPU's value only, and this CPU has not counted here yet.
+    map.insert(key, zero, BPF_ANY.into()).ok()?;
+    map.get_ptr_mut(key)
+}

@@ -1,0 +1,17 @@
+//! The kernel side of netwatch.
+//!
+//! For any other target than BPF this is an empty program, so that stable Rust can check, lint and document
+//! the whole workspace.
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+
+#[cfg(target_arch = "bpf")]
+mod context;
+#[cfg(target_arch = "bpf")]
+mod count;
+#[cfg(target_arch = "bpf")]
+mod maps;
+#[cfg(target_arch = "bpf")]
+mod programs;
+
+#[cfg(not(target_arch = "bpf"))]
+fn main() {}

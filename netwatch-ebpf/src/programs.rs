@@ -1,0 +1,33 @@
+//! The programs. Every path out of them is `XDP_PASS`: netwatch only watches.
+
+use aya_ebpf::{bindings::xdp_action::XDP_PASS, macros::xdp, programs::XdpContext};
+
+use crate::{context::XdpFrame, count::count};
+
+/// For kernels and drivers that know multi-buffer frames (Linux 5.18).
+#[xdp(frags)]
+pub fn netwatch_frags(ctx: XdpContext) -> u32 {
+    count(&ctx, &XdpFrame::multi_buffer(&ctx));
+    XDP_PASS
+}
+
+/// For all others.
+#[xdp]
+pub fn netwatch(ctx: XdpContext) -> u32 {
+    count(&ctx, &XdpFrame::single_buffer(&ctx));
+    XDP_PASS
+}
+
+/// Calls a symbol that does not exist, so that a program from which a panic can be reached does not load.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    unsafe extern "C" {
+        fn a_panic_can_be_reached() -> !;
+    }
+    // SAFETY: never runs; see above.
+    unsafe { a_panic_can_be_reached() }
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,1 @@
+//! Pure analysis: slots in, incidents out.

@@ -1,0 +1,4 @@
+//! netwatch as a library: the parts that `main` puts together.
+
+pub mod analysis;
+pub mod sinks;
