@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::parse::{IcmpKind, L4, Packet};
+use crate::parse::{Kind, Packet, Transport};
 use crate::verdict::Verdict;
 
 /// TCP FIN.
@@ -49,17 +49,16 @@ impl Settings {
 #[must_use]
 #[inline(always)]
 pub fn classify(packet: &Packet, settings: &Settings) -> Verdict {
-    match packet.l4 {
-        L4::Tcp { flags, .. } => tcp(flags),
-        L4::Udp { source_port, dest_port } if is_late_reply(source_port, dest_port, settings) => {
-            Verdict::Known
-        }
-        L4::Udp { .. } => Verdict::UdpNew,
-        L4::Icmp { kind: IcmpKind::Probe } => Verdict::IcmpProbe,
-        L4::Icmp { kind: IcmpKind::Other } => Verdict::IcmpOther,
-        L4::Fragment => Verdict::Fragment,
-        L4::Other => Verdict::IpOther,
-        L4::Malformed(reason) => reason,
+    let Transport { kind, reason, flags, source_port, dest_port } = packet.transport;
+    match kind {
+        Kind::Tcp => tcp(flags),
+        Kind::Udp if is_late_reply(source_port, dest_port, settings) => Verdict::Known,
+        Kind::Udp => Verdict::UdpNew,
+        Kind::IcmpProbe => Verdict::IcmpProbe,
+        Kind::IcmpOther => Verdict::IcmpOther,
+        Kind::Fragment => Verdict::Fragment,
+        Kind::Other => Verdict::IpOther,
+        Kind::Malformed => reason,
     }
 }
 
@@ -95,15 +94,16 @@ mod tests {
     use crate::wire::Addr;
     use core::net::Ipv4Addr;
 
-    fn verdict(l4: L4) -> Verdict {
+    fn verdict(kind: Kind, flags: u8, source_port: u16, dest_port: u16) -> Verdict {
         let addr = Addr::from(Ipv4Addr::LOCALHOST);
-        classify(&Packet { source: addr, dest: addr, l4 }, &Settings::DEFAULT)
+        let transport = Transport { kind, reason: Verdict::IpOther, flags, source_port, dest_port };
+        classify(&Packet { source: addr, dest: addr, transport }, &Settings::DEFAULT)
     }
 
     #[test]
     fn every_combination_of_tcp_flags_has_its_class() {
         for flags in 0..=u8::MAX {
-            let got = verdict(L4::Tcp { source_port: 1, dest_port: 2, flags });
+            let got = verdict(Kind::Tcp, flags, 1, 2);
             let (syn, ack) = (flags & SYN != 0, flags & ACK != 0);
             let (fin, rst) = (flags & FIN != 0, flags & RST != 0);
             // The contract's words, clause by clause.
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn udp_replies_are_told_from_probes_by_their_ports() {
-        let udp = |source_port, dest_port| verdict(L4::Udp { source_port, dest_port });
+        let udp = |source_port, dest_port| verdict(Kind::Udp, 0, source_port, dest_port);
         assert_eq!(udp(53, 40000), Verdict::Known);
         assert_eq!(udp(443, 32768), Verdict::Known);
         assert_eq!(udp(443, 32767), Verdict::UdpNew);

@@ -18,6 +18,6 @@ pub mod wire;
 
 pub use classify::{Settings, classify};
 pub use frame::Frame;
-pub use parse::{L4, Packet, parse};
+pub use parse::{Kind, Packet, Transport, parse};
 pub use verdict::{Class, Verdict};
 pub use wire::{Addr, PortCounts, PortKey, Proto, SourceCounts, Totals};

@@ -28,7 +28,44 @@ pub struct Packet {
     /// Where it goes.
     pub dest: Addr,
     /// What it carries.
-    pub l4: L4,
+    pub transport: Transport,
+}
+
+/// What an IP packet carries, as far as netwatch cares.
+///
+/// Flat, with every field set on every path: of an enum with payloads the compiler leaves a register unset
+/// where the payload is not used, and the verifier refuses the arithmetic on whatever it finds there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transport {
+    /// Which header there is.
+    pub kind: Kind,
+    /// Why it could not be read, where it is [`Kind::Malformed`]; [`Verdict::IpOther`] elsewhere.
+    pub reason: Verdict,
+    /// The eight TCP flags from CWR (0x80) to FIN (0x01); 0 for all but TCP.
+    pub flags: u8,
+    /// Source port; 0 for all but TCP and UDP.
+    pub source_port: u16,
+    /// Destination port; 0 for all but TCP and UDP.
+    pub dest_port: u16,
+}
+
+/// Which transport header a packet has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// TCP with a whole header.
+    Tcp,
+    /// UDP with a whole header.
+    Udp,
+    /// ICMP in IPv4 or ICMPv6 in IPv6 that asks for an answer: echo, timestamp or mask request.
+    IcmpProbe,
+    /// Any other ICMP.
+    IcmpOther,
+    /// None: this is a fragment other than the first.
+    Fragment,
+    /// That of another protocol.
+    Other,
+    /// The IP header is good, something after it is not.
+    Malformed,
 }
 
 impl Packet {
@@ -36,53 +73,25 @@ impl Packet {
     #[must_use]
     #[inline(always)]
     pub const fn service(&self) -> Option<(Proto, u16)> {
-        match self.l4 {
-            L4::Tcp { dest_port, .. } => Some((Proto::Tcp, dest_port)),
-            L4::Udp { dest_port, .. } => Some((Proto::Udp, dest_port)),
+        match self.transport.kind {
+            Kind::Tcp => Some((Proto::Tcp, self.transport.dest_port)),
+            Kind::Udp => Some((Proto::Udp, self.transport.dest_port)),
             _ => None,
         }
     }
 }
 
-/// What an IP packet carries, as far as netwatch cares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum L4 {
-    /// TCP with a whole header.
-    Tcp {
-        /// Source port.
-        source_port: u16,
-        /// Destination port.
-        dest_port: u16,
-        /// The eight flags from CWR (0x80) to FIN (0x01).
-        flags: u8,
-    },
-    /// UDP with a whole header.
-    Udp {
-        /// Source port.
-        source_port: u16,
-        /// Destination port.
-        dest_port: u16,
-    },
-    /// ICMP in IPv4, or ICMPv6 in IPv6.
-    Icmp {
-        /// Whether it asks for an answer.
-        kind: IcmpKind,
-    },
-    /// A fragment other than the first.
-    Fragment,
-    /// Any other protocol.
-    Other,
-    /// The IP header is good, something after it is not.
-    Malformed(Verdict),
-}
+impl Transport {
+    /// A header without ports.
+    #[inline(always)]
+    const fn without_ports(kind: Kind) -> Self {
+        Self { kind, reason: Verdict::IpOther, flags: 0, source_port: 0, dest_port: 0 }
+    }
 
-/// Whether an ICMP message asks for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IcmpKind {
-    /// Echo, timestamp or mask request.
-    Probe,
-    /// Anything else.
-    Other,
+    #[inline(always)]
+    const fn malformed(reason: Verdict) -> Self {
+        Self { reason, ..Self::without_ports(Kind::Malformed) }
+    }
 }
 
 /// Parses a frame.
@@ -177,13 +186,13 @@ fn ip4<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Packet, Verdict> {
     let (more_fragments, fragment_offset) = (fragment & 0x2000 != 0, fragment & 0x1fff);
     let protocol = ((u32::from_be(words[2]) >> 16) & 0xff) as u8;
 
-    let l4 = if fragment_offset != 0 {
-        L4::Fragment
+    let transport = if fragment_offset != 0 {
+        Transport::without_ports(Kind::Fragment)
     } else {
         let end = if total_len == 0 { frame.len() } else { frame.len().min(start + total_len) };
         transport(frame, Reach { offset: start + header_len, end, fragmented: more_fragments }, protocol, 4)
     };
-    Ok(Packet { source: Addr::from_v4_word(words[3]), dest: Addr::from_v4_word(words[4]), l4 })
+    Ok(Packet { source: Addr::from_v4_word(words[3]), dest: Addr::from_v4_word(words[4]), transport })
 }
 
 #[inline(always)]
@@ -202,7 +211,7 @@ fn ip6<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Packet, Verdict> {
     Ok(Packet {
         source: Addr([words[2], words[3], words[4], words[5]]),
         dest: Addr([words[6], words[7], words[8], words[9]]),
-        l4: extensions(frame, Reach { offset, end, fragmented: false }, next_header),
+        transport: extensions(frame, Reach { offset, end, fragmented: false }, next_header),
     })
 }
 
@@ -219,7 +228,7 @@ struct Reach {
 
 /// Walks the IPv6 extension headers up to the transport header.
 #[inline(always)]
-fn extensions<F: Frame + ?Sized>(frame: &F, mut at: Reach, mut next_header: u8) -> L4 {
+fn extensions<F: Frame + ?Sized>(frame: &F, mut at: Reach, mut next_header: u8) -> Transport {
     const HOP_BY_HOP: u8 = IpProto::HopOpt as u8;
     const ROUTING: u8 = IpProto::Ipv6Route as u8;
     const FRAGMENT: u8 = IpProto::Ipv6Frag as u8;
@@ -248,13 +257,18 @@ fn extensions<F: Frame + ?Sized>(frame: &F, mut at: Reach, mut next_header: u8) 
             break;
         }
         if at.offset > HEADER_OFFSET {
-            return L4::Malformed(Verdict::HeadersTooDeep);
+            return Transport::malformed(Verdict::HeadersTooDeep);
         }
         if at.offset + EXTENSION_LEN > at.end {
-            return L4::Malformed(Verdict::ExtensionTruncated);
+            return Transport::malformed(Verdict::ExtensionTruncated);
         }
         let Some(words) = frame.read::<[u32; 2]>(at.offset) else {
-            return L4::Malformed(missing(frame, at.offset, EXTENSION_LEN, Verdict::ExtensionTruncated));
+            return Transport::malformed(missing(
+                frame,
+                at.offset,
+                EXTENSION_LEN,
+                Verdict::ExtensionTruncated,
+            ));
         };
         let first = u32::from_be(words[0]);
         let length = ((first >> 16) & 0xff) as usize;
@@ -262,7 +276,7 @@ fn extensions<F: Frame + ?Sized>(frame: &F, mut at: Reach, mut next_header: u8) 
             FRAGMENT => {
                 let (fragment_offset, more_fragments) = (first & 0xfff8, first & 1 != 0);
                 if fragment_offset != 0 {
-                    return L4::Fragment;
+                    return Transport::without_ports(Kind::Fragment);
                 }
                 // An atomic fragment (offset 0, nothing to follow) is a whole packet.
                 at.fragmented |= more_fragments;
@@ -274,12 +288,12 @@ fn extensions<F: Frame + ?Sized>(frame: &F, mut at: Reach, mut next_header: u8) 
         };
         next_header = (first >> 24) as u8;
     }
-    L4::Malformed(Verdict::ExtensionsTooMany)
+    Transport::malformed(Verdict::ExtensionsTooMany)
 }
 
 /// Reads the transport header of `protocol`, inside IP `version`.
 #[inline(always)]
-fn transport<F: Frame + ?Sized>(frame: &F, at: Reach, protocol: u8, version: u8) -> L4 {
+fn transport<F: Frame + ?Sized>(frame: &F, at: Reach, protocol: u8, version: u8) -> Transport {
     const TCP: u8 = IpProto::Tcp as u8;
     const UDP: u8 = IpProto::Udp as u8;
     const ICMP: u8 = IpProto::Icmp as u8;
@@ -289,52 +303,57 @@ fn transport<F: Frame + ?Sized>(frame: &F, at: Reach, protocol: u8, version: u8)
         (TCP, _) => (TCP_LEN, Verdict::TcpTruncated),
         (UDP, _) => (UDP_LEN, Verdict::UdpTruncated),
         (ICMP, 4) | (ICMP6, 6) => (ICMP_LEN, Verdict::IcmpTruncated),
-        _ => return L4::Other,
+        _ => return Transport::without_ports(Kind::Other),
     };
     let truncated = if at.fragmented { Verdict::FirstFragmentTruncated } else { truncated };
     if at.offset > HEADER_OFFSET {
-        return L4::Malformed(Verdict::HeadersTooDeep);
+        return Transport::malformed(Verdict::HeadersTooDeep);
     }
     if at.offset + size > at.end {
-        return L4::Malformed(truncated);
+        return Transport::malformed(truncated);
     }
     match protocol {
         TCP => {
             let Some(words) = frame.read::<[u32; 5]>(at.offset) else {
-                return L4::Malformed(missing(frame, at.offset, TCP_LEN, truncated));
+                return Transport::malformed(missing(frame, at.offset, TCP_LEN, truncated));
             };
             let ports = u32::from_be(words[0]);
-            L4::Tcp {
+            Transport {
+                flags: ((u32::from_be(words[3]) >> 16) & 0xff) as u8,
                 source_port: (ports >> 16) as u16,
                 dest_port: (ports & 0xffff) as u16,
-                flags: ((u32::from_be(words[3]) >> 16) & 0xff) as u8,
+                ..Transport::without_ports(Kind::Tcp)
             }
         }
         UDP => {
             let Some(words) = frame.read::<[u32; 2]>(at.offset) else {
-                return L4::Malformed(missing(frame, at.offset, UDP_LEN, truncated));
+                return Transport::malformed(missing(frame, at.offset, UDP_LEN, truncated));
             };
             let ports = u32::from_be(words[0]);
-            L4::Udp { source_port: (ports >> 16) as u16, dest_port: (ports & 0xffff) as u16 }
+            Transport {
+                source_port: (ports >> 16) as u16,
+                dest_port: (ports & 0xffff) as u16,
+                ..Transport::without_ports(Kind::Udp)
+            }
         }
         _ => {
-            let Some(word) = frame.read::<u32>(at.offset) else {
-                return L4::Malformed(missing(frame, at.offset, ICMP_LEN, truncated));
+            let Some(word) = frame.read::<u16>(at.offset) else {
+                return Transport::malformed(missing(frame, at.offset, ICMP_LEN, truncated));
             };
-            L4::Icmp { kind: icmp_kind((u32::from_be(word) >> 24) as u8, version) }
+            Transport::without_ports(icmp_kind((u16::from_be(word) >> 8) as u8, version))
         }
     }
 }
 
 #[inline(always)]
-const fn icmp_kind(message: u8, version: u8) -> IcmpKind {
+const fn icmp_kind(message: u8, version: u8) -> Kind {
     const ECHO: u8 = 8;
     const TIMESTAMP: u8 = 13;
     const MASK: u8 = 17;
     const ECHO6: u8 = 128;
     match (version, message) {
-        (4, ECHO | TIMESTAMP | MASK) | (6, ECHO6) => IcmpKind::Probe,
-        _ => IcmpKind::Other,
+        (4, ECHO | TIMESTAMP | MASK) | (6, ECHO6) => Kind::IcmpProbe,
+        _ => Kind::IcmpOther,
     }
 }
 

@@ -1,13 +1,13 @@
 //! One packet in, counters out.
 
-use aya_ebpf::{
-    bindings::BPF_ANY, btf_maps::PerCpuHashMap, helpers::generated::bpf_ktime_get_coarse_ns,
-    programs::XdpContext,
-};
+use aya_ebpf::{helpers::generated::bpf_ktime_get_coarse_ns, programs::XdpContext};
 use aya_log_ebpf::{debug, warn};
 use netwatch_common::{Addr, Frame, PortCounts, PortKey, SourceCounts, Totals, Verdict, classify, parse};
 
-use crate::maps::{PORTS, SETTINGS, SOURCES, TOTALS};
+use crate::{
+    entry::entry,
+    maps::{PORTS, SETTINGS, SOURCES, TOTALS},
+};
 
 /// Counts one packet. Does nothing else: the caller passes the packet on whatever happens here.
 #[inline(always)]
@@ -74,16 +74,4 @@ fn count_port(ctx: &XdpContext, totals: &mut Totals, key: PortKey, verdict: Verd
     let counts = unsafe { &mut *entry };
     counts.packets += 1;
     counts.evidence += u32::from(verdict.class().is_scan_evidence());
-}
-
-/// This CPU's value under `key`, made if it is not there. `None` where the map takes no more entries.
-#[inline(always)]
-fn entry<K, V>(map: &PerCpuHashMap<K, V, 1>, key: &K, zero: &V) -> Option<*mut V> {
-    if let Some(value) = map.get_ptr_mut(key) {
-        return Some(value);
-    }
-    // Another CPU may have made the entry since. Overwriting is right all the same: an update from a program
-    // writes this CPU's value only, and this CPU has not counted here yet.
-    map.insert(key, zero, BPF_ANY.into()).ok()?;
-    map.get_ptr_mut(key)
 }

@@ -1,4 +1,5 @@
 //! netwatch as a library: the parts that `main` puts together.
 
 pub mod analysis;
+pub mod kernel;
 pub mod sinks;

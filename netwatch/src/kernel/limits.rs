@@ -1,0 +1,87 @@
+//! How many sources and ports the kernel may count at once, from a budget of memory.
+
+use netwatch_common::{Addr, PortCounts, PortKey, SourceCounts};
+
+/// Memory for all maps of one interface unless `--map-memory` says otherwise, in bytes.
+pub const DEFAULT_MAP_MEMORY: u64 = 128 << 20;
+/// Least memory that makes sense, in bytes: about a thousand sources on a machine with two CPUs.
+pub const MIN_MAP_MEMORY: u64 = 1 << 20;
+/// Most memory that can be asked for, in bytes.
+pub const MAX_MAP_MEMORY: u64 = 64 << 30;
+
+/// Ports counted per source counted, on average. Most sources talk to one port or two; scanners to many.
+const PORTS_PER_SOURCE: u64 = 2;
+/// One map takes packets while the other is drained.
+const BUFFERS: u64 = 2;
+
+/// Entries of the maps of one interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Sources counted per slot.
+    pub sources: u32,
+    /// Pairs of source and destination port counted per slot.
+    pub ports: u32,
+}
+
+impl Capacity {
+    /// The most entries that fit into `budget` bytes on a machine with `cpus` possible CPUs; one of each at
+    /// least.
+    #[must_use]
+    pub fn within(budget: u64, cpus: u64) -> Self {
+        let (mut low, mut high) = (1_u64, u64::from(u32::MAX) / PORTS_PER_SOURCE);
+        // The cost is a step function of the size (hash tables have a power of two of buckets): search for it.
+        while low < high {
+            let middle = (low + high).div_ceil(2);
+            if Self::of(middle).bytes(cpus) <= budget {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        Self::of(low)
+    }
+
+    /// Memory that the maps take on a machine with `cpus` possible CPUs, in bytes, both buffers included.
+    #[must_use]
+    pub fn bytes(self, cpus: u64) -> u64 {
+        BUFFERS
+            * (per_cpu_hash_bytes::<Addr, SourceCounts>(u64::from(self.sources), cpus)
+                + per_cpu_hash_bytes::<PortKey, PortCounts>(u64::from(self.ports), cpus))
+    }
+
+    fn of(sources: u64) -> Self {
+        let entries = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        Self { sources: entries(sources), ports: entries(sources * PORTS_PER_SOURCE) }
+    }
+}
+
+/// What the kernel accounts for a preallocated per-CPU hash map: 16 bytes per bucket, and per entry a 48-byte
+/// header, the key, a pointer, and a value per possible CPU. Measured equal to `memlock` in the map's fdinfo.
+const fn per_cpu_hash_bytes<K, V>(entries: u64, cpus: u64) -> u64 {
+    let key = (size_of::<K>() as u64).next_multiple_of(8);
+    let value = (size_of::<V>() as u64).next_multiple_of(8);
+    16 * entries.next_power_of_two() + entries * (48 + key + 8 + value * cpus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_is_used_and_kept() {
+        for cpus in [1, 2, 64, 512] {
+            for budget in [MIN_MAP_MEMORY, DEFAULT_MAP_MEMORY, 1 << 30] {
+                let capacity = Capacity::within(budget, cpus);
+                let used = capacity.bytes(cpus);
+                assert!(used <= budget, "{capacity:?} takes {used} of {budget} on {cpus} CPUs");
+                // Doubling the buckets for one entry more may be what does not fit.
+                assert!(used * 10 >= budget * 8, "{capacity:?} takes only {used} of {budget} on {cpus} CPUs");
+            }
+        }
+    }
+
+    #[test]
+    fn the_smallest_budget_still_counts() {
+        assert_eq!(Capacity::within(0, 2), Capacity { sources: 1, ports: 2 });
+    }
+}

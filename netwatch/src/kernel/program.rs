@@ -1,0 +1,257 @@
+//! Load the program, attach it to an interface, and keep both together.
+
+use std::{fmt, io};
+
+use aya::{
+    Ebpf, EbpfLoader, VerifierLogLevel,
+    programs::{ProgramError, Xdp, XdpMode, links::FdLink},
+};
+use aya_log::EbpfLogger;
+use netwatch_common::{Addr, PortCounts, PortKey, Settings, SourceCounts, Totals};
+
+use super::{Capacity, Error, error, host, maps::Maps, maps::Wire, object};
+
+/// How the user wants the program attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ModeWish {
+    /// Native where the driver can, generic otherwise.
+    #[default]
+    Auto,
+    /// In the driver, or not at all.
+    Native,
+    /// In the network stack: works on every interface, costs more.
+    Generic,
+}
+
+/// How the program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// In the driver.
+    Native,
+    /// In the network stack.
+    Generic,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        })
+    }
+}
+
+/// What the loader must know.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Entries of the maps.
+    pub capacity: Capacity,
+    /// What the classification must know.
+    pub settings: Settings,
+    /// Most detailed record that the program writes, aya-log's numbering: 0 is none, 5 is trace.
+    pub log_level: u8,
+}
+
+impl Options {
+    /// The options of this machine for an Ethernet interface, with maps within `map_memory` bytes.
+    #[must_use]
+    pub fn of_this_host(map_memory: u64) -> Self {
+        let (ephemeral_first, ephemeral_last) = host::ephemeral_ports();
+        Self {
+            capacity: Capacity::within(map_memory, host::possible_cpus() as u64),
+            settings: Settings { ephemeral_first, ephemeral_last, ..Settings::DEFAULT },
+            log_level: 0,
+        }
+    }
+}
+
+/// A loaded program with its maps, attached to an interface or not. Dropping it detaches and unloads.
+pub struct Watch {
+    object: Ebpf,
+    program: &'static str,
+    maps: Maps,
+    logger: Option<Logger>,
+    link: Option<FdLink>,
+}
+
+/// Reads what the program logs.
+pub type Logger = EbpfLogger<&'static dyn log::Log>;
+
+impl Watch {
+    /// Loads the program and makes its maps. Nothing is attached yet.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refused, or that there is no program to load.
+    pub fn load(options: &Options) -> Result<Self, Error> {
+        let object = object::product().ok_or(Error::NoObject)?;
+        let running = host::kernel_version();
+        if running < host::OLDEST_KERNEL {
+            let (running, needed) = (host::kernel_release(), host::OLDEST_KERNEL.to_string());
+            return Err(Error::KernelTooOld { running, needed });
+        }
+        let settings = Wire(options.settings);
+        let mut object = EbpfLoader::new()
+            .verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS)
+            .override_global("SETTINGS", &settings, true)
+            .override_global(aya_log::LEVEL, &options.log_level, true)
+            .load(object)
+            .map_err(Error::from_load)?;
+
+        let program = if running >= host::MULTI_BUFFER_KERNEL { "netwatch_frags" } else { "netwatch" };
+        xdp(&mut object, program)?.load().map_err(Error::from_program_load)?;
+        let logger = match options.log_level {
+            0 => None,
+            _ => Some(EbpfLogger::init(&mut object).map_err(|error| Error::Object(error.to_string()))?),
+        };
+        let maps = Maps::new(&mut object, options.capacity, host::possible_cpus())?;
+        Ok(Self { object, program, maps, logger, link: None })
+    }
+
+    /// Attaches to an interface, in native mode where it can be had and unless generic mode is wanted.
+    /// Returns the mode and, where native mode was tried in vain, why.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refused.
+    pub fn attach(
+        &mut self,
+        interface: &str,
+        index: u32,
+        wish: ModeWish,
+    ) -> Result<(Mode, Option<io::Error>), Error> {
+        self.detach();
+        let mut refused = None;
+        if wish != ModeWish::Generic {
+            match self.try_attach(index, XdpMode::Driver) {
+                Ok(()) => return Ok((Mode::Native, None)),
+                Err(source) if wish == ModeWish::Auto && is_about_mode(&source) => refused = Some(source),
+                Err(source) => {
+                    let native_only = wish == ModeWish::Native && is_about_mode(&source);
+                    return Err(match attach_error(interface, "native", source) {
+                        Error::Attach { interface, source, .. } if native_only => {
+                            Error::NativeRefused { interface, source }
+                        }
+                        other => other,
+                    });
+                }
+            }
+        }
+        self.try_attach(index, XdpMode::Skb).map_err(|source| attach_error(interface, "generic", source))?;
+        Ok((Mode::Generic, refused))
+    }
+
+    /// Detaches, where attached. Counts stay in the maps until they are drained.
+    pub fn detach(&mut self) {
+        // Closing the link's descriptor detaches, here as after a crash.
+        self.link = None;
+    }
+
+    /// Lets the program count into empty maps, then empties the others. See [`Maps::swap`] and
+    /// [`Maps::drain`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub fn swap(&mut self) -> Result<(), Error> {
+        self.maps.swap()
+    }
+
+    /// Empties the maps that the last swap took out of use.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub fn drain(
+        &mut self,
+        source: impl FnMut(&Addr, &[SourceCounts]),
+        port: impl FnMut(&PortKey, &[PortCounts]),
+    ) -> Result<(), Error> {
+        self.maps.drain(source, port)
+    }
+
+    /// What the program counted since it was loaded.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub fn totals(&self) -> Result<Totals, Error> {
+        self.maps.totals()
+    }
+
+    /// The reader of the program's log, once, where a log level was asked for.
+    pub fn take_logger(&mut self) -> Option<Logger> {
+        self.logger.take()
+    }
+
+    /// The loaded program: to run it on a frame without attaching it, and to ask the kernel about it.
+    ///
+    /// # Errors
+    ///
+    /// The object does not hold the program.
+    pub fn program(&mut self) -> Result<&Xdp, Error> {
+        xdp(&mut self.object, self.program).map(|program| &*program)
+    }
+
+    fn try_attach(&mut self, index: u32, mode: XdpMode) -> io::Result<()> {
+        let program = xdp(&mut self.object, self.program).map_err(io::Error::other)?;
+        let link = program.attach_to_if_index(index, mode).map_err(error::attach_source)?;
+        // Where the kernel refuses a BPF link, aya attaches through netlink, and such a program would outlive a
+        // crash of its owner. The floor of 5.10 rules that out; if it happens all the same, say so and stop.
+        let link = program.take_link(link).map_err(|error| io::Error::other(error.to_string()))?;
+        self.link = Some(FdLink::try_from(link).map_err(|_| {
+            io::Error::other("the kernel made no BPF link; `ip link set dev INTERFACE xdp off` detaches")
+        })?);
+        Ok(())
+    }
+}
+
+/// The verifier's cost and the size of a loaded program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramSize {
+    /// Instructions the verifier walked. Linux 5.16.
+    pub verified_instructions: Option<u32>,
+    /// Bytes of machine code.
+    pub machine_code_bytes: u32,
+}
+
+/// Asks the kernel about a loaded program.
+///
+/// # Errors
+///
+/// The system call's error.
+pub fn size_of_program(program: &Xdp) -> Result<ProgramSize, ProgramError> {
+    let info = program.info()?;
+    Ok(ProgramSize {
+        verified_instructions: info.verified_instruction_count(),
+        machine_code_bytes: info.size_jitted(),
+    })
+}
+
+fn xdp<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, Error> {
+    object
+        .program_mut(name)
+        .and_then(|program| <&mut Xdp>::try_from(program).ok())
+        .ok_or_else(|| Error::Object(format!("it has no XDP program {name}")))
+}
+
+/// Whether the kernel refused the mode rather than the program: the driver has no native XDP, or not for this
+/// MTU or with these offloads.
+fn is_about_mode(error: &io::Error) -> bool {
+    const ENOTSUPP: i32 = 524;
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE | libc::ENOSPC | libc::ENOMEM | ENOTSUPP)
+    )
+}
+
+fn attach_error(interface: &str, mode: &'static str, source: io::Error) -> Error {
+    let interface = interface.to_owned();
+    match source.raw_os_error() {
+        // EEXIST: a program is attached in the other mode.
+        Some(libc::EBUSY | libc::EEXIST) => Error::Busy { interface, holder: String::new() },
+        Some(libc::ENODEV) => Error::NoSuchInterface(interface),
+        Some(libc::EPERM | libc::EACCES) => Error::permission("attach an XDP program"),
+        _ => Error::Attach { interface, mode, source },
+    }
+}
