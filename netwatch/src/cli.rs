@@ -1,0 +1,176 @@
+//! What the user types. [`config`](crate::config) turns it into what the program needs.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::kernel::ModeWish;
+
+/// netwatch counts every packet of a network interface inside the kernel and turns the counts into alerts.
+#[derive(Debug, Parser)]
+#[command(name = "netwatch", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch interfaces and print alerts
+    #[command(after_help = RUN_HELP)]
+    Run(Box<RunArgs>),
+    /// Tell whether this machine can run netwatch, and what to do where it cannot
+    #[command(after_help = "Exit codes: 0 it can (warnings included), 1 there is a problem.")]
+    Check(CheckArgs),
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, or stopped by Ctrl-C, SIGTERM or a closed pipe
+  1  failed for a reason that has no code of its own
+  2  a bad option or value
+  3  no such interface
+  4  no permission
+  5  the kernel is too old
+  6  no memory for the maps
+  7  the kernel's verifier refused the program
+  8  the interface is taken, or does not do what was asked of it
+  9  built without the kernel program";
+
+const RUN_HELP: &str = "\
+Alerts go to stdout, everything else to stderr. Ctrl-C or SIGTERM counts the last packets, prints what is due
+and detaches.
+
+Rules and their thresholds (an alert needs more than the threshold within the window):
+  scan.vertical    distinct ports probed by one source, TCP and UDP apart    10
+  dos.unsolicited  packets from one source that nobody asked for            100
+  dos.packets      packets of any kind from one source (severity info)      100
+
+Exit codes: see `netwatch --help`.";
+
+/// Options of `netwatch run`.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Interface to watch; repeat for several [default: that of the default route]
+    #[arg(short, long = "interface", value_name = "NAME")]
+    pub interfaces: Vec<String>,
+
+    /// How alerts are written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+
+    /// Least severity that is printed; the others are counted
+    #[arg(long, value_enum, default_value = "low", value_name = "SEVERITY")]
+    pub min_severity: MinSeverity,
+
+    /// How the program is attached
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub xdp_mode: ModeWish,
+
+    /// How far back a rule looks
+    #[arg(long, default_value = "60s", value_name = "DURATION")]
+    pub window: String,
+
+    /// How often counts are read; the window slides by this much
+    #[arg(long, default_value = "5s", value_name = "DURATION")]
+    pub slot: String,
+
+    /// Threshold of a rule; repeat for several
+    #[arg(long = "threshold", value_name = "RULE=N")]
+    pub thresholds: Vec<String>,
+
+    /// Memory for the kernel's maps, per interface
+    #[arg(long, default_value = "128M", value_name = "SIZE")]
+    pub map_memory: String,
+
+    /// Stop by itself after this long [default: never]
+    #[arg(long = "for", value_name = "DURATION")]
+    pub stop_after: Option<String>,
+
+    /// Colour text alerts [default: on a terminal, unless NO_COLOR is set]
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: When,
+
+    /// What netwatch says about itself on stderr
+    #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
+    pub log: LogLevel,
+
+    /// What the kernel program says about itself on stderr; costs up to 200 ns for each packet it speaks of
+    #[arg(long, value_enum, default_value = "off", value_name = "LEVEL")]
+    pub kernel_log: LogLevel,
+
+    /// Where the verifier refuses the program, write its whole log here (`-` is stderr)
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub verifier_log: Option<PathBuf>,
+}
+
+/// Options of `netwatch check`.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// Interface to check; repeat for several [default: that of the default route]
+    #[arg(short, long = "interface", value_name = "NAME")]
+    pub interfaces: Vec<String>,
+
+    /// Memory for the kernel's maps, per interface
+    #[arg(long, default_value = "128M", value_name = "SIZE")]
+    pub map_memory: String,
+}
+
+/// How alerts are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A line for people
+    #[default]
+    Text,
+    /// A line of JSON after Suricata's EVE schema
+    Json,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Severities as an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum MinSeverity {
+    Info,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+/// Log levels, from silent to everything. The discriminants are aya-log's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it")]
+#[repr(u8)]
+pub enum LogLevel {
+    Off = 0,
+    Error = 1,
+    Warn = 2,
+    #[default]
+    Info = 3,
+    Debug = 4,
+    Trace = 5,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}
