@@ -1,0 +1,161 @@
+use super::*;
+use core::net::Ipv4Addr;
+use netwatch_common::{Addr, Class, PortKey, Proto};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// What the module is made of, but for its tests.
+const SOURCES: [(&str, &str); 8] = [
+    ("incident.rs", include_str!("incident.rs")),
+    ("incidents.rs", include_str!("incidents.rs")),
+    ("limits.rs", include_str!("limits.rs")),
+    ("mod.rs", include_str!("mod.rs")),
+    ("rules.rs", include_str!("rules.rs")),
+    ("slot.rs", include_str!("slot.rs")),
+    ("transition.rs", include_str!("transition.rs")),
+    ("window.rs", include_str!("window.rs")),
+];
+
+#[test]
+fn analysis_imports_nothing_from_its_environment() {
+    let forbidden = [
+        "std::time",
+        "std::fs",
+        "std::net",
+        "std::io",
+        "std::env",
+        "std::process",
+        "std::thread",
+        "std::sync",
+        "std::os",
+        "core::time",
+        "Instant",
+        "SystemTime",
+        "tokio",
+        "async",
+        "await",
+        "serde",
+        "jiff",
+        "aya",
+        "libc",
+        "nix::",
+        "unsafe",
+        "HashMap",
+        "Mutex",
+        "RefCell",
+        "println!",
+        "tracing",
+        "Result<",
+        "panic!",
+        "crate::sinks",
+    ];
+    for (name, source) in SOURCES {
+        let code: Vec<&str> = source
+            .lines()
+            .take_while(|line| *line != "#[cfg(test)]")
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect();
+        for (number, line) in code.iter().enumerate() {
+            let found = forbidden.iter().find(|word| line.contains(**word));
+            assert_eq!(found, None, "{name}:{number}: {line}");
+        }
+    }
+}
+
+#[test]
+fn no_source_of_the_module_escapes_the_scan() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/analysis");
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".rs") && name != "tests.rs")
+        .collect();
+    names.sort();
+    assert_eq!(names, SOURCES.map(|(name, _)| name));
+}
+
+fn addr(last: u8) -> Addr {
+    Ipv4Addr::new(203, 0, 113, last).into()
+}
+
+/// A slot of 5 s in which one source sends a SYN to each of these ports.
+fn scan(start_s: u64, last: u8, ports: core::ops::Range<u16>) -> Slot {
+    let mut stats = SourceStats {
+        bytes: 60 * ports.len() as u64,
+        first_ns: start_s * SECOND + 1,
+        last_ns: start_s * SECOND + 2,
+        ..SourceStats::default()
+    };
+    stats.classes[Class::Syn as usize] = ports.len() as u64;
+    let one = PortStats { packets: 1, evidence: 1 };
+    let ports = ports.map(|port| (PortKey::new(addr(last), Proto::Tcp, port), one)).collect();
+    Slot::new(start_s * SECOND, (start_s + 5) * SECOND, vec![(addr(last), stats)], ports)
+}
+
+/// Plays slots on one interface and then silence, and tells the story in one line per transition.
+fn story(slots: Vec<Slot>) -> Vec<String> {
+    let mut analysis = Analysis::new(&Settings::default());
+    let eth0 = analysis.add_interface("eth0");
+    let end_s = slots.last().map_or(0, |slot| slot.end_ns / SECOND);
+    let silence =
+        (0..60).map(|slot| Slot::empty((end_s + slot * 5) * SECOND, (end_s + slot * 5 + 5) * SECOND));
+    slots
+        .into_iter()
+        .chain(silence)
+        .flat_map(|slot| analysis.push(eth0, slot))
+        .map(|t| {
+            let (rule, state, at_s) = (t.rule.name(), t.state.name(), t.at_ns / SECOND);
+            format!("{at_s} {state} {rule} {} of {} packets {}", t.observed, t.peak, t.packets)
+        })
+        .collect()
+}
+
+#[test]
+fn a_scan_is_one_incident() {
+    assert_eq!(
+        story(vec![scan(0, 7, 1..1001)]),
+        [
+            "5 open scan.vertical 1000 of 1000 packets 1000",
+            // The scan leaves the window at 60 s and is quiet for two windows.
+            "185 close scan.vertical 0 of 1000 packets 1000",
+        ]
+    );
+}
+
+#[test]
+fn a_scan_split_over_slots_is_seen_and_counted_once() {
+    assert_eq!(story(vec![scan(0, 7, 1..11)]), [""; 0]);
+    assert_eq!(
+        story(vec![scan(0, 7, 1..11), scan(5, 7, 11..12), scan(10, 7, 12..20)]),
+        [
+            "10 open scan.vertical 11 of 11 packets 11",
+            // The last eight ports leave the window at 75 s.
+            "195 close scan.vertical 0 of 19 packets 19",
+        ]
+    );
+}
+
+#[test]
+fn interfaces_do_not_share_windows() {
+    let mut analysis = Analysis::new(&Settings::default());
+    let (eth0, eth1) = (analysis.add_interface("eth0"), analysis.add_interface("eth1"));
+    assert_eq!(analysis.push(eth0, scan(0, 7, 1..11)), []);
+    assert_eq!(analysis.push(eth1, scan(0, 7, 11..21)), []);
+    let opened = analysis.push(eth1, scan(5, 7, 21..22));
+    assert_eq!(opened.iter().map(|t| (&*t.interface, t.observed)).collect::<Vec<_>>(), [("eth1", 11)]);
+    assert_eq!(analysis.push(eth0, Slot::empty(5 * SECOND, 10 * SECOND)), []);
+
+    let closed = analysis.close_all(11 * SECOND);
+    assert_eq!(
+        closed.iter().map(|t| (&*t.interface, t.state)).collect::<Vec<_>>(),
+        [("eth1", State::Close(CloseReason::Shutdown))]
+    );
+    assert_eq!((analysis.counters().opened, analysis.counters().open()), (1, 0));
+}
+
+#[test]
+fn a_flood_of_many_spoofed_sources_says_nothing() {
+    let stats = SourceStats { classes: [1, 0, 0, 0, 0, 0, 0, 0], ..SourceStats::default() };
+    let sources = (0..=255).map(|last| (addr(last), stats)).collect();
+    assert_eq!(story(vec![Slot::new(0, 5 * SECOND, sources, Vec::new())]), [""; 0]);
+}

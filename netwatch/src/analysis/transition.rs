@@ -1,0 +1,170 @@
+//! What happens to an incident, with everything an alert must explain.
+
+use core::net::IpAddr;
+
+use netwatch_common::{Class, Proto};
+
+use super::rules::{RuleId, Severity};
+use super::window::PortSummary;
+
+/// One step in the life of an incident.
+///
+/// Times are monotonic nanoseconds; the wall clock is added where it is printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// What happened.
+    pub state: State,
+    /// When it happened.
+    pub at_ns: u64,
+    /// Which incident of this run, from 1 on; the same in all its transitions.
+    pub incident: u64,
+    /// The rule that was broken.
+    pub rule: RuleId,
+    /// The protocol, where the rule looks at one.
+    pub proto: Option<Proto>,
+    /// The highest severity so far.
+    pub severity: Severity,
+    /// Who it is about.
+    pub source: IpAddr,
+    /// Name of the interface on which it was seen.
+    pub interface: Box<str>,
+    /// What the window holds now, in the rule's units.
+    pub observed: u64,
+    /// The most that a window held so far, in the rule's units.
+    pub peak: u64,
+    /// What is tolerated, in the rule's units.
+    pub threshold: u64,
+    /// Length of a full window.
+    pub window_ns: u64,
+    /// Ports with evidence in the window that set the peak: of the rule's protocol, or else of the one with
+    /// more evidence.
+    pub ports: PortSummary,
+    /// Packets of the source by [`Class`]: in the window, or at a close during the whole incident.
+    pub evidence: [u64; Class::COUNT],
+    /// Packets of the source during the incident, from the beginning of the window in which it began.
+    pub packets: u64,
+    /// Their bytes on the wire.
+    pub bytes: u64,
+    /// When the first of them came.
+    pub first_ns: u64,
+    /// When the last of them came.
+    pub last_ns: u64,
+    /// When the threshold was crossed: earlier than the open transition where that was held back.
+    pub opened_ns: u64,
+    /// How often the opening of this incident was held back ([`Suppression`]) since its last close.
+    pub suppressed: u64,
+}
+
+impl Transition {
+    /// The classes that are in evidence, with their packets.
+    pub fn by_class(&self) -> impl Iterator<Item = (Class, u64)> {
+        Class::ALL.into_iter().zip(self.evidence).filter(|(_, count)| *count > 0)
+    }
+}
+
+/// What happened to an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It began.
+    Open,
+    /// It goes on: ten times as much as last told, more severe, or still there after a while.
+    Update,
+    /// It ended.
+    Close(CloseReason),
+}
+
+impl State {
+    /// The lower-case name used in output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Update => "update",
+            Self::Close(_) => "close",
+        }
+    }
+}
+
+/// Why an incident ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The source was quiet for two windows.
+    Quiet,
+    /// netwatch stopped while the incident was open.
+    Shutdown,
+}
+
+impl CloseReason {
+    /// The lower-case name used in output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// Why the opening of an incident was held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Suppression {
+    /// The packets are those of a scan by the same source, which has an incident of its own.
+    PartOfScan,
+    /// The same incident closed less than an hour ago.
+    MutedAfterClose,
+    /// The rule has [`OPEN_INCIDENTS`](super::limits::OPEN_INCIDENTS) incidents already.
+    TooManyOpen,
+}
+
+impl Suppression {
+    /// How many reasons there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// All reasons, in the order of their counters.
+    pub const ALL: [Self; 3] = [Self::PartOfScan, Self::MutedAfterClose, Self::TooManyOpen];
+
+    /// The name used in output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PartOfScan => "part_of_scan",
+            Self::MutedAfterClose => "muted_after_close",
+            Self::TooManyOpen => "too_many_open",
+        }
+    }
+}
+
+/// What was told and what was held back since the start; never reset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Incidents opened.
+    pub opened: u64,
+    /// Updates of open incidents.
+    pub updated: u64,
+    /// Incidents closed.
+    pub closed: u64,
+    /// Closed incidents forgotten early because there were more than
+    /// [`CLOSED_INCIDENTS`](super::limits::CLOSED_INCIDENTS): their reopening is not muted.
+    pub forgotten: u64,
+    suppressed: [u64; Suppression::COUNT],
+}
+
+impl Counters {
+    /// Incidents open now.
+    #[must_use]
+    pub const fn open(&self) -> u64 {
+        self.opened - self.closed
+    }
+
+    /// Openings held back for this reason. One that stays held back counts once, except
+    /// [`Suppression::TooManyOpen`], of which nothing is remembered: it counts at each evaluation.
+    #[must_use]
+    pub const fn suppressed(&self, reason: Suppression) -> u64 {
+        self.suppressed[reason as usize]
+    }
+
+    pub(super) const fn suppress(&mut self, reason: Suppression) {
+        self.suppressed[reason as usize] += 1;
+    }
+}
