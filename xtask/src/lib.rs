@@ -1,1 +1,4 @@
-//! What tests and benchmarks share with the developer commands.
+//! What tests and benchmarks share with the developer commands: a laboratory of two network namespaces, and
+//! the frames to send through it.
+
+pub mod traffic;
