@@ -1,8 +1,10 @@
-//! Traffic made by hand: frames as bytes.
+//! Traffic made by hand: frames as bytes, a sender that counts, and the scenes they are sent in.
 
 pub mod frame;
 pub mod network;
+pub mod sender;
 pub mod transport;
 
 pub use frame::Frame;
+pub use sender::Sender;
 
