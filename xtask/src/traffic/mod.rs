@@ -2,9 +2,12 @@
 
 pub mod frame;
 pub mod network;
+pub mod scenario;
 pub mod sender;
 pub mod transport;
 
 pub use frame::Frame;
 pub use sender::Sender;
 
+#[cfg(test)]
+mod tests;
