@@ -1,0 +1,13 @@
+//! Traffic made by hand: frames as bytes, a sender that counts, and the scenes they are sent in.
+
+pub mod frame;
+pub mod network;
+pub mod scenario;
+pub mod sender;
+pub mod transport;
+
+pub use frame::Frame;
+pub use sender::Sender;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! Scenes: what an attacker sends, and what goes on in an ordinary hour.
+//!
+//! Every scene is an iterator of frames with an end. Where addresses are drawn, they come from ranges that are
+//! set aside for documentation and for benchmarks, so they are nobody's.
+
+use std::iter;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::Frame;
+use super::transport::{ACK, FIN, Icmp, PSH, SYN, Tcp, Transport, Udp};
+
+/// The maximum segment size that an Ethernet host offers in its SYN.
+const MSS: [u8; 4] = [2, 4, 0x05, 0xb4];
+
+/// A SYN to each of `ports`, from one source port, as port scanners send them.
+///
+/// # Panics
+///
+/// The scenes panic where source and destination are of different families.
+pub fn syn_scan(
+    from: IpAddr,
+    to: IpAddr,
+    ports: impl IntoIterator<Item = u16>,
+) -> impl Iterator<Item = Vec<u8>> {
+    ports.into_iter().map(move |port| packet(from, to, syn(54_321, port, 0x6e77_0000)))
+}
+
+/// `count` SYNs to one port, each from a source port and with a sequence number of its own.
+pub fn syn_flood(from: IpAddr, to: IpAddr, port: u16, count: usize) -> impl Iterator<Item = Vec<u8>> {
+    (1024..=u16::MAX)
+        .cycle()
+        .zip(0_u32..)
+        .take(count)
+        .map(move |(source_port, nth)| packet(from, to, syn(source_port, port, nth)))
+}
+
+/// `count` UDP datagrams of 64 bytes to one port, from source ports that no service answers from.
+pub fn udp_flood(from: IpAddr, to: IpAddr, port: u16, count: usize) -> impl Iterator<Item = Vec<u8>> {
+    (20_000..30_000)
+        .cycle()
+        .take(count)
+        .map(move |source_port| packet(from, to, Udp::new(source_port, port).payload(&[0x6e; 64])))
+}
+
+/// `count` SYNs to one port, each from a random source; the same ones for the same `seed`.
+///
+/// The sources are those of 2001:db8::/32, or the 131,072 of 198.18.0.0/15 (RFC 2544): the documentation ranges
+/// of IPv4 have too few to fill a table.
+pub fn random_source_syn_flood(
+    to: IpAddr,
+    port: u16,
+    count: usize,
+    seed: u64,
+) -> impl Iterator<Item = Vec<u8>> {
+    random(seed).take(count).map(move |number| {
+        let bytes = number.to_be_bytes();
+        let [a, b, c, d, e, f, g, h] = bytes;
+        let from = match to {
+            IpAddr::V4(_) => Ipv4Addr::new(198, 18 + (a & 1), b, c).into(),
+            IpAddr::V6(_) => {
+                Ipv6Addr::from([0x20, 0x01, 0x0d, 0xb8, a, b, c, d, 0, 0, 0, 0, e, f, g, h]).into()
+            }
+        };
+        let source_port = 1024 | u16::from_be_bytes([e, f]);
+        packet(from, to, syn(source_port, port, u32::from_be_bytes([a, b, g, h])))
+    })
+}
+
+/// One frame of a conversation between the watched host and its peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Crossing {
+    /// A frame that the outside sends.
+    In(Vec<u8>),
+    /// A frame that the watched host sends.
+    Out(Vec<u8>),
+}
+
+/// What an ordinary host says and hears: `rounds` of connections, downloads, lookups and pings.
+///
+/// In each round `host` fetches a page, serves one on port 443, looks a name up, receives a QUIC stream, pings
+/// and resolves a neighbour; about 40 frames, three quarters of them inbound. Nothing in it deserves an alert:
+/// clients take turns, so that each of the 200 opens one connection in 200 rounds, all to the same port.
+pub fn ordinary(host: IpAddr, rounds: usize) -> impl Iterator<Item = Crossing> {
+    // Each round has four ephemeral ports of the 28,000 that are free.
+    let ports = (32_768..60_768_u16).step_by(4).cycle();
+    let clients = (1..=200_u8).cycle();
+    let servers = (201..=250_u8).cycle();
+    ports.zip(clients.zip(servers)).take(rounds).flat_map(move |(port, (client, server))| {
+        let (client, server) = (peer(host, client), peer(host, server));
+        let talk = Talk { host, peer: server };
+        let mut round = vec![talk.resolve_in()];
+        round.extend(talk.fetch(port));
+        round.extend(Talk { host, peer: client }.serve(port));
+        round.extend(talk.lookup(port + 1));
+        round.extend(talk.stream(port + 2));
+        round.extend(talk.ping(port));
+        round
+    })
+}
+
+/// The frames of a conversation that the outside sends.
+///
+/// A watcher that follows flows must see the others as well, or it takes replies for strays.
+pub fn inbound(crossings: impl IntoIterator<Item = Crossing>) -> impl Iterator<Item = Vec<u8>> {
+    crossings.into_iter().filter_map(|crossing| match crossing {
+        Crossing::In(frame) => Some(frame),
+        Crossing::Out(_) => None,
+    })
+}
+
+/// A host and whom it talks to.
+#[derive(Clone, Copy)]
+struct Talk {
+    host: IpAddr,
+    peer: IpAddr,
+}
+
+impl Talk {
+    /// The host opens a connection, asks, and gets a page in ten segments.
+    fn fetch(self, port: u16) -> Vec<Crossing> {
+        let hear = |flags, seq, ack| Tcp::new(443, port, flags).sequence(seq, ack);
+        let say = |flags, seq, ack| Tcp::new(port, 443, flags).sequence(seq, ack);
+        let mut talk = vec![
+            self.say(syn(port, 443, 1000)),
+            self.hear(hear(SYN | ACK, 9000, 1001).options(&MSS)),
+            self.say(say(ACK, 1001, 9001)),
+            self.say(say(PSH | ACK, 1001, 9001).payload(&[b'q'; 200])),
+            self.hear(hear(ACK, 9001, 1201)),
+        ];
+        for nth in 0..10 {
+            talk.push(self.hear(hear(PSH | ACK, 9001 + nth * 1200, 1201).payload(&[b'a'; 1200])));
+        }
+        talk.extend([
+            self.say(say(ACK, 1201, 21_001)),
+            self.hear(hear(FIN | ACK, 21_001, 1201)),
+            self.say(say(FIN | ACK, 1201, 21_002)),
+            self.hear(hear(ACK, 21_002, 1202)),
+        ]);
+        talk
+    }
+
+    /// A client opens a connection to the host's web server and asks twice.
+    fn serve(self, port: u16) -> Vec<Crossing> {
+        let hear = |flags, seq, ack| Tcp::new(port, 443, flags).sequence(seq, ack);
+        let say = |flags, seq, ack| Tcp::new(443, port, flags).sequence(seq, ack);
+        vec![
+            self.hear(syn(port, 443, 5000)),
+            self.say(say(SYN | ACK, 7000, 5001).options(&MSS)),
+            self.hear(hear(ACK, 5001, 7001)),
+            self.hear(hear(PSH | ACK, 5001, 7001).payload(&[b'q'; 200])),
+            self.say(say(PSH | ACK, 7001, 5201).payload(&[b'a'; 800])),
+            self.hear(hear(ACK, 5201, 7801)),
+            self.hear(hear(PSH | ACK, 5201, 7801).payload(&[b'q'; 100])),
+            self.say(say(PSH | ACK, 7801, 5301).payload(&[b'a'; 400])),
+            self.hear(hear(FIN | ACK, 5301, 8201)),
+            self.say(say(FIN | ACK, 8201, 5302)),
+            self.hear(hear(ACK, 5302, 8202)),
+        ]
+    }
+
+    /// The host asks a resolver.
+    fn lookup(self, port: u16) -> [Crossing; 2] {
+        [
+            self.say(Udp::new(port, 53).payload(&[b'q'; 40])),
+            self.hear(Udp::new(53, port).payload(&[b'a'; 120])),
+        ]
+    }
+
+    /// The host opens a QUIC connection and receives eight datagrams.
+    fn stream(self, port: u16) -> Vec<Crossing> {
+        let mut talk = vec![self.say(Udp::new(port, 443).payload(&[b'q'; 1200]))];
+        talk.extend(iter::repeat_with(|| self.hear(Udp::new(443, port).payload(&[b'a'; 1200]))).take(8));
+        talk
+    }
+
+    /// The host pings and is answered.
+    fn ping(self, id: u16) -> [Crossing; 2] {
+        let (request, reply) = if self.host.is_ipv4() { (8, 0) } else { (128, 129) };
+        [self.say(Icmp::echo(request, id, 1)), self.hear(Icmp::echo(reply, id, 1))]
+    }
+
+    /// The peer asks for the host's link-layer address.
+    fn resolve_in(self) -> Crossing {
+        match (self.peer, self.host) {
+            (IpAddr::V4(peer), IpAddr::V4(host)) => {
+                // Ethernet, IPv4, lengths 6 and 4, request (RFC 826).
+                let mut arp = vec![0, 1, 0x08, 0, 6, 4, 0, 1];
+                arp.extend(super::frame::OUTSIDE_MAC);
+                arp.extend(peer.octets());
+                arp.extend([0; 6]);
+                arp.extend(host.octets());
+                Crossing::In(Frame::ethernet(0x0806, &arp).build())
+            }
+            (_, host) => {
+                // A neighbour solicitation (RFC 4861, section 4.3): four reserved bytes and the target.
+                let mut body = vec![0; 4];
+                if let IpAddr::V6(host) = host {
+                    body.extend(host.octets());
+                }
+                self.hear(Icmp { kind: 135, code: 0, body })
+            }
+        }
+    }
+
+    fn hear(self, transport: impl Into<Transport>) -> Crossing {
+        Crossing::In(packet(self.peer, self.host, transport))
+    }
+
+    fn say(self, transport: impl Into<Transport>) -> Crossing {
+        Crossing::Out(directed(self.host, self.peer, transport, true))
+    }
+}
+
+/// The peer with this number: a neighbour in 192.0.2.0/24 or 2001:db8:2::/64.
+fn peer(host: IpAddr, number: u8) -> IpAddr {
+    match host {
+        IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, number).into(),
+        IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, number.into()).into(),
+    }
+}
+
+fn syn(source_port: u16, dest_port: u16, sequence: u32) -> Tcp {
+    Tcp::new(source_port, dest_port, SYN).sequence(sequence, 0).options(&MSS)
+}
+
+fn packet(from: IpAddr, to: IpAddr, transport: impl Into<Transport>) -> Vec<u8> {
+    directed(from, to, transport, false)
+}
+
+fn directed(from: IpAddr, to: IpAddr, transport: impl Into<Transport>, outbound: bool) -> Vec<u8> {
+    match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            let frame = Frame::ipv4(from, to).carrying(transport);
+            if outbound { frame.outbound().build() } else { frame.build() }
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            let frame = Frame::ipv6(from, to).carrying(transport);
+            if outbound { frame.outbound().build() } else { frame.build() }
+        }
+        _ => unreachable!("{from} and {to} are of different families"),
+    }
+}
+
+/// Numbers without an apparent order (a 64-bit xorshift, Marsaglia 2003), the same for the same seed.
+fn random(seed: u64) -> impl Iterator<Item = u64> {
+    // Zero is the one state that the generator never leaves.
+    iter::successors(Some(seed.wrapping_add(0x9e37_79b9_7f4a_7c15) | 1), |state| {
+        let mut next = state ^ (state << 13);
+        next ^= next >> 7;
+        Some(next ^ (next << 17))
+    })
+    // The first numbers still look like the seed.
+    .skip(16)
+}
