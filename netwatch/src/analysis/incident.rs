@@ -131,8 +131,7 @@ impl Incident {
         }
     }
 
-    /// Adds what the source sent during the newest slot. The slots of later windows overlap, so the windows
-    /// themselves cannot be added up.
+    /// Adds what the source sent since the last evaluation. Windows overlap and cannot be added up.
     pub(super) fn add(&mut self, sent: &SourceStats) {
         self.life.merge(sent);
     }

@@ -42,18 +42,18 @@ impl Incidents {
         }
     }
 
-    /// Begins the evaluation of one interface, called `name`, at the end of its `newest` slot.
+    /// Begins the evaluation of one interface, called `name`, at the end of what was drained last.
     ///
     /// Hand the sources of the window to [`Step::source`] in ascending order, then call [`Step::finish`].
-    pub fn step<'a>(&'a mut self, interface: InterfaceId, name: &'a str, newest: &'a Slot) -> Step<'a> {
+    pub fn step<'a>(&'a mut self, interface: InterfaceId, name: &'a str, drained: &'a Slot) -> Step<'a> {
         let keys = self.active.keys().filter(|key| key.interface == interface);
         let mut followed: Vec<Addr> = keys.map(|key| key.addr).collect();
         followed.dedup();
         Step {
-            moment: Moment { now_ns: newest.end_ns, window_ns: self.window_ns, interface: name },
+            moment: Moment { now_ns: drained.end_ns, window_ns: self.window_ns, interface: name },
             incidents: self,
             interface,
-            newest,
+            drained,
             followed: followed.into_iter().peekable(),
             transitions: Vec::new(),
         }
@@ -80,7 +80,7 @@ impl Incidents {
         self.counters
     }
 
-    /// Begins or continues the incident of one finding. `sent` is what the source sent in the newest slot.
+    /// Begins or continues the incident of one finding. `sent` is what the source sent since the last evaluation.
     fn advance(
         &mut self,
         key: Fingerprint,
@@ -166,14 +166,14 @@ impl Incidents {
     }
 }
 
-/// The evaluation of one interface at the end of one slot.
+/// The evaluation of one interface at one time.
 #[derive(Debug)]
 #[must_use = "`finish` returns what happened"]
 pub struct Step<'a> {
     incidents: &'a mut Incidents,
     interface: InterfaceId,
     moment: Moment<'a>,
-    newest: &'a Slot,
+    drained: &'a Slot,
     /// Sources with an incident that were not yet visited, ascending.
     followed: Peekable<vec::IntoIter<Addr>>,
     transitions: Vec<Transition>,
@@ -204,7 +204,7 @@ impl Step<'_> {
     }
 
     fn advance(&mut self, view: &SourceView) {
-        let sent = self.newest.source(view.addr).copied().unwrap_or_default();
+        let sent = self.drained.source(view.addr).copied().unwrap_or_default();
         for finding in rules::evaluate(view, &self.incidents.thresholds) {
             let key = Fingerprint { interface: self.interface, addr: view.addr, check: finding.check };
             let transition = self.incidents.advance(key, &finding, view, &sent, &self.moment);

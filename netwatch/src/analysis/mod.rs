@@ -24,7 +24,7 @@ use window::Window;
 
 /// What the analysis is told once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct Options {
     /// Slots of a window, at most [`WINDOW_SLOTS_MAX`](limits::WINDOW_SLOTS_MAX).
     pub window_slots: usize,
     /// Length of a slot, in nanoseconds.
@@ -33,7 +33,7 @@ pub struct Settings {
     pub thresholds: Thresholds,
 }
 
-impl Default for Settings {
+impl Default for Options {
     /// A minute of 5 s slots.
     fn default() -> Self {
         Self { window_slots: limits::WINDOW_SLOTS, slot_ns: 5_000_000_000, thresholds: Thresholds::default() }
@@ -44,6 +44,7 @@ impl Default for Settings {
 #[derive(Clone, Debug)]
 pub struct Analysis {
     window_slots: usize,
+    slot_ns: u64,
     interfaces: Vec<Interface>,
     incidents: Incidents,
 }
@@ -57,14 +58,15 @@ struct Interface {
 impl Analysis {
     /// No interfaces and no incidents yet.
     #[must_use]
-    pub fn new(settings: &Settings) -> Self {
-        let window_slots = settings.window_slots.clamp(1, limits::WINDOW_SLOTS_MAX);
+    pub fn new(options: &Options) -> Self {
+        let window_slots = options.window_slots.clamp(1, limits::WINDOW_SLOTS_MAX);
         let slots = u64::try_from(window_slots).unwrap_or(u64::MAX);
-        let window_ns = settings.slot_ns.saturating_mul(slots);
+        let window_ns = options.slot_ns.saturating_mul(slots);
         Self {
             window_slots,
+            slot_ns: options.slot_ns,
             interfaces: Vec::new(),
-            incidents: Incidents::new(settings.thresholds, window_ns),
+            incidents: Incidents::new(options.thresholds, window_ns),
         }
     }
 
@@ -78,15 +80,26 @@ impl Analysis {
     ///
     /// The end of the slot is the time of the evaluation. A slot in which nothing was counted must be pushed
     /// as well: incidents come to their end by it.
+    ///
+    /// Maps may be drained more often than once per slot. Parts that together are no longer than a slot (with
+    /// a quarter to spare for late timers) make one slot, so that an early look does not shorten the window.
     pub fn push(&mut self, interface: InterfaceId, slot: Slot) -> Vec<Transition> {
         let Some(Interface { name, window }) = self.interfaces.get_mut(interface.0) else {
             return Vec::new();
         };
-        window.push(slot);
-        let Some(newest) = window.newest() else {
+        let longest_ns = self.slot_ns.saturating_add(self.slot_ns / 4);
+        let is_part = |newest: &Slot| slot.end_ns.saturating_sub(newest.start_ns) <= longest_ns;
+        let drained = if window.newest().is_some_and(is_part) {
+            window.extend_newest(&slot);
+            Some(&slot)
+        } else {
+            window.push(slot);
+            window.newest()
+        };
+        let Some(drained) = drained else {
             return Vec::new();
         };
-        let mut step = self.incidents.step(interface, name, newest);
+        let mut step = self.incidents.step(interface, name, drained);
         window.for_each_source(|view| step.source(view));
         step.finish()
     }

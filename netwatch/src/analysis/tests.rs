@@ -94,7 +94,7 @@ fn scan(start_s: u64, last: u8, ports: core::ops::Range<u16>) -> Slot {
 
 /// Plays slots on one interface and then silence, and tells the story in one line per transition.
 fn story(slots: Vec<Slot>) -> Vec<String> {
-    let mut analysis = Analysis::new(&Settings::default());
+    let mut analysis = Analysis::new(&Options::default());
     let eth0 = analysis.add_interface("eth0");
     let end_s = slots.last().map_or(0, |slot| slot.end_ns / SECOND);
     let silence =
@@ -136,8 +136,32 @@ fn a_scan_split_over_slots_is_seen_and_counted_once() {
 }
 
 #[test]
+fn an_early_look_does_not_shorten_the_window() {
+    let mut analysis = Analysis::new(&Options::default());
+    let eth0 = analysis.add_interface("eth0");
+    assert_eq!(analysis.push(eth0, scan(0, 7, 1..11)), []);
+    // Three looks per slot, and timers a little late: 36 slots would be three windows.
+    for slot in 1..11 {
+        let start_ns = slot * 5 * SECOND;
+        for (from, to) in [(0, 2), (2, 3), (3, 5)] {
+            let empty = Slot::empty(start_ns + from * SECOND, start_ns + to * SECOND + 1_000_000);
+            assert_eq!(analysis.push(eth0, empty), []);
+        }
+    }
+    let mut part = scan(55, 7, 11..12);
+    part.end_ns -= 4 * SECOND;
+    let [open] = &analysis.push(eth0, part)[..] else { panic!("opens") };
+    assert_eq!((open.observed, open.packets), (11, 11));
+    let mut part = scan(56, 7, 12..14);
+    part.end_ns -= 4 * SECOND;
+    assert_eq!(analysis.push(eth0, part), []);
+    let [close] = &analysis.close_all(58 * SECOND)[..] else { panic!("closes") };
+    assert_eq!((close.observed, close.packets), (13, 13));
+}
+
+#[test]
 fn interfaces_do_not_share_windows() {
-    let mut analysis = Analysis::new(&Settings::default());
+    let mut analysis = Analysis::new(&Options::default());
     let (eth0, eth1) = (analysis.add_interface("eth0"), analysis.add_interface("eth1"));
     assert_eq!(analysis.push(eth0, scan(0, 7, 1..11)), []);
     assert_eq!(analysis.push(eth1, scan(0, 7, 11..21)), []);

@@ -30,6 +30,14 @@ impl Window {
         self.slots.push_back(slot);
     }
 
+    /// Adds a further part of the newest slot, or the newest slot where there is none yet.
+    pub fn extend_newest(&mut self, part: &Slot) {
+        match self.slots.back_mut() {
+            Some(newest) => newest.merge(part),
+            None => self.slots.push_back(part.clone()),
+        }
+    }
+
     /// The slot pushed last.
     #[must_use]
     pub fn newest(&self) -> Option<&Slot> {
