@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn good_options_are_taken() {
-        let config = parse("-i a -i b -i a --slot 60s --threshold scan.vertical=20 --map-memory 64M").unwrap();
+        let config =
+            parse("-i a -i b -i a --slot 60s --threshold scan.vertical=20 --map-memory 64M").unwrap();
         assert_eq!(config.interfaces, ["a", "b"]);
         assert_eq!(config.slots, 1);
         assert_eq!(config.thresholds.of(RuleId::ScanVertical), 20);

@@ -1,6 +1,20 @@
 //! netwatch as a library: the parts that `main` puts together.
+//!
+//! [`cli`] and [`config`] say what is wanted, [`app`] drives everything, [`analysis`] decides, and the other
+//! modules are edges to the world outside. ARCHITECTURE.md draws the map.
 
 pub mod analysis;
+pub mod app;
+pub mod check;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod ethtool;
+pub mod exit;
 pub mod iface;
 pub mod kernel;
+pub mod logging;
 pub mod sinks;
+pub mod summary;
+pub mod units;
+pub mod watched;

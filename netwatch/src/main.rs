@@ -1,3 +1,48 @@
 //! The netwatch command.
 
-fn main() {}
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use netwatch::cli::{CheckArgs, Cli, Command, RunArgs};
+use netwatch::config::Config;
+use netwatch::kernel::{Error, host};
+use netwatch::{app, check, exit, logging};
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => run(&args),
+        Command::Check(args) => run_check(&args),
+    };
+    result.unwrap_or_else(|error| {
+        // Where stderr is gone, the exit code has to say it.
+        let _ = writeln!(std::io::stderr(), "netwatch: {error:#}");
+        exit::code(&error)
+    })
+}
+
+fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let config = Config::from_args(args).map_err(exit::Usage)?;
+    logging::start(args.log, args.kernel_log);
+    host::lift_memory_lock_limit();
+    host::drop_privileges().context("drop privileges")?;
+    let result = runtime()?.block_on(app::run(config, args.color));
+    if let (Err(error), Some(file)) = (&result, &args.verifier_log)
+        && let Some(Error::Verifier { log, .. }) = error.downcast_ref()
+    {
+        logging::write_verifier_log(file, log)?;
+    }
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    host::lift_memory_lock_limit();
+    let lines = runtime()?.block_on(check::check(&args.interfaces, &args.map_memory))?;
+    check::print(&lines)
+}
+
+/// One thread: one loop owns the state. What blocks goes to threads of its own.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the async runtime")
+}

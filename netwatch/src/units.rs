@@ -65,7 +65,9 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (text, bytes) in [("1", 1), ("2K", 2048), ("64M", 64 << 20), ("64MiB", 64 << 20), ("2GB", 2 << 30)] {
+        for (text, bytes) in
+            [("1", 1), ("2K", 2048), ("64M", 64 << 20), ("64MiB", 64 << 20), ("2GB", 2 << 30)]
+        {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
         for text in ["", "M", "1.5M", "-1", "1T", "99999999999999999999"] {

@@ -42,6 +42,20 @@ pub fn run(args: Vec<String>) -> Result<()> {
     Err(anyhow!(command.exec()).context(format!("cannot run `{}`", host::spelled(&command))))
 }
 
+/// `cargo xtask demo`: builds as the user, then becomes the demonstration as root.
+///
+/// # Errors
+/// Set-up or build failed, or the demonstration cannot be started.
+pub fn demo() -> Result<()> {
+    setup::run(Purpose::Laboratory)?;
+    kernel_programs()?;
+    let path = netwatch(true)?.display().to_string();
+    let this = std::env::current_exe().context("cannot find this command's own path")?;
+    let mut command =
+        host::as_root(&this.display().to_string(), &["stage".to_owned(), path], "make network namespaces")?;
+    Err(anyhow!(command.exec()).context(format!("cannot run `{}`", host::spelled(&command))))
+}
+
 /// `cargo xtask bench`.
 ///
 /// # Errors

@@ -1,12 +1,12 @@
 //! The developer commands of netwatch.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 mod build;
-mod demo;
 mod ebpf;
 mod host;
 mod packages;
@@ -41,7 +41,13 @@ enum Verb {
     /// Check the format, the lints and the dependencies, and run every test; the kernel's as root.
     Test(test::Args),
     /// Show attacks in a laboratory of network namespaces, and what netwatch says of them.
-    Demo(demo::Args),
+    Demo,
+    /// The part of `demo` that runs as root, with what the rest of it has built.
+    #[command(hide = true)]
+    Stage {
+        /// The netwatch binary.
+        netwatch: PathBuf,
+    },
     /// Build a benchmark and run it as root.
     Bench {
         /// Which one, such as `kernel`.
@@ -54,7 +60,8 @@ enum Verb {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if host::builds_for_someone_else(&host::root()) {
+    let builds = !matches!(cli.verb, Verb::Stage { .. });
+    if builds && host::builds_for_someone_else(&host::root()) {
         eprintln!(
             "error: this builds nothing as root in a user's folder: run `cargo xtask` without sudo, and it calls sudo \
              for the one thing that needs it (`sudo chown -R \"$USER\" target` gives back what cargo has made already)"
@@ -66,7 +73,8 @@ fn main() -> ExitCode {
         Verb::Build { release } => build::build(release),
         Verb::Run { args } => build::run(args),
         Verb::Test(args) => return test::run(&args),
-        Verb::Demo(args) => setup::run(setup::Purpose::Laboratory).and_then(|_| demo::run(&args)),
+        Verb::Demo => build::demo(),
+        Verb::Stage { netwatch } => xtask::demo::run(&netwatch),
         Verb::Bench { name, args } => build::bench(&name, &args),
     };
     match result {

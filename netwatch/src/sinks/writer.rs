@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use bytes::{BufMut, BytesMut};
 
-use super::Renderer;
+use super::{Renderer, Wall};
 use crate::analysis::{Severity, Transition};
 
 /// Lines are gathered up to so many bytes before they are written.
@@ -47,6 +47,11 @@ impl<W: Write> Output<W> {
         let written = self.write_lines(transitions);
         self.buffer.clear();
         Ok(written?)
+    }
+
+    /// Goes on with this wall clock: the old one is wrong once somebody has set the clock.
+    pub fn keep_time(&mut self, wall: Wall) {
+        self.renderer.wall = wall;
     }
 
     /// How many transitions of a severity were left out for being below the minimum.

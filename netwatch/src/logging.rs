@@ -1,0 +1,54 @@
+//! What netwatch says about itself: on stderr, never on stdout.
+
+use std::fs;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use tracing::level_filters::LevelFilter;
+
+use crate::cli::LogLevel;
+
+/// Starts logging to stderr. The kernel program's records come through the `log` facade, at their own level.
+pub fn start(level: LogLevel, kernel: LogLevel) {
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(colour)
+        .with_target(false)
+        .with_max_level(filter(level.max(kernel)))
+        .finish();
+    // Fails only where a subscriber was set before: in a test that starts two.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    let _ = tracing_log::LogTracer::init_with_filter(match kernel {
+        LogLevel::Off => log::LevelFilter::Off,
+        LogLevel::Error => log::LevelFilter::Error,
+        LogLevel::Warn => log::LevelFilter::Warn,
+        LogLevel::Info => log::LevelFilter::Info,
+        LogLevel::Debug => log::LevelFilter::Debug,
+        LogLevel::Trace => log::LevelFilter::Trace,
+    });
+}
+
+/// Writes the verifier's log to a file, or to stderr where the file is called `-`.
+///
+/// # Errors
+///
+/// The file cannot be written.
+pub fn write_verifier_log(file: &Path, log: &str) -> anyhow::Result<()> {
+    if file == Path::new("-") {
+        return io::stderr().write_all(log.as_bytes()).context("write the verifier's log");
+    }
+    fs::write(file, log).with_context(|| format!("write the verifier's log to {}", file.display()))
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}

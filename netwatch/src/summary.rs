@@ -1,0 +1,142 @@
+//! What netwatch says about itself on stderr: a status line per window, and a summary at the end.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::time::Duration;
+
+use netwatch_common::{Class, Totals, Verdict};
+use tracing::{info, warn};
+
+use crate::analysis::{Counters, Severity, Slot, Suppression};
+use crate::sinks::Output;
+use crate::watched::Watched;
+
+/// Collects slots until a status line is due.
+pub struct Summary {
+    window_ns: u64,
+    interfaces: Vec<Status>,
+}
+
+/// An interface since its last status line.
+struct Status {
+    name: String,
+    since_ns: u64,
+    before: Totals,
+    sources: usize,
+}
+
+impl Summary {
+    /// A status line is due after each window.
+    #[must_use]
+    pub fn new(window: Duration) -> Self {
+        Self { window_ns: u64::try_from(window.as_nanos()).unwrap_or(u64::MAX), interfaces: Vec::new() }
+    }
+
+    /// Takes note of a slot, complains of losses in it, and logs a status line when one is due.
+    pub fn slot(&mut self, watched: &Watched, slot: &Slot) {
+        let index = match self.interfaces.iter().position(|status| status.name == watched.name) {
+            Some(index) => index,
+            None => {
+                self.interfaces.push(Status {
+                    name: watched.name.clone(),
+                    since_ns: slot.start_ns,
+                    before: Totals::default(),
+                    sources: 0,
+                });
+                self.interfaces.len() - 1
+            }
+        };
+        let status = &mut self.interfaces[index];
+        status.sources = status.sources.max(slot.sources().len());
+        let elapsed_ns = slot.end_ns.saturating_sub(status.since_ns);
+        if elapsed_ns < self.window_ns {
+            return;
+        }
+        let (now, before) = (&watched.totals, &status.before);
+        let packets = now.seen - before.seen;
+        let mode = watched.attached.map_or_else(|| "gone".to_owned(), |attached| attached.mode.to_string());
+        let lost = (now.sources_lost - before.sources_lost) + (now.ports_lost - before.ports_lost);
+        info!(
+            "{} ({mode}): {packets} packets, {} a second, up to {} sources a slot",
+            watched.name,
+            packets.saturating_mul(1_000_000_000) / elapsed_ns.max(1),
+            status.sources,
+        );
+        if lost > 0 {
+            warn!(
+                "{}: the maps were full for {lost} counts; `--map-memory` gives them more room",
+                watched.name
+            );
+        }
+        *status = Status { name: watched.name.clone(), since_ns: slot.end_ns, before: *now, sources: 0 };
+    }
+}
+
+/// The summary at the end, several lines.
+#[must_use]
+pub fn text<W: Write>(watched: &[Watched], counters: &Counters, output: &Output<W>) -> String {
+    let mut text = String::new();
+    for watched in watched {
+        interface(&mut text, watched);
+    }
+    let _ = write!(
+        text,
+        "incidents: {} opened, {} updates, {} closed",
+        counters.opened, counters.updated, counters.closed
+    );
+    for reason in Suppression::ALL {
+        let count = counters.suppressed(reason);
+        if count > 0 {
+            let _ = write!(text, ", {count} held back ({})", reason.name());
+        }
+    }
+    for severity in Severity::ALL {
+        let count = output.not_printed(severity);
+        if count > 0 {
+            let _ = write!(
+                text,
+                ", {count} of severity {} not printed (--min-severity {} prints them)",
+                severity.name(),
+                severity.name()
+            );
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn interface(text: &mut String, watched: &Watched) {
+    let Totals { seen, bytes, sources_lost, ports_lost, .. } = watched.totals;
+    let drained = &watched.drained;
+    let _ = writeln!(
+        text,
+        "{}: {seen} packets, {bytes} bytes in {} slots ({} late, {} failed)",
+        watched.name, drained.slots, drained.late_slots, drained.failed_slots
+    );
+    let classes: Vec<_> = Class::ALL
+        .into_iter()
+        .map(|class| (class.name(), watched.totals.class(class)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    if !classes.is_empty() {
+        let _ = writeln!(text, "  by class: {}", classes.join(", "));
+    }
+    let reasons: Vec<_> = Verdict::ALL
+        .into_iter()
+        .filter(|verdict| matches!(verdict.class(), Class::Malformed | Class::Other))
+        .map(|verdict| (verdict.name(), watched.totals.verdict(verdict)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    if !reasons.is_empty() {
+        let _ = writeln!(text, "  of which: {}", reasons.join(", "));
+    }
+    let unaccounted = watched.unaccounted();
+    let _ = writeln!(
+        text,
+        "  under their source: {} counted, {sources_lost} not for want of room; under their port: {} counted, \
+         {ports_lost} not; unaccounted for: {unaccounted}",
+        drained.sourced, drained.ported
+    );
+}

@@ -1,0 +1,217 @@
+//! One interface under watch: its program, where it is attached, and what was counted.
+
+use std::io;
+
+use netwatch_common::{Totals, Verdict};
+use tracing::{info, warn};
+
+use crate::analysis::{InterfaceId, PortStats, Slot, SourceStats};
+use crate::clock;
+use crate::iface::{self, Interface};
+use crate::kernel::{Error, Mode, ModeWish, Options, Watch};
+
+/// One interface under watch.
+pub struct Watched {
+    /// Its name, as the user gave it.
+    pub name: String,
+    /// Its number in the analysis.
+    pub id: InterfaceId,
+    /// Where it is attached, while it is.
+    pub attached: Option<Attached>,
+    /// What was drained so far.
+    pub drained: Drained,
+    /// What the program counted, as of the last slot.
+    pub totals: Totals,
+    watch: Watch,
+    wish: ModeWish,
+    link: u32,
+    slot_start_ns: u64,
+    /// Whether the last try to attach again failed: one complaint is enough.
+    complained: bool,
+}
+
+/// Where and how a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// The interface's index.
+    pub index: u32,
+    /// The mode.
+    pub mode: Mode,
+}
+
+/// Sums over all slots, to hold against the kernel's totals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Packets counted under a source.
+    pub sourced: u64,
+    /// Packets counted under a destination port.
+    pub ported: u64,
+    /// Slots drained.
+    pub slots: u64,
+    /// Slots that lasted over one and a half times as long as they should.
+    pub late_slots: u64,
+    /// Slots whose drain failed; what remained was drained with a later one.
+    pub failed_slots: u64,
+}
+
+impl Watched {
+    /// Loads a program for `interface` and attaches it.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refused.
+    pub fn start(
+        interface: &Interface,
+        id: InterfaceId,
+        options: &Options,
+        wish: ModeWish,
+    ) -> Result<Self, Error> {
+        let link = interface
+            .link
+            .map_err(|link_type| Error::LinkType { interface: interface.name.clone(), link_type })?
+            .setting();
+        let mut options = *options;
+        options.settings.link = link;
+        let mut watched = Self {
+            name: interface.name.clone(),
+            id,
+            attached: None,
+            drained: Drained::default(),
+            totals: Totals::default(),
+            watch: Watch::load(&options)?,
+            wish,
+            link,
+            slot_start_ns: clock::monotonic_ns(),
+            complained: false,
+        };
+        watched.attach(interface)?;
+        Ok(watched)
+    }
+
+    /// The reader of the program's log, once.
+    pub fn take_logger(&mut self) -> Option<crate::kernel::program::Logger> {
+        self.watch.take_logger()
+    }
+
+    /// Follows the interface where it went: it may be gone, back, or have another name. `now` is the interface
+    /// that has the name now.
+    pub fn follow(&mut self, now: Option<&Interface>) {
+        let index = self.attached.map(|attached| attached.index);
+        match (index, now) {
+            (Some(index), Some(interface)) if interface.index == index => {}
+            (Some(index), _) if iface::name_of(index).is_some_and(|name| name != self.name) => {
+                let new = iface::name_of(index).unwrap_or_default();
+                // Frames come on as before, under the name that the user knows it by.
+                if !self.complained {
+                    self.complained = true;
+                    warn!("{} is now called {new}; still watching it", self.name);
+                }
+            }
+            (Some(_), found) => {
+                warn!("{} disappeared; waiting for it to come back", self.name);
+                self.watch.detach();
+                self.attached = None;
+                self.complained = false;
+                if let Some(interface) = found {
+                    self.attach_again(interface);
+                }
+            }
+            (None, Some(interface)) => self.attach_again(interface),
+            (None, None) => {}
+        }
+    }
+
+    /// Swaps and drains the maps: one slot of counts. An error leaves what was not drained for the next slot.
+    ///
+    /// Blocks for the kernel's grace periods, some 30 ms.
+    pub fn drain(&mut self, slot_ns: u64) -> (Slot, Option<Error>) {
+        let (mut sources, mut ports) = (Vec::new(), Vec::new());
+        let mut error = self.watch.swap().err();
+        let (start_ns, end_ns) = (self.slot_start_ns, clock::monotonic_ns());
+        self.slot_start_ns = end_ns;
+        // Even after a failed swap there may be something left from before.
+        let drained = self.watch.drain(
+            |source, cpus| sources.push((*source, SourceStats::from_cpus(cpus))),
+            |key, cpus| ports.push((*key, PortStats::from_cpus(cpus))),
+        );
+        error = error.or(drained.err());
+        match self.watch.totals() {
+            Ok(totals) => self.totals = totals,
+            Err(failed) => error = error.or(Some(failed)),
+        }
+        self.drained.slots += 1;
+        self.drained.late_slots += u64::from((end_ns - start_ns) * 2 > slot_ns * 3);
+        self.drained.failed_slots += u64::from(error.is_some());
+        self.drained.sourced += sources.iter().map(|(_, stats)| stats.packets()).sum::<u64>();
+        self.drained.ported += ports.iter().map(|(_, stats)| stats.packets).sum::<u64>();
+        (Slot::new(start_ns, end_ns, sources, ports), error)
+    }
+
+    /// Detaches for good; what was counted until now remains to be drained.
+    pub fn stop(&mut self) {
+        self.watch.detach();
+        self.attached = None;
+    }
+
+    /// Packets that the kernel counted and that neither a drained slot nor a counter of losses accounts for;
+    /// 0 unless netwatch is wrong. Exact only when no packets come.
+    #[must_use]
+    pub fn unaccounted(&self) -> u64 {
+        let totals = &self.totals;
+        let by_verdict: u64 = Verdict::ALL.into_iter().map(|verdict| totals.verdict(verdict)).sum();
+        totals.seen.abs_diff(by_verdict)
+            + totals.sourced.abs_diff(self.drained.sourced + totals.sources_lost)
+            + totals.ported.abs_diff(self.drained.ported + totals.ports_lost)
+    }
+
+    fn attach(&mut self, interface: &Interface) -> Result<(), Error> {
+        let (mode, refused) = self.watch.attach(&self.name, interface.index, self.wish).map_err(|error| {
+            match (error, interface.xdp_program) {
+                (Error::Busy { interface, .. }, Some(id)) => {
+                    Error::Busy { interface, holder: format!(" (id {id})") }
+                }
+                (error, _) => error,
+            }
+        })?;
+        if let Some(refused) = refused {
+            warn!(
+                "{}: {}; using generic mode, which costs more per packet",
+                self.name,
+                why_generic(&refused)
+            );
+        }
+        self.attached = Some(Attached { index: interface.index, mode });
+        Ok(())
+    }
+
+    fn attach_again(&mut self, interface: &Interface) {
+        let result = match interface.link.map(|link| link.setting()) {
+            Ok(link) if link == self.link => self.attach(interface),
+            Ok(_) => Err(Error::LinkType { interface: self.name.clone(), link_type: 0 }),
+            Err(link_type) => Err(Error::LinkType { interface: self.name.clone(), link_type }),
+        };
+        match result {
+            Ok(()) => {
+                self.complained = false;
+                let mode = self.attached.map_or(Mode::Generic, |attached| attached.mode);
+                info!("{} is back; watching {} again in {mode} mode", self.name, self.name);
+            }
+            Err(error) if !self.complained => {
+                self.complained = true;
+                warn!("cannot watch {} again, trying on: {error}", self.name);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Why the driver did not take the program.
+fn why_generic(refused: &io::Error) -> String {
+    match refused.raw_os_error() {
+        Some(libc::EOPNOTSUPP) => {
+            "its driver does not take native XDP, or not with its present offloads".into()
+        }
+        Some(libc::ERANGE) => "its MTU is too large for native XDP".into(),
+        _ => format!("its driver refused native XDP ({refused})"),
+    }
+}
