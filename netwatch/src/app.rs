@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{error, info, warn};
 
-use crate::analysis::{Analysis, Settings, Slot, Transition};
+use crate::analysis::{self, Analysis, Slot, Transition};
 use crate::cli::{Format, When};
 use crate::config::Config;
 use crate::iface::{Changes, Interface, Interfaces};
@@ -82,8 +82,11 @@ impl App {
         let found = find(&interfaces, &config).await?;
 
         let slot_ns = u64::try_from(config.slot.as_nanos()).unwrap_or(u64::MAX);
-        let mut analysis =
-            Analysis::new(&Settings { window_slots: config.slots, slot_ns, thresholds: config.thresholds });
+        let mut analysis = Analysis::new(&analysis::Options {
+            window_slots: config.slots,
+            slot_ns,
+            thresholds: config.thresholds,
+        });
         let mut options = Options::of_this_host(config.map_memory);
         options.log_level = config.kernel_log as u8;
         let mut watched = Vec::new();

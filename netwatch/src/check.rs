@@ -66,7 +66,7 @@ pub async fn check(names: &[String], map_memory: &str) -> anyhow::Result<Vec<Lin
         match interfaces.by_name(name).await? {
             Some(interface) => lines.extend(about(&interface)),
             None => {
-                lines.push(line(Standing::Problem, name, Error::NoSuchInterface(name.clone()).to_string()))
+                lines.push(line(Standing::Problem, name, Error::NoSuchInterface(name.clone()).to_string()));
             }
         }
     }

@@ -135,7 +135,7 @@ fn slots(slot: Duration, window: Duration) -> Result<usize, String> {
     if window < slot || window > WINDOW_MAX {
         return Err(format!("--window: must be a slot ({slot:?}) to {WINDOW_MAX:?}, not {window:?}"));
     }
-    if window.as_millis() % slot.as_millis() != 0 {
+    if !window.as_millis().is_multiple_of(slot.as_millis()) {
         return Err(format!("--window: {window:?} is not a whole number of slots of {slot:?}"));
     }
     let slots = usize::try_from(window.as_millis() / slot.as_millis()).unwrap_or(usize::MAX);

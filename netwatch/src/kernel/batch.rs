@@ -23,7 +23,7 @@ impl<K: Pod, V: Pod> Batch<K, V> {
     /// Buffers for a machine with `cpus` possible CPUs.
     #[must_use]
     pub fn new(cpus: usize) -> Self {
-        const { assert!(size_of::<V>() % 8 == 0, "the kernel rounds values up to 8 bytes") };
+        const { assert!(size_of::<V>().is_multiple_of(8), "the kernel rounds values up to 8 bytes") };
         Self { cpus, keys: vec![K::zeroed(); ENTRIES], values: vec![V::zeroed(); ENTRIES * cpus] }
     }
 
