@@ -2,11 +2,13 @@
 
 use aya_ebpf::{helpers::generated::bpf_ktime_get_coarse_ns, programs::XdpContext};
 use aya_log_ebpf::{debug, warn};
-use netwatch_common::{Addr, Frame, PortCounts, PortKey, SourceCounts, Totals, Verdict, classify, parse};
+use netwatch_common::{
+    Addr, Class, Frame, PortCounts, PortKey, SourceCounts, Totals, Verdict, classify, parse,
+};
 
 use crate::{
     entry::entry,
-    maps::{PORTS, SETTINGS, SOURCES, TOTALS},
+    maps::{IN_USE, PORTS, SETTINGS, SOURCES, TOTALS},
 };
 
 /// Counts one packet. Does nothing else: the caller passes the packet on whatever happens here.
@@ -24,27 +26,44 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
     let verdict = match parse(frame, &settings) {
         Err(reason) => reason,
         Ok(packet) => {
+            // Read once, so that both counts of a packet belong to the same slot.
+            // SAFETY: the pointer is to a live value of the map.
+            let in_use = IN_USE.get_ptr(0).map_or(0, |in_use| unsafe { in_use.read_volatile() });
             let verdict = classify(&packet, &settings);
             totals.sourced += 1;
-            count_source(ctx, totals, packet.source, verdict, bytes);
+            count_source(ctx, totals, in_use, packet.source, verdict, bytes);
             if let Some((proto, port)) = packet.service() {
                 totals.ported += 1;
-                count_port(ctx, totals, PortKey::new(packet.source, proto, port), verdict);
+                count_port(ctx, totals, in_use, PortKey::new(packet.source, proto, port), verdict);
             }
             verdict
         }
     };
-    if verdict as u8 >= Verdict::TcpTruncated as u8 {
-        debug!(ctx, "malformed packet: verdict {} of {} bytes", verdict as u8, bytes);
-    }
     totals.verdicts[verdict as usize] += 1;
+    if verdict.class() as u8 == Class::Malformed as u8 {
+        log_malformed(ctx, verdict as u32, bytes);
+    }
+}
+
+/// A function of its own, because logging takes the address of what it logs: in the caller, the verdict would
+/// then live in memory, where the verifier no longer knows that it is a valid index.
+#[inline(never)]
+fn log_malformed(ctx: &XdpContext, verdict: u32, bytes: u64) {
+    debug!(ctx, "malformed packet: verdict {} of {} bytes", verdict, bytes);
 }
 
 #[inline(always)]
-fn count_source(ctx: &XdpContext, totals: &mut Totals, source: Addr, verdict: Verdict, bytes: u64) {
+fn count_source(
+    ctx: &XdpContext,
+    totals: &mut Totals,
+    in_use: u32,
+    source: Addr,
+    verdict: Verdict,
+    bytes: u64,
+) {
     static ZERO: SourceCounts = SourceCounts::ZERO;
 
-    let Some(entry) = SOURCES.get(0).and_then(|map| entry(map, &source, &ZERO)) else {
+    let Some(entry) = SOURCES.get(in_use).and_then(|map| entry(map, &source, &ZERO)) else {
         totals.sources_lost += 1;
         warn!(ctx, "sources map takes no more entries");
         return;
@@ -62,10 +81,10 @@ fn count_source(ctx: &XdpContext, totals: &mut Totals, source: Addr, verdict: Ve
 }
 
 #[inline(always)]
-fn count_port(ctx: &XdpContext, totals: &mut Totals, key: PortKey, verdict: Verdict) {
+fn count_port(ctx: &XdpContext, totals: &mut Totals, in_use: u32, key: PortKey, verdict: Verdict) {
     static ZERO: PortCounts = PortCounts { packets: 0, evidence: 0 };
 
-    let Some(entry) = PORTS.get(0).and_then(|map| entry(map, &key, &ZERO)) else {
+    let Some(entry) = PORTS.get(in_use).and_then(|map| entry(map, &key, &ZERO)) else {
         totals.ports_lost += 1;
         warn!(ctx, "ports map takes no more entries");
         return;

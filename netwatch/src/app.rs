@@ -175,7 +175,7 @@ impl App {
         for drain in drains {
             let (watched, slot, error): (Watched, Slot, _) = drain.await.context("drain an interface")?;
             if let Some(error) = error {
-                error!("{}: {error}; its counts come with the next slot", watched.name);
+                error!("{}: {error}; its counts come with a later slot", watched.name);
             }
             self.summary.slot(&watched, &slot);
             let transitions = self.analysis.push(watched.id, slot);

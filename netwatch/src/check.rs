@@ -148,7 +148,7 @@ fn memory(map_memory: u64) -> Vec<Line> {
         "{mib} MiB per interface count {} sources and {} ports per slot on {cpus} CPUs",
         capacity.sources, capacity.ports
     );
-    let mut lines = vec![match available_memory() {
+    let mut lines = vec![match host::available_memory() {
         Some(available) if available / 2 < capacity.bytes(cpus) => {
             let available = available >> 20;
             line(
@@ -169,13 +169,6 @@ fn memory(map_memory: u64) -> Vec<Line> {
         ));
     }
     lines
-}
-
-/// What /proc/meminfo calls available, in bytes.
-fn available_memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// Really loads the program, attached to nothing: the only sure answer.

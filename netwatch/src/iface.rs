@@ -156,7 +156,9 @@ impl Drop for Changes {
 /// The name of the interface with this index now, where there is one.
 #[must_use]
 pub fn name_of(index: u32) -> Option<String> {
-    nix::net::if_::if_indextoname(index).ok().map(|name| name.to_string_lossy().into_owned())
+    let name = nix::net::if_::if_indextoname(index).ok()?.to_string_lossy().into_owned();
+    // An interface that is just being deleted may have lost its name already.
+    (!name.is_empty()).then_some(name)
 }
 
 fn describe(link: &LinkMessage) -> Interface {

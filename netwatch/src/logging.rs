@@ -20,14 +20,18 @@ pub fn start(level: LogLevel, kernel: LogLevel) {
         .finish();
     // Fails only where a subscriber was set before: in a test that starts two.
     let _ = tracing::subscriber::set_global_default(subscriber);
-    let _ = tracing_log::LogTracer::init_with_filter(match kernel {
-        LogLevel::Off => log::LevelFilter::Off,
-        LogLevel::Error => log::LevelFilter::Error,
-        LogLevel::Warn => log::LevelFilter::Warn,
-        LogLevel::Info => log::LevelFilter::Info,
-        LogLevel::Debug => log::LevelFilter::Debug,
-        LogLevel::Trace => log::LevelFilter::Trace,
-    });
+    // Libraries speak through the same facade, of what is of no use to a user.
+    let program = tracing_log::LogTracer::builder()
+        .ignore_all(["aya", "netlink", "rtnetlink"])
+        .with_max_level(match kernel {
+            LogLevel::Off => log::LevelFilter::Off,
+            LogLevel::Error => log::LevelFilter::Error,
+            LogLevel::Warn => log::LevelFilter::Warn,
+            LogLevel::Info => log::LevelFilter::Info,
+            LogLevel::Debug => log::LevelFilter::Debug,
+            LogLevel::Trace => log::LevelFilter::Trace,
+        });
+    let _ = program.init();
 }
 
 /// Writes the verifier's log to a file, or to stderr where the file is called `-`.

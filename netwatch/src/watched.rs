@@ -121,20 +121,21 @@ impl Watched {
         }
     }
 
-    /// Swaps and drains the maps: one slot of counts. An error leaves what was not drained for the next slot.
+    /// Swaps and drains the maps: one slot of counts. An error leaves what was not drained for a later slot.
     ///
-    /// Blocks for the kernel's grace periods, some 30 ms.
+    /// Blocks for the kernel's grace periods, mostly 10 to 40 ms.
     pub fn drain(&mut self, slot_ns: u64) -> (Slot, Option<Error>) {
         let (mut sources, mut ports) = (Vec::new(), Vec::new());
-        let mut error = self.watch.swap().err();
+        let swapped = self.watch.swap();
         let (start_ns, end_ns) = (self.slot_start_ns, clock::monotonic_ns());
         self.slot_start_ns = end_ns;
-        // Even after a failed swap there may be something left from before.
-        let drained = self.watch.drain(
-            |source, cpus| sources.push((*source, SourceStats::from_cpus(cpus))),
-            |key, cpus| ports.push((*key, PortStats::from_cpus(cpus))),
-        );
-        error = error.or(drained.err());
+        let drained = swapped.and_then(|()| {
+            self.watch.drain(
+                |source, cpus| sources.push((*source, SourceStats::from_cpus(cpus))),
+                |key, cpus| ports.push((*key, PortStats::from_cpus(cpus))),
+            )
+        });
+        let mut error = drained.err();
         match self.watch.totals() {
             Ok(totals) => self.totals = totals,
             Err(failed) => error = error.or(Some(failed)),

@@ -51,6 +51,14 @@ pub fn possible_cpus() -> usize {
     aya::util::nr_cpus().unwrap_or(1)
 }
 
+/// What /proc/meminfo calls available, in bytes; `None` where it cannot be read.
+#[must_use]
+pub fn available_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
 /// First and last port of this host's own connections, inclusive; Linux' default where it cannot be read.
 #[must_use]
 pub fn ephemeral_ports() -> (u16, u16) {

@@ -1,14 +1,15 @@
 //! The maps of one interface: swapped each slot, then drained.
 //!
-//! An outer map holds the one inner map that programs count in. Putting another there waits, inside the
-//! kernel, until no program uses the old one (`synchronize_rcu` after an update of a map of maps, Linux 5.0),
-//! so what is drained afterwards is complete and nothing is counted twice.
+//! There are two pairs of maps, and a number that says in which of them programs count. Swapping writes the
+//! other number and then updates a map of maps with what is in it already, for the sake of what the kernel does
+//! after such an update (Linux 5.0): it waits until every program that was running has ended
+//! (`synchronize_rcu`). So what is drained afterwards is complete, and nothing is counted twice.
 
 use std::os::fd::AsFd as _;
 
 use aya::{
     Ebpf, Pod,
-    maps::{ArrayOfMaps, Map, MapData, PerCpuArray},
+    maps::{Array, ArrayOfMaps, Map, MapData, MapError, PerCpuArray},
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_PERCPU_HASH;
 use netwatch_common::{Addr, PortCounts, PortKey, SourceCounts, Totals};
@@ -25,8 +26,9 @@ unsafe impl<T: bytemuck::Pod> Pod for Wire<T> {}
 
 /// The maps of one interface.
 pub struct Maps {
-    sources: Swapped<Addr, SourceCounts>,
-    ports: Swapped<PortKey, PortCounts>,
+    in_use: Array<MapData, u32>,
+    sources: Pair<Addr, SourceCounts>,
+    ports: Pair<PortKey, PortCounts>,
     totals: PerCpuArray<MapData, Wire<Totals>>,
 }
 
@@ -35,27 +37,28 @@ impl Maps {
     /// loaded already: a map that is dropped before a program is loaded cannot be found any more.
     pub(super) fn new(object: &mut Ebpf, capacity: Capacity, cpus: usize) -> Result<Self, Error> {
         let bytes = capacity.bytes(cpus as u64);
-        let totals = take(object, "TOTALS")?
-            .try_into()
-            .map_err(|error: aya::maps::MapError| Error::Object(error.to_string()))?;
         Ok(Self {
-            sources: Swapped::new(take(object, "SOURCES")?, "nw_sources", capacity.sources, cpus, bytes)?,
-            ports: Swapped::new(take(object, "PORTS")?, "nw_ports", capacity.ports, cpus, bytes)?,
-            totals,
+            in_use: take(object, "IN_USE")?,
+            sources: Pair::new(take(object, "SOURCES")?, "nw_sources", capacity.sources, cpus, bytes)?,
+            ports: Pair::new(take(object, "PORTS")?, "nw_ports", capacity.ports, cpus, bytes)?,
+            totals: take(object, "TOTALS")?,
         })
     }
 
-    /// Lets programs count into empty maps from here on. When this returns, none uses the old ones any more.
+    /// Lets programs count into the other pair of maps from here on. When this returns, none uses the old pair
+    /// any more. Blocks for a grace period of the kernel, mostly 10 to 40 ms.
     ///
     /// # Errors
     ///
-    /// The kernel's error; the old maps are then still in use and nothing is lost.
+    /// The kernel's error. Programs may then still be counting in the maps that are not in use: drain them
+    /// after the next swap but one, when nothing is lost.
     pub fn swap(&mut self) -> Result<(), Error> {
-        self.sources.swap()?;
-        self.ports.swap()
+        let next = 1 - self.in_use()?;
+        self.in_use.set(0, next, 0).map_err(|error| Error::from_map(error, 0))?;
+        self.sources.wait_for_programs()
     }
 
-    /// Empties the maps that the last [`swap`](Self::swap) took out of use.
+    /// Empties the maps that are not in use.
     ///
     /// # Errors
     ///
@@ -65,8 +68,9 @@ impl Maps {
         source: impl FnMut(&Addr, &[SourceCounts]),
         port: impl FnMut(&PortKey, &[PortCounts]),
     ) -> Result<(), Error> {
-        self.sources.drain(source)?;
-        self.ports.drain(port)
+        let idle = usize::from(self.in_use()? == 0);
+        self.sources.drain(idle, source)?;
+        self.ports.drain(idle, port)
     }
 
     /// What all CPUs counted since the program was loaded.
@@ -80,23 +84,31 @@ impl Maps {
         values.iter().for_each(|Wire(totals)| sum.add(totals));
         Ok(sum)
     }
+
+    /// Which pair of maps programs count in: 0 or 1.
+    fn in_use(&self) -> Result<u32, Error> {
+        self.in_use.get(&0, 0).map_err(|error| Error::from_map(error, 0))
+    }
 }
 
-/// Two inner maps of which one is in use.
-struct Swapped<K, V> {
+/// Two maps of one kind, inside a map of maps.
+struct Pair<K, V> {
     outer: ArrayOfMaps<MapData, MapData>,
-    in_use: MapData,
-    spare: MapData,
+    inner: [MapData; 2],
     batch: Batch<K, V>,
 }
 
-impl<K: bytemuck::Pod, V: bytemuck::Pod> Swapped<K, V> {
+impl<K: bytemuck::Pod, V: bytemuck::Pod> Pair<K, V> {
     /// `bytes` is the memory of all maps of the interface, for the message when there is none left.
-    fn new(outer: Map, name: &str, entries: u32, cpus: usize, bytes: u64) -> Result<Self, Error> {
-        let mut outer: ArrayOfMaps<MapData, MapData> =
-            outer.try_into().map_err(|error: aya::maps::MapError| Error::Object(error.to_string()))?;
+    fn new(
+        mut outer: ArrayOfMaps<MapData, MapData>,
+        name: &str,
+        entries: u32,
+        cpus: usize,
+        bytes: u64,
+    ) -> Result<Self, Error> {
+        let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
         let inner = || {
-            let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
             let definition = aya_obj::Map::new_from_params(
                 BPF_MAP_TYPE_PERCPU_HASH as u32,
                 size(size_of::<K>()),
@@ -106,24 +118,29 @@ impl<K: bytemuck::Pod, V: bytemuck::Pod> Swapped<K, V> {
             );
             MapData::create(definition, name, None).map_err(|error| Error::from_map(error, bytes))
         };
-        let (in_use, spare) = (inner()?, inner()?);
-        outer.set(0, &in_use, 0).map_err(|error| Error::from_map(error, 0))?;
-        Ok(Self { outer, in_use, spare, batch: Batch::new(cpus) })
+        let inner = [inner()?, inner()?];
+        for (index, map) in (0..).zip(&inner) {
+            outer.set(index, map, 0).map_err(|error| Error::from_map(error, 0))?;
+        }
+        Ok(Self { outer, inner, batch: Batch::new(cpus) })
     }
 
-    fn swap(&mut self) -> Result<(), Error> {
-        self.outer.set(0, &self.spare, 0).map_err(|error| Error::from_map(error, 0))?;
-        std::mem::swap(&mut self.in_use, &mut self.spare);
-        Ok(())
+    fn wait_for_programs(&mut self) -> Result<(), Error> {
+        self.outer.set(0, &self.inner[0], 0).map_err(|error| Error::from_map(error, 0))
     }
 
-    fn drain(&mut self, each: impl FnMut(&K, &[V])) -> Result<(), Error> {
+    fn drain(&mut self, index: usize, each: impl FnMut(&K, &[V])) -> Result<(), Error> {
         self.batch
-            .drain(self.spare.fd().as_fd(), each)
+            .drain(self.inner[index].fd().as_fd(), each)
             .map_err(Error::system("bpf(BPF_MAP_LOOKUP_AND_DELETE_BATCH)"))
     }
 }
 
-fn take(object: &mut Ebpf, name: &str) -> Result<Map, Error> {
-    object.take_map(name).ok_or_else(|| Error::Object(format!("it has no map {name}")))
+/// Takes a map out of the object, as the type it must be.
+fn take<T: TryFrom<Map, Error = MapError>>(object: &mut Ebpf, name: &str) -> Result<T, Error> {
+    object
+        .take_map(name)
+        .ok_or_else(|| Error::Object(format!("it has no map {name}")))?
+        .try_into()
+        .map_err(|error| Error::Object(format!("its map {name} is another: {error}")))
 }

@@ -90,6 +90,12 @@ impl Watch {
             let (running, needed) = (host::kernel_release(), host::OLDEST_KERNEL.to_string());
             return Err(Error::KernelTooOld { running, needed });
         }
+        // The kernel would try, and take the memory of others: the OOM killer is no error message.
+        let bytes = options.capacity.bytes(host::possible_cpus() as u64);
+        if let Some(available) = host::available_memory().filter(|available| *available < bytes) {
+            let source = io::Error::other(format!("{} MiB are available", available >> 20));
+            return Err(Error::MapMemory { megabytes: bytes >> 20, source });
+        }
         let settings = Wire(options.settings);
         let mut object = EbpfLoader::new()
             .verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS)

@@ -1,0 +1,59 @@
+//! What the kernel program costs the verifier, and what must not be in it.
+
+use aya::programs::{TestRun as _, TestRunOptions};
+use netwatch::kernel::{Watch, program::size_of_program};
+use netwatch_common::Verdict;
+
+use crate::options;
+
+/// Instructions that the verifier may walk, of the million it allows. Room for other compilers: with LLVM 22 it
+/// walks about 130,000.
+const VERIFIED_INSTRUCTIONS: u32 = 250_000;
+/// Bytes of machine code.
+const MACHINE_CODE: u32 = 16 * 1024;
+
+#[test]
+fn the_program_keeps_its_budget() {
+    let mut watch = Watch::load(&options()).unwrap();
+    let size = size_of_program(watch.program().unwrap()).unwrap();
+    println!("{size:?}");
+    let verified = size.verified_instructions.expect("this kernel tells");
+    assert!(verified <= VERIFIED_INSTRUCTIONS, "{verified} instructions verified");
+    assert!(size.machine_code_bytes <= MACHINE_CODE, "{} bytes", size.machine_code_bytes);
+}
+
+#[test]
+fn the_log_costs_nothing_when_off() {
+    let size = |log_level| {
+        let mut watch = Watch::load(&netwatch::kernel::Options { log_level, ..options() }).unwrap();
+        size_of_program(watch.program().unwrap()).unwrap()
+    };
+    let (off, on) = (size(0), size(5));
+    println!("off: {off:?}, on: {on:?}");
+    assert!(off.machine_code_bytes < on.machine_code_bytes, "the verifier removes what cannot be reached");
+    assert!(on.verified_instructions.unwrap() <= 1_000_000);
+}
+
+#[test]
+fn every_path_passes_the_packet_on() {
+    const XDP_PASS: u32 = 2;
+    let mut watch = Watch::load(&options()).unwrap();
+    let mut frame = vec![0_u8; 4096];
+    for (i, byte) in frame.iter_mut().enumerate() {
+        *byte = (i * 7 % 251) as u8;
+    }
+    for ether_type in [[8, 0], [0x86, 0xdd], [0x81, 0], [8, 6], [0, 0]] {
+        frame[12..14].copy_from_slice(&ether_type);
+        for first in [0x45, 0x4f, 0x60, 0x00, 0xff] {
+            frame[14] = first;
+            for len in [14, 15, 18, 33, 34, 40, 54, 60, 100, 1500, 4096] {
+                let program = watch.program().unwrap();
+                let run = TestRunOptions { data_in: Some(&frame[..len]), ..TestRunOptions::new() };
+                assert_eq!(program.test_run(run).unwrap().return_value, XDP_PASS);
+            }
+        }
+    }
+    let totals = watch.totals().unwrap();
+    assert_eq!(totals.seen, 5 * 5 * 11);
+    assert_eq!(Verdict::ALL.map(|verdict| totals.verdict(verdict)).iter().sum::<u64>(), totals.seen);
+}

@@ -1,0 +1,309 @@
+//! Starting, stopping, crashing, and interfaces that come and go.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use nix::sys::signal::Signal;
+use xtask::lab::{Lab, Side};
+use xtask::traffic::scenario;
+
+use crate::lab;
+use crate::process::{Netwatch, PATIENCE, command, opened};
+
+const SCANNER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
+
+fn scan(lab: &Lab) {
+    let before = lab.watched().counters().unwrap().rx_packets;
+    let frames = scenario::syn_scan(SCANNER.into(), lab.watched().ipv4().into(), 1..=50);
+    lab.outside().sender().unwrap().send_all(frames, None).unwrap();
+    lab.watched().received(before + 50, PATIENCE).unwrap();
+}
+
+/// What `ip` says of the XDP program on the side's interface.
+fn xdp_of(side: &Side) -> Option<String> {
+    let output = side.command("ip").args(["link", "show", "dev", side.interface()]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split_whitespace().find(|word| word.starts_with("xdp")).map(str::to_owned)
+}
+
+/// Runs netwatch to its end and checks the code and the one line it says.
+#[track_caller]
+fn fails(side: &Side, options: &str, code: i32, says: &str) {
+    let output = command(side, options).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    let line = stderr.lines().last().unwrap_or_default();
+    assert!(line.starts_with("netwatch: ") && line.contains(says), "{stderr}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn both_signals_tell_what_is_due_and_leave_nothing_behind() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let lab = lab();
+        let netwatch = Netwatch::start(lab.watched(), "--slot 60s");
+        assert_eq!(xdp_of(lab.watched()).as_deref(), Some("xdp"));
+        scan(&lab);
+        netwatch.signal(signal);
+        let ended = netwatch.ended();
+        assert_eq!(ended.status.code(), Some(0));
+        assert_eq!(opened(&ended.alerts()), ["scan.vertical 203.0.113.7 50"]);
+        assert!(ended.stderr.iter().any(|line| line.contains("incidents: 1 opened")), "{:?}", ended.stderr);
+        assert_eq!(xdp_of(lab.watched()), None);
+    }
+}
+
+#[test]
+fn alerts_come_with_the_slot_and_not_only_at_the_end() {
+    let lab = lab();
+    let mut child = command(lab.watched(), "-i nw0 --slot 200ms --window 2s")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("watching nw0") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0);
+    }
+    let start = Instant::now();
+    scan(&lab);
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    println!("first alert after {:?}, in slots of 200 ms", start.elapsed());
+    assert!(line.contains("scan.vertical"), "{line}");
+    // The reader of the alerts is gone now: the next alert ends netwatch, quietly and well.
+    let other = Ipv4Addr::new(203, 0, 113, 8);
+    let frames = scenario::syn_scan(other.into(), lab.watched().ipv4().into(), 1..=50);
+    lab.outside().sender().unwrap().send_all(frames, None).unwrap();
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
+    assert!(rest.contains("closed the pipe"), "{rest}");
+}
+
+#[test]
+fn a_killed_netwatch_leaves_nothing_and_the_next_one_works() {
+    let lab = lab();
+    for _ in 0..3 {
+        let netwatch = Netwatch::start(lab.watched(), "");
+        scan(&lab);
+        netwatch.signal(Signal::SIGKILL);
+        assert!(!netwatch.ended().status.success());
+        // The kernel lets go of the program as soon as the process is gone.
+        let start = Instant::now();
+        while xdp_of(lab.watched()).is_some() {
+            assert!(start.elapsed() < PATIENCE);
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+    let netwatch = Netwatch::start(lab.watched(), "");
+    scan(&lab);
+    assert_eq!(opened(&netwatch.alerts()), ["scan.vertical 203.0.113.7 50"]);
+}
+
+#[test]
+fn a_second_netwatch_is_told_that_the_interface_is_taken() {
+    let lab = lab();
+    for (first, second) in [("", ""), ("--xdp-mode generic", ""), ("", "--xdp-mode generic")] {
+        let netwatch = Netwatch::start(lab.watched(), first);
+        fails(lab.watched(), &format!("-i nw0 {second}"), 8, "nw0 already has an XDP program (id ");
+        scan(&lab);
+        assert_eq!(opened(&netwatch.alerts()), ["scan.vertical 203.0.113.7 50"], "the first one goes on");
+    }
+}
+
+#[test]
+fn an_interface_may_disappear_and_come_back() {
+    let lab = lab();
+    let mut netwatch = Netwatch::start(lab.watched(), "");
+    scan(&lab);
+    lab.unplug().unwrap();
+    netwatch.wait_for("nw0 disappeared");
+    lab.plug().unwrap();
+    netwatch.wait_for("nw0 is back");
+    let other = Ipv4Addr::new(203, 0, 113, 8);
+    let frames = scenario::syn_scan(other.into(), lab.watched().ipv4().into(), 1..=20);
+    lab.outside().sender().unwrap().send_all(frames, None).unwrap();
+    lab.watched().received(20, PATIENCE).unwrap();
+    assert_eq!(
+        opened(&netwatch.alerts()),
+        ["scan.vertical 203.0.113.7 50", "scan.vertical 203.0.113.8 20"],
+        "what was counted before is not lost"
+    );
+}
+
+#[test]
+fn a_renamed_interface_is_still_watched() {
+    let lab = lab();
+    let mut netwatch = Netwatch::start(lab.watched(), "");
+    let renamed = lab.watched().command("ip").args(["link", "set", "nw0", "name", "renamed0"]).status();
+    assert!(renamed.unwrap().success());
+    netwatch.wait_for("nw0 is now called renamed0");
+    let frames = scenario::syn_scan(SCANNER.into(), lab.watched().ipv4().into(), 1..=20);
+    lab.outside().sender().unwrap().send_all(frames, None).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(opened(&netwatch.alerts()), ["scan.vertical 203.0.113.7 20"]);
+}
+
+#[test]
+fn several_interfaces_are_watched_at_once_and_lo_in_generic_mode() {
+    let lab = lab();
+    let mut netwatch = Netwatch::spawn(&mut command(lab.watched(), "-i nw0 -i lo"));
+    netwatch.wait_for("lo: its driver does not take native XDP");
+    netwatch.wait_for("watching nw0 in native mode");
+    netwatch.wait_for("watching lo in generic mode");
+    scan(&lab);
+    // Sixty connections to closed ports of lo: their SYNs are seen, and their RSTs.
+    lab.watched()
+        .run(|| {
+            for port in 1..=60 {
+                let _ = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+            }
+        })
+        .unwrap();
+    assert_eq!(opened(&netwatch.alerts()), ["scan.vertical 127.0.0.1 60", "scan.vertical 203.0.113.7 50"]);
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_one_line_with_its_code() {
+    let lab = lab();
+    let side = lab.watched();
+    fails(side, "-i nosuch0", 3, "no interface named nosuch0");
+    fails(side, "-i nw0 -i nosuch0", 3, "no interface named nosuch0");
+    assert_eq!(xdp_of(side), None, "nothing stays attached");
+    fails(side, "-i lo --xdp-mode native", 8, "cannot attach to lo in native mode");
+    fails(side, "-i nw0 --threshold scan.vertical=0", 2, "--threshold");
+    fails(side, "-i nw0 --window 7s --slot 2s", 2, "--window");
+    fails(side, "-i nw0 --map-memory 64G", 6, "no memory for maps");
+    let outside = lab.outside();
+    // The quiet laboratory's watched side has a default route, the outside has none.
+    fails(outside, "", 3, "no default route");
+    let named = command(side, "--for 1s").output().unwrap();
+    let stderr = String::from_utf8(named.stderr).unwrap();
+    assert!(named.status.success() && stderr.contains("taking nw0, that of the default route"), "{stderr}");
+}
+
+#[test]
+fn without_privileges_it_says_which_are_missing() {
+    let lab = lab();
+    // setpriv is part of util-linux, which every Linux has.
+    let binary = Copy::new();
+    let mut unprivileged = lab.watched().command("setpriv");
+    unprivileged.args(["--reuid", "65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]);
+    unprivileged.arg(&binary.0).args(["run", "-i", "nw0", "--map-memory", "8M"]);
+    let output = unprivileged.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{stderr}");
+    assert!(stderr.contains("CAP_BPF") && stderr.contains("run as root"), "{stderr}");
+}
+
+#[test]
+fn three_capabilities_are_enough() {
+    let lab = lab();
+    let caps = "+bpf,+net_admin,+perfmon";
+    let binary = Copy::new();
+    let mut capable = lab.watched().command("setpriv");
+    capable.args(["--reuid", "65534", "--clear-groups"]);
+    capable.args([format!("--inh-caps=-all,{caps}"), format!("--ambient-caps=-all,{caps}")]);
+    capable.args([format!("--bounding-set=-all,{caps}")]);
+    capable.arg(&binary.0).args(["run", "-i", "nw0", "--map-memory", "8M", "--format", "json"]);
+    let mut netwatch = Netwatch::spawn(&mut capable);
+    netwatch.wait_for("watching nw0 in native mode");
+    scan(&lab);
+    netwatch.signal(Signal::SIGTERM);
+    let ended = netwatch.ended();
+    assert!(ended.status.success(), "{:?}", ended.stderr);
+    assert_eq!(opened(&ended.alerts()), ["scan.vertical 203.0.113.7 50"]);
+}
+
+#[test]
+fn privileges_that_watching_does_not_need_are_given_up() {
+    let lab = lab();
+    let mut child =
+        command(lab.watched(), "-i nw0").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("watching nw0") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0);
+    }
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let set = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        u64::from_str_radix(line.trim(), 16).unwrap()
+    };
+    // CAP_NET_ADMIN 12, CAP_PERFMON 38, CAP_BPF 39.
+    let needed = 1 << 12 | 1 << 38 | 1 << 39;
+    assert_eq!((set("CapEff:"), set("CapPrm:"), set("CapBnd:")), (needed, needed, needed));
+    assert_eq!((set("CapInh:"), set("CapAmb:")), (0, 0));
+}
+
+#[test]
+fn the_kernel_program_logs_on_request() {
+    let lab = lab();
+    let mut netwatch = Netwatch::start(lab.watched(), "--kernel-log debug");
+    let mut frame = xtask::traffic::Frame::ipv4(SCANNER, lab.watched().ipv4()).tcp(1, 2, 2).build();
+    frame.truncate(40);
+    lab.outside().sender().unwrap().send(&frame).unwrap();
+    let line = netwatch.wait_for("malformed packet");
+    assert!(line.contains("of 40 bytes"), "{line}");
+    netwatch.alerts();
+}
+
+#[test]
+fn check_says_whether_netwatch_can_run() {
+    let lab = lab();
+    let side = lab.watched();
+    let check = |options: &[&str]| {
+        let output =
+            side.command(env!("CARGO_BIN_EXE_netwatch")).arg("check").args(options).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = check(&["-i", "nw0"]);
+    println!("{text}");
+    assert_eq!(code, Some(0), "{text}");
+    for topic in ["kernel", "BTF", "JIT", "capabilities", "maps", "program"] {
+        assert!(text.lines().any(|line| line.starts_with("ok") && line.contains(topic)), "{topic}: {text}");
+    }
+    assert!(text.contains("driver veth has native XDP"), "{text}");
+
+    let (code, text) = check(&["-i", "nosuch0"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("problem") && line.contains("nosuch0")), "{text}");
+
+    let netwatch = Netwatch::start(side, "");
+    let (code, text) = check(&["-i", "nw0"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("already has XDP program"), "{text}");
+    netwatch.alerts();
+}
+
+/// A copy of the binary that another user may execute: the build folder may lie in a home that others may not
+/// enter. It goes with this value.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let copy = std::env::temp_dir().join(format!("netwatch-test-{}-{number}", std::process::id()));
+        fs::copy(env!("CARGO_BIN_EXE_netwatch"), &copy).unwrap();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        Self(copy)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,30 @@
+//! netwatch against a real kernel, in network namespaces of its own. Needs root.
+//!
+//! Each test makes its own laboratory, which ends with it: nothing is left over, even where a test is killed.
+#![allow(missing_docs, reason = "tests")]
+
+mod budget;
+mod classification;
+mod conservation;
+mod life;
+mod process;
+mod scans;
+
+use netwatch::kernel::{Capacity, Options};
+use xtask::lab::Lab;
+
+/// Says why a test is skipped. A skip on a machine that should be able to run the test is a failure: only
+/// what a user may really lack (a corpus, a tool) comes here.
+fn skip(why: &str) {
+    println!("skipped: {why}");
+}
+
+#[track_caller]
+fn lab() -> Lab {
+    Lab::new().expect("a laboratory; this needs root and `ip`")
+}
+
+/// Options with small maps, which are made quickly.
+fn options() -> Options {
+    Options { capacity: Capacity { sources: 8192, ports: 16384 }, ..Options::of_this_host(1 << 20) }
+}

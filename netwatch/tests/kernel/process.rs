@@ -1,0 +1,146 @@
+//! The netwatch command as a user runs it.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use xtask::lab::Side;
+
+/// How long anything may take before a test fails. Generous: the machine may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `netwatch run`.
+pub struct Netwatch {
+    child: Child,
+    stderr: Receiver<String>,
+    said: Vec<String>,
+    stdout: Option<JoinHandle<Vec<String>>>,
+}
+
+/// What is left of it.
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: Vec<String>,
+    pub stderr: Vec<String>,
+}
+
+/// The command with small maps and JSON alerts.
+pub fn command(side: &Side, options: &str) -> Command {
+    let mut command = side.command(env!("CARGO_BIN_EXE_netwatch"));
+    command.args(["run", "--format", "json"]);
+    for (option, value) in [("--map-memory", "8M"), ("--slot", "1s")] {
+        if !options.contains(option) {
+            command.args([option, value]);
+        }
+    }
+    command.args(options.split_whitespace()).stdin(Stdio::null());
+    command
+}
+
+impl Netwatch {
+    /// Starts netwatch on the side's interface and waits until it watches.
+    pub fn start(side: &Side, options: &str) -> Self {
+        let mut started = Self::spawn(command(side, options).args(["-i", side.interface()]));
+        started.wait_for(&format!("watching {}", side.interface()));
+        started
+    }
+
+    /// Starts a command and collects what it says.
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("netwatch starts");
+        let (sender, stderr) = channel();
+        let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let stdout = Some(thread::spawn(move || lines.map_while(Result::ok).collect()));
+        Self { child, stderr, said: Vec::new(), stdout }
+    }
+
+    /// Waits until it says something that contains `text`, and returns that line.
+    #[track_caller]
+    pub fn wait_for(&mut self, text: &str) -> String {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            match self.stderr.recv_timeout(Duration::from_millis(100)) {
+                Ok(line) => {
+                    self.said.push(line.clone());
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        panic!("netwatch did not say {text:?}; it said {:#?}", self.said);
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("a process id");
+        kill(Pid::from_raw(pid), signal).expect("the process is there");
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn ended(mut self) -> Ended {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                break status;
+            }
+            assert!(start.elapsed() < PATIENCE, "netwatch did not end; it said {:#?}", self.said);
+            thread::sleep(Duration::from_millis(5));
+        };
+        let stdout = self.stdout.take().expect("once").join().expect("a reader");
+        let mut stderr = std::mem::take(&mut self.said);
+        stderr.extend(self.stderr.iter());
+        Ended { status, stdout, stderr }
+    }
+
+    /// Interrupts it as Ctrl-C does and returns its alerts; it must end well.
+    #[track_caller]
+    pub fn alerts(self) -> Vec<Value> {
+        self.signal(Signal::SIGINT);
+        let ended = self.ended();
+        assert!(ended.status.success(), "{}: {:#?}", ended.status, ended.stderr);
+        let all = ended.stderr.join("\n");
+        assert!(all.contains("unaccounted for: 0"), "{all}");
+        ended.alerts()
+    }
+}
+
+impl Drop for Netwatch {
+    fn drop(&mut self) {
+        // Ended already, mostly; a test that fails must not leave it running.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    pub fn alerts(&self) -> Vec<Value> {
+        self.stdout.iter().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+}
+
+/// The alerts that open an incident, as `rule source observed`, sorted.
+pub fn opened(alerts: &[Value]) -> Vec<String> {
+    let mut opened: Vec<_> = alerts
+        .iter()
+        .filter(|alert| alert["alert"]["context"]["state"] == "open")
+        .map(|alert| {
+            let context = &alert["alert"]["context"];
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            format!("{} {} {}", text(&context["rule"]), text(&alert["src_ip"]), context["observed"])
+        })
+        .collect();
+    opened.sort();
+    opened
+}
