@@ -115,22 +115,22 @@ impl Packages {
 
 /// `--no-remove`: some of these conflict with the distribution's rustup, which must not go for them.
 fn install_arguments(names: &[&str]) -> Vec<String> {
-    let options =
-        ["-o", "DPkg::Lock::Timeout=500", "install", "-y", "--no-install-recommends", "--no-remove"];
+    let options = ["install", "-y", "--no-install-recommends", "--no-remove"];
     options.iter().chain(names).map(ToString::to_string).collect()
 }
 
 fn apt_update() -> Result<()> {
-    let arguments = ["-o", "DPkg::Lock::Timeout=500", "update"].map(String::from);
-    apt(&arguments, "learn which packages there are")
+    apt(&["update".to_owned()], "learn which packages there are")
 }
 
 fn apt(arguments: &[String], why: &str) -> Result<()> {
     // Without this, a package's questions would wait for an answer. `env`, because sudo keeps no variables.
-    let mut all = vec!["DEBIAN_FRONTEND=noninteractive".to_owned(), "apt-get".to_owned()];
-    all.extend_from_slice(arguments);
+    let start = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "Dpkg::Use-Pty=0"];
+    // Another apt-get may be at work: waits for it.
+    let start = start.into_iter().chain(["-o", "DPkg::Lock::Timeout=500"]);
+    let all: Vec<_> = start.map(String::from).chain(arguments.iter().cloned()).collect();
     if host::is_root() {
-        host::note(&format!("apt-get {}", arguments.join(" ")));
+        host::note(&format!("to {why}: apt-get {}", arguments.join(" ")));
     }
     host::run(&mut host::as_root("env", &all, why)?)
 }

@@ -120,8 +120,7 @@ fn install_toolchain() -> Result<()> {
     if let Some(rustup) = host::which("rustup") {
         host::note(&format!("{by_rustup} (about 200 MB on disk)"));
         let mut command = Command::new(rustup);
-        command.args(arguments).arg("--no-self-update").env("RUSTUP_MAX_RETRIES", "1");
-        ebpf::clean(&mut command);
+        for_rustup(command.args(arguments).arg("--no-self-update"));
         match host::run_within(RUSTUP_LIMIT, &mut command) {
             Ok(()) => return Ok(()),
             Err(error) => host::note(&format!("{error:#}: taking the distribution's Rust instead")),
@@ -133,6 +132,12 @@ fn install_toolchain() -> Result<()> {
     packages.install_rust().with_context(|| {
         format!("no toolchain can be installed; where rustup reaches its server, run `{by_rustup}`")
     })
+}
+
+/// A server out of reach is no mishap here: one try more, and no trace of rustup's insides.
+fn for_rustup(command: &mut Command) {
+    ebpf::clean(command);
+    command.env("RUSTUP_MAX_RETRIES", "1").env("RUST_BACKTRACE", "0");
 }
 
 /// Builds bpf-linker against the LLVM library that the toolchain's own compiler loads.
