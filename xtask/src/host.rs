@@ -115,7 +115,7 @@ fn check(status: ExitStatus, line: &str) -> Result<()> {
     Ok(())
 }
 
-/// A command as a person would type it.
+/// A command as it could be typed.
 pub fn spelled(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
@@ -141,4 +141,17 @@ pub fn step<T>(what: &str, why: &str, work: impl FnOnce() -> Result<T>) -> Resul
         note(&format!("{verdict} after {:.1} s", started.elapsed().as_secs_f64()));
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run_within;
+    use std::process::Command;
+    use std::time::Duration;
+
+    #[test]
+    fn a_child_that_takes_too_long_is_stopped() {
+        let error = run_within(Duration::from_millis(200), Command::new("sleep").arg("60")).unwrap_err();
+        assert!(error.to_string().starts_with("`sleep 60` was stopped after"), "{error}");
+    }
 }

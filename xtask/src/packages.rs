@@ -1,5 +1,8 @@
 //! The distribution's package manager: used on Debian and its kin, named to the person elsewhere.
 
+use std::io;
+use std::process::ExitStatus;
+
 use anyhow::{Context as _, Result, bail};
 
 use crate::ebpf::OLDEST_RUST;
@@ -35,15 +38,14 @@ impl Packages {
         if self != Self::Apt {
             return self.install(&self.rust(), "install the distribution's Rust with its sources");
         }
-        let (major, minor) = OLDEST_RUST;
         let fitting =
             || APT_RUST.iter().find(|names| apt_version(names[0]).is_some_and(|v| v >= OLDEST_RUST));
         if fitting().is_none() {
-            apt_update()?;
+            apt_update().with_context(|| self.by_hand(&self.rust()))?;
         }
-        let names = fitting().with_context(|| {
-            format!("the distribution has no Rust {major}.{minor} or newer that apt-get knows of")
-        })?;
+        let (major, minor) = OLDEST_RUST;
+        let names =
+            fitting().with_context(|| format!("this distribution has no Rust {major}.{minor} or newer"))?;
         self.install(names, "install the distribution's Rust with its sources")
     }
 
@@ -70,14 +72,7 @@ impl Packages {
                 self.by_hand(names)
             );
         }
-        if names.iter().any(|name| apt_version(name).is_none()) {
-            apt_update()?;
-        }
-        let install = || apt(&install_arguments(names), why);
-        // Old lists of packages name files that the server no longer has.
-        let again = |_| apt_update().and_then(|()| install());
-        install()
-            .or_else(again)
+        install_by_apt(names, why)
             .with_context(|| format!("cannot {why}: {}, then call this again", self.by_hand(names)))
     }
 
@@ -95,8 +90,8 @@ impl Packages {
     fn rust(self) -> Vec<&'static str> {
         match self {
             Self::Apt => APT_RUST[0][..3].to_vec(),
-            Self::Dnf => vec!["rust", "cargo", "rust-src", "llvm-devel"],
-            Self::Pacman => vec!["rust", "rust-src", "llvm"],
+            Self::Dnf => vec!["rust", "cargo", "rust-src"],
+            Self::Pacman => vec!["rust", "rust-src"],
             Self::Unknown => vec!["rust", "cargo", "rust-src"],
         }
     }
@@ -113,26 +108,50 @@ impl Packages {
     }
 }
 
-/// `--no-remove`: some of these conflict with the distribution's rustup, which must not go for them.
-fn install_arguments(names: &[&str]) -> Vec<String> {
-    let options =
-        ["-o", "DPkg::Lock::Timeout=500", "install", "-y", "--no-install-recommends", "--no-remove"];
-    options.iter().chain(names).map(ToString::to_string).collect()
+fn install_by_apt(names: &[&str], why: &str) -> Result<()> {
+    if names.iter().any(|name| apt_version(name).is_none()) {
+        apt_update()?;
+    }
+    // `--no-remove`: some of these conflict with the distribution's rustup, which must not go for them.
+    let options = ["install", "-y", "--no-install-recommends", "--no-remove"];
+    let arguments: Vec<_> = options.iter().chain(names).map(ToString::to_string).collect();
+    let mut status = apt(&arguments, why)?;
+    if status.code() == Some(APT_ERROR) {
+        // Old lists of packages name files that the server no longer has.
+        apt_update()?;
+        status = apt(&arguments, why)?;
+    }
+    if !status.success() {
+        bail!("apt-get does not succeed ({status})");
+    }
+    Ok(())
 }
+
+/// What apt-get exits with when it is apt-get that fails, and not sudo before it.
+const APT_ERROR: i32 = 100;
 
 fn apt_update() -> Result<()> {
-    let arguments = ["-o", "DPkg::Lock::Timeout=500", "update"].map(String::from);
-    apt(&arguments, "learn which packages there are")
+    let status = apt(&["update".to_owned()], "learn which packages there are")?;
+    if !status.success() {
+        bail!("apt-get cannot fetch the lists of packages ({status})");
+    }
+    Ok(())
 }
 
-fn apt(arguments: &[String], why: &str) -> Result<()> {
-    // Without this, a package's questions would wait for an answer. `env`, because sudo keeps no variables.
-    let mut all = vec!["DEBIAN_FRONTEND=noninteractive".to_owned(), "apt-get".to_owned()];
-    all.extend_from_slice(arguments);
-    if host::is_root() {
-        host::note(&format!("apt-get {}", arguments.join(" ")));
+fn apt(arguments: &[String], why: &str) -> Result<ExitStatus> {
+    if !host::is_root() && host::which("sudo").is_none() {
+        bail!("this is not root, and there is no sudo here");
     }
-    host::run(&mut host::as_root("env", &all, why)?)
+    // Without this, a package's questions would wait for an answer. `env`, because sudo keeps no variables.
+    let start = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "Dpkg::Use-Pty=0"];
+    // Another apt-get may be at work: waits for it.
+    let start = start.into_iter().chain(["-o", "DPkg::Lock::Timeout=500"]);
+    let all: Vec<_> = start.map(String::from).chain(arguments.iter().cloned()).collect();
+    if host::is_root() {
+        host::note(&format!("to {why}: apt-get {}", arguments.join(" ")));
+    }
+    let mut command = host::as_root("env", &all, why)?;
+    command.stdout(io::stderr()).status().context("cannot run apt-get")
 }
 
 /// The Rust-like version, major and minor, that apt-get would install.
@@ -164,7 +183,7 @@ mod tests {
     fn a_person_is_told_the_command_of_the_distribution() {
         let line =
             |packages: Packages| packages.install(&packages.rust(), "install Rust").unwrap_err().to_string();
-        assert!(line(Packages::Dnf).contains("`sudo dnf install rust cargo rust-src llvm-devel`"));
-        assert!(line(Packages::Pacman).contains("`sudo pacman -S rust rust-src llvm`"));
+        assert!(line(Packages::Dnf).contains("`sudo dnf install rust cargo rust-src`"));
+        assert!(line(Packages::Pacman).contains("`sudo pacman -S rust rust-src`"));
     }
 }

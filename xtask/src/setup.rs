@@ -5,6 +5,7 @@
 //! that no LLVM package is needed and its LLVM always fits.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,7 +41,11 @@ pub fn run(purpose: Purpose) -> Result<Toolchain> {
     let started = Instant::now();
     let (toolchain, linker) = match ebpf::find(&root) {
         Ok(found) => found,
-        Err(missing) => install(&root, missing)?,
+        Err(_) => {
+            let _lock = alone(&root)?;
+            // Another set-up may have done it by now.
+            ebpf::find(&root).or_else(|missing| install(&root, missing))?
+        }
     };
     if purpose != Purpose::Build && host::which("ip").is_none() {
         host::step("ip", "the laboratory's networks are made with it", || {
@@ -63,6 +68,22 @@ pub fn run(purpose: Purpose) -> Result<Toolchain> {
         started.elapsed().as_secs_f64()
     ));
     Ok(toolchain)
+}
+
+/// Keeps a second set-up of the same repository waiting, until the file is dropped.
+///
+/// # Errors
+/// The target folder cannot be written.
+pub fn alone(root: &Path) -> Result<File> {
+    let tools = root.join("target/tools");
+    fs::create_dir_all(&tools).with_context(|| format!("cannot make {}", tools.display()))?;
+    let path = tools.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    if file.try_lock().is_err() {
+        host::note("waiting for another set-up of this repository");
+        file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+    }
+    Ok(file)
 }
 
 fn install(root: &Path, mut missing: Missing) -> Result<(Toolchain, Linker)> {
@@ -120,8 +141,7 @@ fn install_toolchain() -> Result<()> {
     if let Some(rustup) = host::which("rustup") {
         host::note(&format!("{by_rustup} (about 200 MB on disk)"));
         let mut command = Command::new(rustup);
-        command.args(arguments).arg("--no-self-update").env("RUSTUP_MAX_RETRIES", "1");
-        ebpf::clean(&mut command);
+        for_rustup(command.args(arguments).arg("--no-self-update"));
         match host::run_within(RUSTUP_LIMIT, &mut command) {
             Ok(()) => return Ok(()),
             Err(error) => host::note(&format!("{error:#}: taking the distribution's Rust instead")),
@@ -131,8 +151,14 @@ fn install_toolchain() -> Result<()> {
     }
     let packages = Packages::of_this_machine();
     packages.install_rust().with_context(|| {
-        format!("no toolchain can be installed; where rustup reaches its server, run `{by_rustup}`")
+        format!("no Rust toolchain can be installed (where rustup reaches its server, `{by_rustup}` does it)")
     })
+}
+
+/// A server out of reach is no mishap here: one try more, and no trace of rustup's insides.
+fn for_rustup(command: &mut Command) {
+    ebpf::clean(command);
+    command.env("RUSTUP_MAX_RETRIES", "1").env("RUST_BACKTRACE", "0");
 }
 
 /// Builds bpf-linker against the LLVM library that the toolchain's own compiler loads.

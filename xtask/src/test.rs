@@ -198,6 +198,7 @@ fn cargo_deny() -> Result<PathBuf> {
     if let Some(found) = host::which("cargo-deny").into_iter().chain([own.clone()]).find(is_pinned) {
         return Ok(found);
     }
+    let _lock = setup::alone(&host::root())?;
     host::note(&format!("{pinned} is not here; it is built once, in about two minutes"));
     let build = tools.join("build-deny");
     let mut cargo = host::cargo();
