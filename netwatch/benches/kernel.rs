@@ -1,2 +1,174 @@
-//! placeholder
-fn main() {}
+//! `cargo xtask bench kernel`: what a packet costs inside the kernel, beside programs that do less.
+//!
+//! Every program sees the same frames through `BPF_PROG_TEST_RUN`, on one CPU, in turns, so that a busy machine
+//! slows all of them alike. Compare within one run only: the ratios are what counts.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use aya::Ebpf;
+use aya::programs::{TestRun as _, TestRunOptions, Xdp};
+use netwatch::kernel::program::{ProgramSize, size_of_program};
+use netwatch::kernel::{Options, Watch, limits, object};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+use xtask::traffic::Frame;
+use xtask::traffic::network::Extension;
+use xtask::traffic::transport::{ACK, SYN};
+
+/// Rounds, of which the median counts.
+const ROUNDS: usize = 9;
+/// Packets per program, frame and round.
+const PACKETS: u32 = 1_000_000;
+/// The program that ratios refer to: parsing and two plain maps.
+const REFERENCE: &str = "reference_count";
+
+fn main() -> ExitCode {
+    match run(std::env::args().any(|argument| argument == "--json")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(json: bool) -> anyhow::Result<()> {
+    let mut cpu = CpuSet::new();
+    cpu.set(0)?;
+    sched_setaffinity(Pid::from_raw(0), &cpu).context("stay on one CPU")?;
+
+    let mut references = Ebpf::load(object::reference().context("built without the reference programs")?)?;
+    let mut watch = Watch::load(&Options::of_this_host(limits::DEFAULT_MAP_MEMORY))?;
+    let names = ["reference_pass", "reference_parse", REFERENCE, "netwatch"];
+    let frames = frames();
+    let mut sizes = Vec::new();
+    for name in names {
+        if name != "netwatch" {
+            let program: &mut Xdp = references.program_mut(name).context("no such program")?.try_into()?;
+            program.load()?;
+        }
+        sizes.push(size_of_program(program(&mut references, &mut watch, name)?)?);
+    }
+    let mut times = vec![vec![Vec::new(); names.len()]; frames.len()];
+    for _ in 0..ROUNDS {
+        for (frame, times) in frames.iter().zip(&mut times) {
+            for (name, times) in names.iter().zip(times) {
+                let program = program(&mut references, &mut watch, name)?;
+                let run =
+                    TestRunOptions { data_in: Some(&frame.bytes), repeat: PACKETS, ..TestRunOptions::new() };
+                times.push(u64::try_from(program.test_run(run)?.duration.as_nanos())?);
+            }
+        }
+    }
+    let medians: Vec<Vec<u64>> =
+        times.into_iter().map(|of_frame| of_frame.into_iter().map(median).collect()).collect();
+    if json {
+        print_json(&names, &sizes, &frames, &medians)
+    } else {
+        print(&names, &sizes, &frames, &medians)
+    }
+    Ok(())
+}
+
+struct Sample {
+    name: &'static str,
+    bytes: Vec<u8>,
+}
+
+/// Frames of the shortest kind, where the cost of a packet counts most.
+fn frames() -> Vec<Sample> {
+    let (a, b) = (Ipv4Addr::new(203, 0, 113, 1), Ipv4Addr::new(198, 51, 100, 1));
+    let a6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    let b6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
+    let options = || Extension::DestinationOptions(vec![]);
+    vec![
+        Sample { name: "TCP SYN", bytes: Frame::ipv4(a, b).tcp(40_000, 80, SYN).build() },
+        Sample { name: "TCP ACK", bytes: Frame::ipv4(a, b).tcp(443, 40_000, ACK).build() },
+        Sample {
+            name: "TCP in 2 VLANs",
+            bytes: Frame::ipv4(a, b).vlan(0x88a8, 1).vlan(0x8100, 2).tcp(1, 2, ACK).build(),
+        },
+        Sample { name: "UDP over IPv6", bytes: Frame::ipv6(a6, b6).udp(53, 40_000, b"reply").build() },
+        Sample {
+            name: "… with 2 extensions",
+            bytes: Frame::ipv6(a6, b6).extension(options()).extension(options()).udp(1, 2, b"").build(),
+        },
+        Sample { name: "later fragment", bytes: Frame::ipv4(a, b).fragment(9, false).tcp(1, 2, ACK).build() },
+    ]
+}
+
+fn program<'a>(references: &'a mut Ebpf, watch: &'a mut Watch, name: &str) -> anyhow::Result<&'a Xdp> {
+    if name == "netwatch" {
+        return Ok(watch.program()?);
+    }
+    let program: &mut Xdp = references.program_mut(name).context("no such program")?.try_into()?;
+    Ok(program)
+}
+
+fn median(mut times: Vec<u64>) -> u64 {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn print(names: &[&str], sizes: &[ProgramSize], frames: &[Sample], medians: &[Vec<u64>]) {
+    println!("{:<20} {:>22} {:>14}", "program", "instructions verified", "machine code");
+    for (name, size) in names.iter().zip(sizes) {
+        let verified = size.verified_instructions.map_or("unknown".to_owned(), |count| count.to_string());
+        println!("{name:<20} {verified:>22} {:>12} B", size.machine_code_bytes);
+    }
+    println!();
+    print!("{:<20}", "ns per packet");
+    names.iter().for_each(|name| print!(" {name:>16}"));
+    println!(" {:>14} {:>14}", "to reference", "less the floor");
+    for (frame, medians) in frames.iter().zip(medians) {
+        print!("{:<20}", frame.name);
+        medians.iter().for_each(|median| print!(" {median:>16}"));
+        let (ratio, net) = ratios(medians);
+        println!(" {ratio:>14.2} {net:>14.2}");
+    }
+    println!();
+    println!(
+        "medians of {ROUNDS} runs of {PACKETS} packets, one source and port, one CPU. The first ratio is \
+         netwatch to {REFERENCE}; the second the same after taking off reference_pass, which does nothing."
+    );
+}
+
+/// netwatch's cost in terms of the reference's, with and without the cost of running any program.
+#[expect(clippy::cast_precision_loss, reason = "nanoseconds per packet are small")]
+fn ratios(medians: &[u64]) -> (f64, f64) {
+    let [pass, _, reference, netwatch] = medians else { return (f64::NAN, f64::NAN) };
+    let net = |ns: &u64| ns.saturating_sub(*pass).max(1) as f64;
+    (*netwatch as f64 / *reference as f64, net(netwatch) / net(reference))
+}
+
+fn print_json(names: &[&str], sizes: &[ProgramSize], frames: &[Sample], medians: &[Vec<u64>]) {
+    let programs: Vec<_> = names
+        .iter()
+        .zip(sizes)
+        .map(|(name, size)| {
+            serde_json::json!({
+                "name": name,
+                "verified_instructions": size.verified_instructions,
+                "machine_code_bytes": size.machine_code_bytes,
+            })
+        })
+        .collect();
+    let frames: Vec<_> = frames
+        .iter()
+        .zip(medians)
+        .map(|(frame, medians)| {
+            let ns: serde_json::Map<_, _> =
+                names.iter().zip(medians).map(|(name, ns)| ((*name).to_owned(), (*ns).into())).collect();
+            let (ratio, net) = ratios(medians);
+            serde_json::json!({ "frame": frame.name, "ns_per_packet": ns, "ratio": ratio, "net_ratio": net })
+        })
+        .collect();
+    let result = serde_json::json!({
+        "benchmark": "kernel", "rounds": ROUNDS, "packets": PACKETS, "reference": REFERENCE,
+        "programs": programs, "frames": frames,
+    });
+    println!("{result}");
+}
