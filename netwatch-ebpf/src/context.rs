@@ -16,7 +16,9 @@ impl XdpFrame {
     #[inline(always)]
     pub fn multi_buffer(ctx: &XdpContext) -> Self {
         // SAFETY: the context pointer is the one the kernel gave this program.
-        let len = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as usize;
+        let len = unsafe { bpf_xdp_get_buff_len(ctx.ctx) };
+        #[expect(clippy::cast_possible_truncation, reason = "words of the BPF machine have 64 bits")]
+        let len = len as usize;
         Self { start: ctx.data(), end: ctx.data_end(), len }
     }
 

@@ -1,5 +1,7 @@
 //! The programs. Every path out of them is `XDP_PASS`: netwatch only watches.
 
+#![expect(clippy::needless_pass_by_value, reason = "the xdp macro hands the context over by value")]
+
 use aya_ebpf::{bindings::xdp_action::XDP_PASS, macros::xdp, programs::XdpContext};
 
 use crate::{context::XdpFrame, count::count};

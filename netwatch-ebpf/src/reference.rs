@@ -10,6 +10,8 @@ mod entry;
 
 #[cfg(target_arch = "bpf")]
 mod programs {
+    #![expect(clippy::needless_pass_by_value, reason = "the xdp macro hands the context over by value")]
+
     use aya_ebpf::{
         bindings::xdp_action::XDP_PASS,
         btf_maps::PerCpuHashMap,

@@ -66,9 +66,9 @@ fn run(json: bool) -> anyhow::Result<()> {
     let medians: Vec<Vec<u64>> =
         times.into_iter().map(|of_frame| of_frame.into_iter().map(median).collect()).collect();
     if json {
-        print_json(&names, &sizes, &frames, &medians)
+        print_json(&names, &sizes, &frames, &medians);
     } else {
-        print(&names, &sizes, &frames, &medians)
+        print(&names, &sizes, &frames, &medians);
     }
     Ok(())
 }

@@ -139,7 +139,7 @@ impl App {
                 capacity.ports
             );
         }
-        info!("replies are told by flags and ports; a flow table is not built in yet");
+        info!("replies are told from probes by TCP flags and UDP ports, which can be forged");
     }
 
     async fn next_event(&mut self) -> Event {

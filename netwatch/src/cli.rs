@@ -1,9 +1,11 @@
 //! What the user types. [`config`](crate::config) turns it into what the program needs.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::analysis::rules::RULES;
 use crate::kernel::ModeWish;
 
 /// netwatch counts every packet of a network interface inside the kernel and turns the counts into alerts.
@@ -19,7 +21,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Watch interfaces and print alerts
-    #[command(after_help = RUN_HELP)]
+    #[command(after_help = run_help())]
     Run(Box<RunArgs>),
     /// Tell whether this machine can run netwatch, and what to do where it cannot
     #[command(after_help = "Exit codes: 0 it can (warnings included), 1 there is a problem.")]
@@ -39,16 +41,28 @@ Exit codes:
   8  the interface is taken, or does not do what was asked of it
   9  built without the kernel program";
 
-const RUN_HELP: &str = "\
+/// What follows the options in `netwatch run --help`; the rules come from their one table.
+fn run_help() -> String {
+    let mut help = "\
 Alerts go to stdout, everything else to stderr. Ctrl-C or SIGTERM counts the last packets, prints what is due
 and detaches.
 
-Rules and their thresholds (an alert needs more than the threshold within the window):
-  scan.vertical    distinct ports probed by one source, TCP and UDP apart    10
-  dos.unsolicited  packets from one source that nobody asked for            100
-  dos.packets      packets of any kind from one source (severity info)      100
-
-Exit codes: see `netwatch --help`.";
+Rules; each fires when one source has more of this within the window than the threshold:
+"
+    .to_owned();
+    for rule in RULES {
+        let _ = writeln!(
+            help,
+            "  {:<15} {:<20} {:>4}  {}",
+            rule.name,
+            rule.unit,
+            rule.threshold,
+            rule.severity.name()
+        );
+    }
+    help.push_str("\nExit codes: see `netwatch --help`.");
+    help
+}
 
 /// Options of `netwatch run`.
 #[derive(Args, Clone, Debug)]
