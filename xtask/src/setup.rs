@@ -139,7 +139,7 @@ fn install_toolchain() -> Result<()> {
     ];
     let by_rustup = format!("rustup {}", arguments.join(" "));
     if let Some(rustup) = host::which("rustup") {
-        host::note(&format!("{by_rustup} (about 200 MB on disk)"));
+        host::note(&format!("{by_rustup} (about 700 MB on disk)"));
         let mut command = Command::new(rustup);
         for_rustup(command.args(arguments).arg("--no-self-update"));
         match host::run_within(RUSTUP_LIMIT, &mut command) {
