@@ -97,8 +97,10 @@ pub fn build(root: &Path) -> Result<Objects, String> {
         .status()
         .map_err(|error| format!("cannot run the cargo of {}: {error}", toolchain.name))?;
     let release = target_dir(root).join(TARGET).join("release");
-    let objects =
-        Objects { product: release.join("netwatch"), reference: release.join("netwatch-reference") };
+    let objects = Objects {
+        product: release.join("netwatch-ebpf"),
+        reference: release.join("netwatch-ebpf-reference"),
+    };
     if status.success() && objects.product.is_file() && objects.reference.is_file() {
         return Ok(objects);
     }
