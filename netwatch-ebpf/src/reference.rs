@@ -68,6 +68,14 @@ mod programs {
         XDP_PASS
     }
 
+    /// Reads where it may not: what the verifier says of it is what a test reads.
+    #[xdp(frags)]
+    pub fn reference_refused(ctx: XdpContext) -> u32 {
+        // SAFETY: none; the kernel does not let it run.
+        core::hint::black_box(unsafe { (ctx.data() as *const u64).read_unaligned() });
+        XDP_PASS
+    }
+
     #[panic_handler]
     fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
         unsafe extern "C" {

@@ -115,7 +115,7 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value = "off", value_name = "LEVEL")]
     pub kernel_log: LogLevel,
 
-    /// Where the verifier refuses the program, write its whole log here (`-` is stderr)
+    /// Write the verifier's whole log here where it refuses the program; `-`, the default, is stderr
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub verifier_log: Option<PathBuf>,
 }

@@ -1,7 +1,7 @@
 //! What netwatch says about itself: on stderr, never on stdout.
 
-use std::fs;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -34,16 +34,18 @@ pub fn start(level: LogLevel, kernel: LogLevel) {
     let _ = program.init();
 }
 
-/// Writes the verifier's log to a file, or to stderr where the file is called `-`.
+/// Opens the file for the verifier's log, or stderr where it is called `-`. To be done before privileges are
+/// dropped, without which root may not write where the user wants it.
 ///
 /// # Errors
 ///
-/// The file cannot be written.
-pub fn write_verifier_log(file: &Path, log: &str) -> anyhow::Result<()> {
+/// The file cannot be made.
+pub fn open_verifier_log(file: &Path) -> anyhow::Result<Box<dyn io::Write>> {
     if file == Path::new("-") {
-        return io::stderr().write_all(log.as_bytes()).context("write the verifier's log");
+        return Ok(Box::new(io::stderr()));
     }
-    fs::write(file, log).with_context(|| format!("write the verifier's log to {}", file.display()))
+    let opened = File::create(file);
+    Ok(Box::new(opened.with_context(|| format!("open {} for the verifier's log", file.display()))?))
 }
 
 fn filter(level: LogLevel) -> LevelFilter {

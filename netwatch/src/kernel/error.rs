@@ -150,12 +150,16 @@ impl Error {
     }
 
     /// Translates an error of loading a program into the kernel.
-    pub(super) fn from_program_load(error: ProgramError) -> Self {
+    #[must_use]
+    pub fn from_program_load(error: ProgramError) -> Self {
         match error {
             ProgramError::LoadError { io_error, verifier_log } => {
                 let log = verifier_log.to_string();
                 match io_error.raw_os_error() {
-                    // Without CAP_PERFMON it is the verifier that refuses; its log then says so.
+                    // Without CAP_PERFMON it is the verifier that refuses, over arithmetic on pointers.
+                    _ if !super::host::missing_capabilities().is_empty() => {
+                        Self::permission("load a BPF program")
+                    }
                     Some(libc::EPERM) if verifier_reason(&log).is_none() => {
                         Self::permission("load a BPF program")
                     }

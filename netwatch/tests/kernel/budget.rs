@@ -1,7 +1,7 @@
 //! What the kernel program costs the verifier, and what must not be in it.
 
-use aya::programs::{TestRun as _, TestRunOptions};
-use netwatch::kernel::{Watch, program::size_of_program};
+use aya::programs::{TestRun as _, TestRunOptions, Xdp};
+use netwatch::kernel::{Error, Watch, object, program::size_of_program};
 use netwatch_common::Verdict;
 
 use crate::options;
@@ -56,4 +56,17 @@ fn every_path_passes_the_packet_on() {
     let totals = watch.totals().unwrap();
     assert_eq!(totals.seen, 5 * 5 * 11);
     assert_eq!(Verdict::ALL.map(|verdict| totals.verdict(verdict)).iter().sum::<u64>(), totals.seen);
+}
+
+#[test]
+fn what_the_verifier_refuses_is_said_in_one_line() {
+    let mut reference = aya::Ebpf::load(object::reference().unwrap()).unwrap();
+    let program: &mut Xdp = reference.program_mut("reference_refused").unwrap().try_into().unwrap();
+    let error = Error::from_program_load(program.load().unwrap_err());
+    println!("{error}");
+    let Error::Verifier { reason, log } = &error else { panic!("{error:?}") };
+    assert!(reason.contains("outside of the packet"), "{reason}");
+    assert!(log.lines().count() > 5 && log.contains("processed"), "{log}");
+    assert_eq!(error.to_string().lines().count(), 1);
+    assert!(error.to_string().contains("--verifier-log"));
 }
