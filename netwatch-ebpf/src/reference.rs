@@ -7,6 +7,8 @@
 mod context;
 #[cfg(target_arch = "bpf")]
 mod entry;
+#[cfg(target_arch = "bpf")]
+mod object;
 
 #[cfg(target_arch = "bpf")]
 mod programs {
@@ -75,19 +77,6 @@ mod programs {
         core::hint::black_box(unsafe { (ctx.data() as *const u64).read_unaligned() });
         XDP_PASS
     }
-
-    #[panic_handler]
-    fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-        unsafe extern "C" {
-            fn a_panic_can_be_reached() -> !;
-        }
-        // SAFETY: never runs: a program that reaches it does not load.
-        unsafe { a_panic_can_be_reached() }
-    }
-
-    #[unsafe(link_section = "license")]
-    #[unsafe(no_mangle)]
-    static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 }
 
 #[cfg(not(target_arch = "bpf"))]

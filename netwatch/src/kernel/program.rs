@@ -203,7 +203,7 @@ impl Watch {
         let program = xdp(&mut self.object, self.program).map_err(io::Error::other)?;
         let link = program.attach_to_if_index(index, mode).map_err(error::attach_source)?;
         // Where the kernel refuses a BPF link, aya attaches through netlink, and such a program would outlive a
-        // crash of its owner. The floor of 5.10 rules that out; if it happens all the same, say so and stop.
+        // crash of its owner. The oldest kernel that netwatch runs on rules that out; if it happens all the same, say so and stop.
         let link = program.take_link(link).map_err(|error| io::Error::other(error.to_string()))?;
         self.link = Some(FdLink::try_from(link).map_err(|_| {
             io::Error::other("the kernel made no BPF link; `ip link set dev INTERFACE xdp off` detaches")

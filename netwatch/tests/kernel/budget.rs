@@ -23,6 +23,16 @@ fn the_program_keeps_its_budget() {
 }
 
 #[test]
+fn the_program_for_older_kernels_loads_too() {
+    let mut product = aya::Ebpf::load(object::product().unwrap()).unwrap();
+    let program: &mut Xdp = product.program_mut("netwatch").unwrap().try_into().unwrap();
+    program.load().unwrap();
+    println!("{:?}", size_of_program(program).unwrap());
+    let run = TestRunOptions { data_in: Some(&[0; 60]), ..TestRunOptions::new() };
+    assert_eq!(program.test_run(run).unwrap().return_value, 2, "XDP_PASS");
+}
+
+#[test]
 fn the_log_costs_nothing_when_off() {
     let size = |log_level| {
         let mut watch = Watch::load(&netwatch::kernel::Options { log_level, ..options() }).unwrap();
