@@ -58,7 +58,7 @@ pub fn classify(packet: &Packet, settings: &Settings) -> Verdict {
         Kind::IcmpOther => Verdict::IcmpOther,
         Kind::Fragment => Verdict::Fragment,
         Kind::Other => Verdict::IpOther,
-        Kind::Malformed => reason,
+        Kind::Malformed | Kind::TinyTcp | Kind::TinyUdp => reason,
     }
 }
 

@@ -39,13 +39,13 @@ pub struct Packet {
 pub struct Transport {
     /// Which header there is.
     pub kind: Kind,
-    /// Why it could not be read, where it is [`Kind::Malformed`]; [`Verdict::IpOther`] elsewhere.
+    /// Why it could not be read, where it is [`Kind::Malformed`] or tiny; [`Verdict::IpOther`] elsewhere.
     pub reason: Verdict,
     /// The eight TCP flags from CWR (0x80) to FIN (0x01); 0 for all but TCP.
     pub flags: u8,
-    /// Source port; 0 for all but TCP and UDP.
+    /// Source port; 0 where there is none.
     pub source_port: u16,
-    /// Destination port; 0 for all but TCP and UDP.
+    /// Destination port; 0 where there is none.
     pub dest_port: u16,
 }
 
@@ -62,6 +62,10 @@ pub enum Kind {
     IcmpOther,
     /// None: this is a fragment other than the first.
     Fragment,
+    /// TCP, in a first fragment that ends inside the header but behind the ports: a way to hide the flags.
+    TinyTcp,
+    /// UDP, likewise.
+    TinyUdp,
     /// That of another protocol.
     Other,
     /// The IP header is good, something after it is not.
@@ -76,6 +80,8 @@ impl Packet {
         match self.transport.kind {
             Kind::Tcp => Some((Proto::Tcp, self.transport.dest_port)),
             Kind::Udp => Some((Proto::Udp, self.transport.dest_port)),
+            Kind::TinyTcp => Some((Proto::Tcp, self.transport.dest_port)),
+            Kind::TinyUdp => Some((Proto::Udp, self.transport.dest_port)),
             _ => None,
         }
     }
@@ -203,6 +209,10 @@ fn ip6<F: Frame + ?Sized>(frame: &F, start: usize) -> Result<Packet, Verdict> {
     if u32::from_be(words[0]) >> 28 != 6 {
         return Err(Verdict::Ip6Version);
     }
+    // Such a source must not be seen on a wire (RFC 4291, 2.5.5.2), and would pass for the IPv4 host it names.
+    if words[2] == 0 && words[3] == 0 && words[4] == 0xffff_u32.to_be() {
+        return Err(Verdict::Ip6MappedSource);
+    }
     let second = u32::from_be(words[1]);
     let payload_len = (second >> 16) as usize;
     let next_header = ((second >> 8) & 0xff) as u8;
@@ -310,7 +320,11 @@ fn transport<F: Frame + ?Sized>(frame: &F, at: Reach, protocol: u8, version: u8)
         return Transport::malformed(Verdict::HeadersTooDeep);
     }
     if at.offset + size > at.end {
-        return Transport::malformed(truncated);
+        return if at.fragmented {
+            tiny_fragment(frame, at, protocol)
+        } else {
+            Transport::malformed(truncated)
+        };
     }
     match protocol {
         TCP => {
@@ -342,6 +356,31 @@ fn transport<F: Frame + ?Sized>(frame: &F, at: Reach, protocol: u8, version: u8)
             };
             Transport::without_ports(icmp_kind((u16::from_be(word) >> 8) as u8, version))
         }
+    }
+}
+
+/// A first fragment that ends inside its transport header. The ports are read where they are there: a scan in
+/// tiny fragments shows them and nothing else.
+#[inline(always)]
+fn tiny_fragment<F: Frame + ?Sized>(frame: &F, at: Reach, protocol: u8) -> Transport {
+    const PORTS_LEN: usize = 4;
+    let kind = match protocol {
+        p if p == IpProto::Tcp as u8 => Kind::TinyTcp,
+        p if p == IpProto::Udp as u8 => Kind::TinyUdp,
+        _ => return Transport::malformed(Verdict::FirstFragmentTruncated),
+    };
+    if at.offset + PORTS_LEN > at.end {
+        return Transport::malformed(Verdict::FirstFragmentTruncated);
+    }
+    let Some(word) = frame.read::<u32>(at.offset) else {
+        return Transport::malformed(missing(frame, at.offset, PORTS_LEN, Verdict::FirstFragmentTruncated));
+    };
+    let ports = u32::from_be(word);
+    Transport {
+        source_port: (ports >> 16) as u16,
+        dest_port: (ports & 0xffff) as u16,
+        reason: Verdict::FirstFragmentTruncated,
+        ..Transport::without_ports(kind)
     }
 }
 

@@ -19,7 +19,8 @@ pub enum Class {
     IcmpProbe,
     /// A fragment other than the first; its ports are never read.
     Fragment,
-    /// A header is cut short or contradicts itself.
+    /// A header is cut short, or what leads to the next one cannot be right. What a header says beyond that is
+    /// not checked: a TCP data offset that is too small, a checksum.
     Malformed,
     /// Belongs to a connection, as far as flags and ports tell.
     Known,
@@ -62,12 +63,6 @@ impl Class {
     #[must_use]
     pub const fn is_unsolicited(self) -> bool {
         (self as u8) < Self::Known as u8
-    }
-
-    /// Whether the destination port of a packet of this class is evidence of a port scan.
-    #[must_use]
-    pub const fn is_scan_evidence(self) -> bool {
-        (self as u8) <= Self::UdpNew as u8
     }
 }
 
@@ -153,6 +148,8 @@ verdicts! {
     Ip6Truncated = "ip6_truncated",
     /// The version nibble of an IPv6 header is not 6.
     Ip6Version = "ip6_version",
+    /// An IPv6 source that names an IPv4 host (`::ffff:a.b.c.d`), which no wire may carry.
+    Ip6MappedSource = "ip6_mapped_source",
 }
 
 impl Verdict {
@@ -173,6 +170,14 @@ impl Verdict {
             other if (other as u8) <= Self::NonIp as u8 => Class::Other,
             _ => Class::Malformed,
         }
+    }
+
+    /// Whether the destination port of a packet with this verdict is evidence of a port scan. A first fragment
+    /// that hides the flags counts: nobody sends such fragments but to hide something.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_scan_evidence(self) -> bool {
+        (self as u8) <= Self::UdpNew as u8 || self as u8 == Self::FirstFragmentTruncated as u8
     }
 }
 
@@ -198,17 +203,20 @@ mod tests {
 
     #[test]
     fn unsolicited_and_evidence_follow_the_contract() {
-        let named = |keep: fn(Class) -> bool| {
-            let mut names = [""; Class::COUNT];
-            for (slot, class) in names.iter_mut().zip(Class::ALL.into_iter().filter(|c| keep(*c))) {
-                *slot = class.name();
+        fn named<T: Copy>(all: &[T], keep: fn(T) -> bool, name: fn(T) -> &'static str) -> [&'static str; 8] {
+            let mut names = [""; 8];
+            for (slot, kept) in names.iter_mut().zip(all.iter().copied().filter(|one| keep(*one))) {
+                *slot = name(kept);
             }
             names
-        };
+        }
         assert_eq!(
-            named(Class::is_unsolicited),
+            named(&Class::ALL, Class::is_unsolicited, Class::name),
             ["syn", "stealth", "udp_new", "icmp_probe", "fragment", "malformed", "", ""]
         );
-        assert_eq!(named(Class::is_scan_evidence), ["syn", "stealth", "udp_new", "", "", "", "", ""]);
+        assert_eq!(
+            named(&Verdict::ALL, Verdict::is_scan_evidence, Verdict::name),
+            ["syn", "stealth", "udp_new", "first_fragment_truncated", "", "", "", ""]
+        );
     }
 }

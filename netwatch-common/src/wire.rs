@@ -114,7 +114,7 @@ impl PortKey {
 pub struct PortCounts {
     /// Packets to the port.
     pub packets: u32,
-    /// Those of them that are evidence of a scan ([`Class::is_scan_evidence`]).
+    /// Those of them that are evidence of a scan ([`Verdict::is_scan_evidence`]).
     pub evidence: u32,
 }
 

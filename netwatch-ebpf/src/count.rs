@@ -65,7 +65,12 @@ fn count_source(
 
     let Some(entry) = SOURCES.get(in_use).and_then(|map| entry(map, &source, &ZERO)) else {
         totals.sources_lost += 1;
-        warn!(ctx, "sources map takes no more entries");
+        if is_worth_a_word(totals.sources_lost) {
+            warn!(
+                ctx,
+                "the sources map takes no more entries; {} packets so far on this CPU", totals.sources_lost
+            );
+        }
         return;
     };
     // SAFETY: the value belongs to this CPU, and the map is not drained while a program may hold it.
@@ -86,11 +91,22 @@ fn count_port(ctx: &XdpContext, totals: &mut Totals, in_use: u32, key: PortKey, 
 
     let Some(entry) = PORTS.get(in_use).and_then(|map| entry(map, &key, &ZERO)) else {
         totals.ports_lost += 1;
-        warn!(ctx, "ports map takes no more entries");
+        if is_worth_a_word(totals.ports_lost) {
+            warn!(
+                ctx,
+                "the ports map takes no more entries; {} packets so far on this CPU", totals.ports_lost
+            );
+        }
         return;
     };
     // SAFETY: as for sources.
     let counts = unsafe { &mut *entry };
     counts.packets += 1;
-    counts.evidence += u32::from(verdict.class().is_scan_evidence());
+    counts.evidence += u32::from(verdict.is_scan_evidence());
+}
+
+/// Of losses that come with every packet of a flood, only the first, second, fourth, eighth … are logged.
+#[inline(always)]
+const fn is_worth_a_word(count: u64) -> bool {
+    count & (count - 1) == 0
 }

@@ -137,6 +137,13 @@ fn ports_come_from_first_fragments_only() {
         check(&frame, Verdict::Fragment);
         assert_eq!(parsed(&frame).unwrap().service(), None);
     }
+    // Of a tiny first fragment, the ports are read where they are there; ICMP has none.
+    for (bytes, service) in [(3, None), (4, Some((Proto::Tcp, 80))), (8, Some((Proto::Tcp, 80)))] {
+        let frame = eth(0x0800, &ip4(&[], more, 6, &tcp(SYN)[..bytes]));
+        check(&frame, Verdict::FirstFragmentTruncated);
+        assert_eq!(parsed(&frame).unwrap().service(), service);
+    }
+    check(&eth(0x0800, &ip4(&[], more, 1, &[8, 0])), Verdict::FirstFragmentTruncated);
     // "Don't fragment" is no fragment.
     check(&eth(0x0800, &ip4(&[], 0x4000, 6, &tcp(SYN))), Verdict::Syn);
 
@@ -277,6 +284,9 @@ fn headers_that_contradict_themselves_are_malformed() {
     six[14] = 0x60;
     six[19] = 0;
     check(&six, Verdict::Syn);
+    // An IPv6 packet must not be counted for the IPv4 host that its source names.
+    six[22..38].copy_from_slice(&core::net::Ipv4Addr::from(SRC4).to_ipv6_mapped().octets());
+    check(&six, Verdict::Ip6MappedSource);
 }
 
 #[test]

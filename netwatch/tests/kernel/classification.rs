@@ -38,7 +38,7 @@ impl Counts {
         if let Some((proto, port)) = packet.service() {
             let (packets, evidence) = self.ports.entry(PortKey::new(packet.source, proto, port)).or_default();
             *packets += 1;
-            *evidence += u64::from(verdict.class().is_scan_evidence());
+            *evidence += u64::from(verdict.is_scan_evidence());
         }
         verdict
     }

@@ -142,6 +142,19 @@ fn ports_of_later_fragments_are_never_counted() {
 }
 
 #[test]
+fn tiny_fragments_do_not_hide_a_scan() {
+    let tiny = |last: u8, port: u16| {
+        let mut frame = Frame::ipv4(host(last), TARGET).fragment(0, true).tcp(40_000, port, SYN).build();
+        // Eight bytes of TCP: the ports, and none of the flags.
+        frame.truncate(14 + 20 + 8);
+        frame
+    };
+    let frames: Vec<_> =
+        (1..=10).map(|port| tiny(10, port)).chain((1..=11).map(|port| tiny(11, port))).collect();
+    assert_eq!(opened(&alerts_of("", &frames)), ["scan.vertical 203.0.113.11 11"]);
+}
+
+#[test]
 fn ordinary_traffic_raises_nothing() {
     let lab = lab();
     let netwatch = Netwatch::start(lab.watched(), "");
@@ -153,9 +166,11 @@ fn ordinary_traffic_raises_nothing() {
 
 #[test]
 fn nmap_raises_exactly_one_incident() {
-    for (nmap_options, source, target) in
-        [("-sS", "198.51.100.2", "198.51.100.1"), ("-6 -sS", "2001:db8:1::2", "2001:db8:1::1")]
-    {
+    for (nmap_options, source, target) in [
+        ("-sS", "198.51.100.2", "198.51.100.1"),
+        ("-sS -f", "198.51.100.2", "198.51.100.1"),
+        ("-6 -sS", "2001:db8:1::2", "2001:db8:1::1"),
+    ] {
         let lab = lab();
         let netwatch = Netwatch::start(lab.watched(), "");
         let mut nmap = lab.outside().command("nmap");
