@@ -1,12 +1,10 @@
 //! `netwatch run`: start, watch, drain, stop. The one place that knows all edges.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{error, info, warn};
@@ -15,12 +13,12 @@ use crate::analysis::{self, Analysis, Slot, Transition};
 use crate::cli::{Format, When};
 use crate::config::Config;
 use crate::iface::{Changes, Interface, Interfaces};
-use crate::kernel::program::Logger;
 use crate::kernel::{Error, Options, host};
-use crate::sinks::{self, Output, OutputError, Renderer, Wall};
+use crate::outlet::{Outlet, Trouble};
+use crate::sinks::{self, Output, Renderer, Wall};
 use crate::summary::{self, Summary};
 use crate::watched::Watched;
-use crate::{clock, exit::Usage};
+use crate::{clock, exit::Usage, logging};
 
 /// Runs until something ends it: a signal, the time limit, or a reader that closed the pipe.
 ///
@@ -30,21 +28,27 @@ use crate::{clock, exit::Usage};
 pub async fn run(config: Config, color: When) -> anyhow::Result<()> {
     let mut app = App::start(config, color).await?;
     app.announce();
-    loop {
+    let failure = loop {
         match app.next_event().await {
-            Event::Slot => app.slot(false).await?,
+            Event::Slot => {
+                app.slot(false).await?;
+                // The kernel tells of changes; a look with each slot makes sure that none is missed for good.
+                app.follow_interfaces().await;
+            }
             Event::InterfacesChanged => app.follow_interfaces().await,
-            Event::KernelLog => {}
+            Event::Output(Trouble::Failed(error)) => break Some(error),
+            Event::Output(Trouble::Closed) => {
+                info!("stopping: the reader of the alerts closed the pipe");
+                break None;
+            }
             Event::Stop(why) => {
                 info!("stopping: {why}");
-                break;
+                break None;
             }
         }
-        if app.pipe_closed {
-            break;
-        }
-    }
-    app.stop().await
+    };
+    app.stop().await?;
+    failure.map_or(Ok(()), |error| Err(error).context("write alerts"))
 }
 
 /// Everything that can happen.
@@ -53,8 +57,8 @@ enum Event {
     Slot,
     /// Some interface came, went or changed.
     InterfacesChanged,
-    /// The kernel program's log was read.
-    KernelLog,
+    /// Alerts can be written no more.
+    Output(Trouble),
     /// Something asks netwatch to stop.
     Stop(&'static str),
 }
@@ -65,13 +69,12 @@ struct App {
     watched: Vec<Watched>,
     interfaces: Interfaces,
     changes: Changes,
-    output: Output<io::Stdout>,
-    loggers: Vec<AsyncFd<Logger>>,
+    output: Output<Outlet>,
+    trouble: UnboundedReceiver<Trouble>,
     ticks: Interval,
     deadline: Option<Instant>,
-    stops: [(Signal, &'static str); 3],
+    stops: Vec<(Signal, &'static str)>,
     summary: Summary,
-    pipe_closed: bool,
 }
 
 impl App {
@@ -90,33 +93,41 @@ impl App {
         let mut options = Options::of_this_host(config.map_memory);
         options.log_level = config.kernel_log as u8;
         let mut watched = Vec::new();
-        let mut loggers = Vec::new();
         for interface in &found {
             let id = analysis.add_interface(&interface.name);
             let mut watch = Watched::start(interface, id, &options, config.mode)?;
-            loggers.extend(watch.take_logger().map(readable).transpose().context("read the kernel's log")?);
+            if let Some(logger) = watch.take_logger() {
+                logging::read_kernel_log(logger);
+            }
             watched.push(watch);
         }
-        let output = output(&config, color);
+        // Loading takes a while for many interfaces: the first slot begins for all of them now.
+        let now_ns = clock::monotonic_ns();
+        watched.iter_mut().for_each(|watched| watched.begin_slot(now_ns));
         let mut ticks = interval_at(Instant::now() + config.slot, config.slot);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let stop = |kind, why| Ok::<_, io::Error>((signal(kind)?, why));
+        let (output, trouble) = output(&config, color);
+        let mut stops = Vec::new();
+        for (kind, number, why) in [
+            (SignalKind::interrupt(), nix::sys::signal::SIGINT, "interrupted"),
+            (SignalKind::terminate(), nix::sys::signal::SIGTERM, "asked to terminate"),
+            (SignalKind::hangup(), nix::sys::signal::SIGHUP, "the terminal hung up"),
+        ] {
+            if !is_ignored(number) {
+                stops.push((signal(kind)?, why));
+            }
+        }
         Ok(Self {
             analysis,
             watched,
             interfaces,
             changes,
             output,
-            loggers,
+            trouble,
             ticks,
             deadline: config.stop_after.map(|after| Instant::now() + after),
-            stops: [
-                stop(SignalKind::interrupt(), "interrupted")?,
-                stop(SignalKind::terminate(), "asked to terminate")?,
-                stop(SignalKind::hangup(), "the terminal hung up")?,
-            ],
+            stops,
             summary: Summary::new(config.window()),
-            pipe_closed: false,
             config,
         })
     }
@@ -143,16 +154,13 @@ impl App {
     }
 
     async fn next_event(&mut self) -> Event {
-        let [(interrupt, interrupted), (terminate, terminated), (hangup, hung_up)] = &mut self.stops;
         tokio::select! {
             biased;
-            _ = interrupt.recv() => Event::Stop(interrupted),
-            _ = terminate.recv() => Event::Stop(terminated),
-            _ = hangup.recv() => Event::Stop(hung_up),
+            why = any_of(&mut self.stops) => Event::Stop(why),
             () = at(self.deadline) => Event::Stop("the time given with --for is over"),
+            Some(trouble) = self.trouble.recv() => Event::Output(trouble),
             _ = self.ticks.tick() => Event::Slot,
             () = self.changes.next() => Event::InterfacesChanged,
-            () = read_logs(&mut self.loggers) => Event::KernelLog,
         }
     }
 
@@ -180,11 +188,7 @@ impl App {
             self.summary.slot(&watched, &slot);
             let transitions = self.analysis.push(watched.id, slot);
             self.watched.push(watched);
-            self.tell(&transitions)?;
-        }
-        // Interfaces that could not be attached again are tried with each slot.
-        if self.watched.iter().any(|watched| watched.attached.is_none()) && !last {
-            self.follow_interfaces().await;
+            self.tell(&transitions);
         }
         Ok(())
     }
@@ -198,19 +202,10 @@ impl App {
         }
     }
 
-    fn tell(&mut self, transitions: &[Transition]) -> anyhow::Result<()> {
-        if self.pipe_closed {
-            return Ok(());
-        }
+    fn tell(&mut self, transitions: &[Transition]) {
         self.output.keep_time(Wall::new(clock::wall_offset_ns()));
-        match self.output.write(transitions) {
-            Ok(()) => Ok(()),
-            Err(OutputError::Closed) => {
-                info!("stopping: the reader of the alerts closed the pipe");
-                self.pipe_closed = true;
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
+        if let Err(error) = self.output.write(transitions) {
+            error!("{error}");
         }
     }
 
@@ -218,9 +213,16 @@ impl App {
     async fn stop(mut self) -> anyhow::Result<()> {
         self.slot(true).await?;
         let closing = self.analysis.close_all(clock::monotonic_ns());
-        self.tell(&closing)?;
+        self.tell(&closing);
+        let text = summary::text(&self.watched, &self.analysis.counters(), &self.output);
+        let dropped = self.output.stream().dropped_lines();
+        if dropped > 0 {
+            warn!("{dropped} lines were not written because nobody read fast enough");
+        }
+        if !self.output.into_stream().finish() {
+            warn!("the last lines were not written because nobody reads them");
+        }
         if tracing::enabled!(tracing::Level::INFO) {
-            let text = summary::text(&self.watched, &self.analysis.counters(), &self.output);
             // Where stderr is gone too, there is nobody left to tell.
             let _ = io::stderr().lock().write_all(text.as_bytes());
         }
@@ -239,17 +241,17 @@ async fn find(interfaces: &Interfaces, config: &Config) -> anyhow::Result<Vec<In
     for name in &config.interfaces {
         let interface =
             interfaces.by_name(name).await?.ok_or_else(|| Error::NoSuchInterface(name.clone()))?;
-        if let Some(other) = found.iter().find(|other| other.index == interface.index) {
-            return Err(
-                Usage(format!("--interface: {name} and {} are the same interface", other.name)).into()
-            );
+        if let Some(other) = found.iter().position(|other| other.index == interface.index) {
+            // What was typed, not what it is called: alternative names lead to the same interface.
+            let other = &config.interfaces[other];
+            return Err(Usage(format!("--interface: {name} and {other} are the same interface")).into());
         }
         found.push(interface);
     }
     Ok(found)
 }
 
-fn output(config: &Config, color: When) -> Output<io::Stdout> {
+fn output(config: &Config, color: When) -> (Output<Outlet>, UnboundedReceiver<Trouble>) {
     let auto = || io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let renderer = Renderer {
         format: match config.format {
@@ -257,14 +259,45 @@ fn output(config: &Config, color: When) -> Output<io::Stdout> {
             Format::Json => sinks::Format::Json,
         },
         wall: Wall::new(clock::wall_offset_ns()),
-        run: format!("{:x}", clock::monotonic_ns() / 1_000_000).into(),
+        run: run_id().into(),
         colour: match color {
             When::Auto => auto(),
             When::Always => true,
             When::Never => false,
         },
     };
-    Output::new(io::stdout(), renderer).with_min_severity(config.min_severity)
+    let (outlet, trouble) = Outlet::start(io::stdout());
+    (Output::new(outlet, renderer).with_min_severity(config.min_severity), trouble)
+}
+
+/// Sets the incidents of this run apart from those of other runs and hosts: when it began, and its process.
+fn run_id() -> String {
+    let now_ns = i128::from(clock::monotonic_ns()) + i128::from(clock::wall_offset_ns());
+    format!("{:x}-{:x}", now_ns / 1_000_000_000, std::process::id())
+}
+
+/// Whether whoever started netwatch wants it to ignore a signal, as `nohup` does.
+fn is_ignored(number: nix::sys::signal::Signal) -> bool {
+    // SAFETY: all zeros are a valid `sigaction`, and the call only writes to it.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(number as libc::c_int, std::ptr::null(), &raw mut action) == 0
+            && action.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Waits for any of several signals and returns what it stands for.
+async fn any_of(stops: &mut [(Signal, &'static str)]) -> &'static str {
+    if stops.is_empty() {
+        return std::future::pending().await;
+    }
+    let waiting = stops.iter_mut().map(|(signal, why)| {
+        Box::pin(async move {
+            signal.recv().await;
+            *why
+        })
+    });
+    futures_util::future::select_all(waiting).await.0
 }
 
 /// Waits for an instant; for ever where there is none.
@@ -272,26 +305,5 @@ async fn at(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
-    }
-}
-
-fn readable(logger: Logger) -> io::Result<AsyncFd<Logger>> {
-    // SAFETY: the logger owns its descriptor for as long as it lives, and is not replaced.
-    unsafe { AsyncFd::register_with_interest(logger, Interest::READABLE) }.map_err(Into::into)
-}
-
-/// Waits until a kernel program has logged something and passes it on; for ever where none logs.
-async fn read_logs(loggers: &mut [AsyncFd<Logger>]) {
-    if loggers.is_empty() {
-        return std::future::pending().await;
-    }
-    let mut waiting: Vec<_> = loggers.iter_mut().map(|logger| Box::pin(logger.readable_mut())).collect();
-    let (ready, ..) = futures_util::future::select_all(waiting.drain(..)).await;
-    if let Ok(mut ready) = ready {
-        ready.get_inner_mut().flush();
-        ready.clear_ready();
-    } else {
-        // A poll that fails at once again and again must not take the whole core.
-        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

@@ -14,6 +14,7 @@ pub mod exit;
 pub mod iface;
 pub mod kernel;
 pub mod logging;
+pub mod outlet;
 pub mod sinks;
 pub mod summary;
 pub mod units;

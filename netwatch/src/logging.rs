@@ -1,51 +1,88 @@
 //! What netwatch says about itself: on stderr, never on stdout.
 
-use std::fs::File;
-use std::io::{self, IsTerminal as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::Path;
+use std::thread;
 
 use anyhow::Context as _;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::LogLevel;
+use crate::kernel::program::Logger;
 
-/// Starts logging to stderr. The kernel program's records come through the `log` facade, at their own level.
-pub fn start(level: LogLevel, kernel: LogLevel) {
+/// Starts logging to stderr.
+pub fn start(level: LogLevel) {
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let subscriber = tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_ansi(colour)
         .with_target(false)
-        .with_max_level(filter(level.max(kernel)))
+        .with_max_level(filter(level))
         .finish();
     // Fails only where a subscriber was set before: in a test that starts two.
     let _ = tracing::subscriber::set_global_default(subscriber);
-    // Libraries speak through the same facade, of what is of no use to a user.
-    let program = tracing_log::LogTracer::builder()
-        .ignore_all(["aya", "netlink", "rtnetlink"])
-        .with_max_level(match kernel {
-            LogLevel::Off => log::LevelFilter::Off,
-            LogLevel::Error => log::LevelFilter::Error,
-            LogLevel::Warn => log::LevelFilter::Warn,
-            LogLevel::Info => log::LevelFilter::Info,
-            LogLevel::Debug => log::LevelFilter::Debug,
-            LogLevel::Trace => log::LevelFilter::Trace,
-        });
-    let _ = program.init();
 }
 
-/// Opens the file for the verifier's log, or stderr where it is called `-`. To be done before privileges are
-/// dropped, without which root may not write where the user wants it.
+/// Writes what the kernel program logs to stderr, on a thread of its own: a flood may log faster than stderr
+/// takes it. Records that come while the ring buffer is full are lost; the counters tell how many packets there
+/// were.
+pub fn read_kernel_log(mut logger: Logger) {
+    thread::spawn(move || {
+        loop {
+            let mut waited = [PollFd::new(logger.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut waited, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => logger.flush(),
+                Err(_) => return,
+            }
+        }
+    });
+}
+
+/// Where the kernel program's records go. They have passed the program's own level already.
+pub struct KernelLog;
+
+impl log::Log for KernelLog {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let _ = writeln!(io::stderr(), "kernel program: {} {}", record.level(), record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+/// Opens the file for the verifier's log, or nothing where it is called `-`. To be done before privileges are
+/// dropped, without which root may not write where the user wants it. What is in the file stays until there is
+/// something to write.
 ///
 /// # Errors
 ///
-/// The file cannot be made.
-pub fn open_verifier_log(file: &Path) -> anyhow::Result<Box<dyn io::Write>> {
+/// The file cannot be opened.
+pub fn open_verifier_log(file: &Path) -> anyhow::Result<Option<File>> {
     if file == Path::new("-") {
-        return Ok(Box::new(io::stderr()));
+        return Ok(None);
     }
-    let opened = File::create(file);
-    Ok(Box::new(opened.with_context(|| format!("open {} for the verifier's log", file.display()))?))
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(file);
+    opened.map(Some).with_context(|| format!("open {} for the verifier's log", file.display()))
+}
+
+/// Writes the verifier's log to the file, or to stderr.
+///
+/// # Errors
+///
+/// It cannot be written.
+pub fn write_verifier_log(file: Option<File>, log: &str) -> anyhow::Result<()> {
+    match file {
+        None => io::stderr().write_all(log.as_bytes()),
+        Some(mut file) => file.set_len(0).and_then(|()| file.write_all(log.as_bytes())),
+    }
+    .context("write the verifier's log")
 }
 
 fn filter(level: LogLevel) -> LevelFilter {

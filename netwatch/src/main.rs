@@ -24,21 +24,19 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let config = Config::from_args(args).map_err(exit::Usage)?;
-    logging::start(args.log, args.kernel_log);
+    logging::start(args.log);
     let verifier_log = args.verifier_log.as_deref().map(logging::open_verifier_log).transpose()?;
-    host::lift_memory_lock_limit();
     host::drop_privileges().context("drop privileges")?;
     let result = runtime()?.block_on(app::run(config, args.color));
-    if let (Err(error), Some(mut file)) = (&result, verifier_log)
+    if let (Err(error), Some(file)) = (&result, verifier_log)
         && let Some(Error::Verifier { log, .. }) = error.downcast_ref()
     {
-        file.write_all(log.as_bytes()).context("write the verifier's log")?;
+        logging::write_verifier_log(file, log)?;
     }
     result.map(|()| ExitCode::SUCCESS)
 }
 
 fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    host::lift_memory_lock_limit();
     let lines = runtime()?.block_on(check::check(&args.interfaces, &args.map_memory))?;
     check::print(&lines)
 }

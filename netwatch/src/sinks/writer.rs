@@ -54,6 +54,16 @@ impl<W: Write> Output<W> {
         self.renderer.wall = wall;
     }
 
+    /// The stream, to end it.
+    pub fn into_stream(self) -> W {
+        self.stream
+    }
+
+    /// The stream.
+    pub const fn stream(&self) -> &W {
+        &self.stream
+    }
+
     /// How many transitions of a severity were left out for being below the minimum.
     #[must_use]
     pub const fn not_printed(&self, severity: Severity) -> u64 {
