@@ -7,7 +7,7 @@ use crate::cli::{Format, LogLevel, MinSeverity, RunArgs};
 use crate::kernel::{ModeWish, limits};
 use crate::units;
 
-/// Shortest slot. A swap waits for the kernel to let go of a map, some 10 ms, twice.
+/// Shortest slot. A swap waits for the kernel to let go of the maps, mostly 10 to 40 ms.
 pub const SLOT_MIN: Duration = Duration::from_millis(100);
 /// Longest slot: counters of a slot are 32 bits wide in the kernel.
 pub const SLOT_MAX: Duration = Duration::from_secs(60);
@@ -15,6 +15,10 @@ pub const SLOT_MAX: Duration = Duration::from_secs(60);
 pub const WINDOW_MAX: Duration = Duration::from_secs(3600);
 /// Most slots in a window.
 pub const SLOTS_MAX: usize = crate::analysis::limits::WINDOW_SLOTS_MAX;
+/// Highest threshold: more than any link carries in the longest window.
+pub const THRESHOLD_MAX: u64 = 1_000_000_000_000;
+/// Longest time for which netwatch can be told to run.
+pub const STOP_AFTER_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Most interfaces watched at once.
 pub const INTERFACES_MAX: usize = 64;
 
@@ -58,8 +62,8 @@ impl Config {
             .as_deref()
             .map(|text| units::duration(text).map_err(option("--for")))
             .transpose()?;
-        if stop_after.is_some_and(|time| time.is_zero()) {
-            return Err("--for: must be more than zero".into());
+        if stop_after.is_some_and(|time| time.is_zero() || time > STOP_AFTER_MAX) {
+            return Err("--for: must be more than zero and at most a year".into());
         }
         Ok(Self {
             interfaces: interfaces(&args.interfaces)?,
@@ -135,10 +139,10 @@ fn slots(slot: Duration, window: Duration) -> Result<usize, String> {
     if window < slot || window > WINDOW_MAX {
         return Err(format!("--window: must be a slot ({slot:?}) to {WINDOW_MAX:?}, not {window:?}"));
     }
-    if !window.as_millis().is_multiple_of(slot.as_millis()) {
+    if !window.as_nanos().is_multiple_of(slot.as_nanos()) {
         return Err(format!("--window: {window:?} is not a whole number of slots of {slot:?}"));
     }
-    let slots = usize::try_from(window.as_millis() / slot.as_millis()).unwrap_or(usize::MAX);
+    let slots = usize::try_from(window.as_nanos() / slot.as_nanos()).unwrap_or(usize::MAX);
     if slots > SLOTS_MAX {
         return Err(format!(
             "--slot: {slots} slots in a window are more than {SLOTS_MAX}; lengthen --slot or shorten --window"
@@ -159,10 +163,10 @@ fn thresholds(pairs: &[String]) -> Result<Thresholds, String> {
             return Err(format!("--threshold: no rule named {name:?}; there are {}", names.join(", ")));
         };
         match number.parse::<u64>() {
-            Ok(number @ 1..=1_000_000_000_000) => thresholds = thresholds.with(rule, number),
+            Ok(number @ 1..=THRESHOLD_MAX) => thresholds = thresholds.with(rule, number),
             _ => {
                 return Err(format!(
-                    "--threshold: {number:?} is no threshold for {name}; give a whole number from 1 on"
+                    "--threshold: {number:?} is no threshold for {name}; give a whole number from 1 to {THRESHOLD_MAX}"
                 ));
             }
         }
@@ -226,6 +230,9 @@ mod tests {
             ("--slot 100ms", "--slot: 600 slots in a window are more than"),
             ("--slot soon", "--slot: \"soon\" is not a duration"),
             ("--for 0s", "--for: must be more than zero"),
+            ("--for 5000000000000h", "at most a year"),
+            ("--slot 1.0005s", "is not a whole number of slots"),
+            ("--threshold dos.packets=1000000000001", "from 1 to 1000000000000"),
             ("--threshold scan.vertical", "--threshold: \"scan.vertical\" lacks a number"),
             ("--threshold scan.diagonal=3", "--threshold: no rule named \"scan.diagonal\"; there are"),
             ("--threshold dos.packets=0", "--threshold: \"0\" is no threshold for dos.packets"),

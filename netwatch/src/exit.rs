@@ -22,7 +22,11 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         Some(Error::MapMemory { .. }) => 6,
         Some(Error::Verifier { .. }) => 7,
         Some(
-            Error::Busy { .. } | Error::NativeRefused { .. } | Error::Attach { .. } | Error::LinkType { .. },
+            Error::Busy { .. }
+            | Error::NativeRefused { .. }
+            | Error::Attach { .. }
+            | Error::LinkType { .. }
+            | Error::LinkChanged(_),
         ) => 8,
         Some(Error::NoObject) => 9,
         Some(Error::Object(_) | Error::System { .. }) | None => 1,

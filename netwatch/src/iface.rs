@@ -125,6 +125,7 @@ impl Drop for Interfaces {
 pub struct Changes {
     messages: futures_util::stream::BoxStream<'static, ()>,
     connection: JoinHandle<()>,
+    hung_up: bool,
 }
 
 impl Changes {
@@ -136,12 +137,20 @@ impl Changes {
     pub fn listen() -> Result<Self, Error> {
         let (connection, _, messages) = new_multicast_connection(&[MulticastGroup::Link])
             .map_err(|source| Error::System { call: "listen for interface changes", source })?;
-        Ok(Self { messages: messages.map(|_| ()).boxed(), connection: tokio::spawn(connection) })
+        Ok(Self {
+            messages: messages.map(|_| ()).boxed(),
+            connection: tokio::spawn(connection),
+            hung_up: false,
+        })
     }
 
-    /// Waits for the next change; for ever where the kernel hung up.
+    /// Waits for the next change; for ever where the kernel hung up, which it says once.
     pub async fn next(&mut self) {
-        if self.messages.next().await.is_none() {
+        if !self.hung_up && self.messages.next().await.is_none() {
+            self.hung_up = true;
+            tracing::warn!("the kernel no longer tells of interface changes; looking once a slot");
+        }
+        if self.hung_up {
             std::future::pending::<()>().await;
         }
     }

@@ -23,6 +23,8 @@ struct Status {
     since_ns: u64,
     before: Totals,
     sources: usize,
+    /// Whether it was said that the maps are full.
+    complained: bool,
 }
 
 impl Summary {
@@ -42,11 +44,21 @@ impl Summary {
                     since_ns: slot.start_ns,
                     before: Totals::default(),
                     sources: 0,
+                    complained: false,
                 });
                 self.interfaces.len() - 1
             }
         };
         let status = &mut self.interfaces[index];
+        let lost = (watched.totals.sources_lost - status.before.sources_lost)
+            + (watched.totals.ports_lost - status.before.ports_lost);
+        if lost > 0 && !status.complained {
+            status.complained = true;
+            warn!(
+                "{}: the maps are full, alerts may miss something; `--map-memory` gives them more room",
+                watched.name
+            );
+        }
         status.sources = status.sources.max(slot.sources().len());
         let elapsed_ns = slot.end_ns.saturating_sub(status.since_ns);
         if elapsed_ns < self.window_ns {
@@ -55,7 +67,6 @@ impl Summary {
         let (now, before) = (&watched.totals, &status.before);
         let packets = now.seen - before.seen;
         let mode = watched.attached.map_or_else(|| "gone".to_owned(), |attached| attached.mode.to_string());
-        let lost = (now.sources_lost - before.sources_lost) + (now.ports_lost - before.ports_lost);
         info!(
             "{} ({mode}): {packets} packets, {} a second, up to {} sources a slot",
             watched.name,
@@ -63,12 +74,15 @@ impl Summary {
             status.sources,
         );
         if lost > 0 {
-            warn!(
-                "{}: the maps were full for {lost} counts; `--map-memory` gives them more room",
-                watched.name
-            );
+            warn!("{}: the maps had no room for {lost} counts", watched.name);
         }
-        *status = Status { name: watched.name.clone(), since_ns: slot.end_ns, before: *now, sources: 0 };
+        *status = Status {
+            name: watched.name.clone(),
+            since_ns: slot.end_ns,
+            before: *now,
+            sources: 0,
+            complained: false,
+        };
     }
 }
 

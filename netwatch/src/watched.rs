@@ -2,7 +2,7 @@
 
 use std::io;
 
-use netwatch_common::{Totals, Verdict};
+use netwatch_common::{Addr, PortKey, Totals, Verdict};
 use tracing::{info, warn};
 
 use crate::analysis::{InterfaceId, PortStats, Slot, SourceStats};
@@ -25,7 +25,11 @@ pub struct Watched {
     watch: Watch,
     wish: ModeWish,
     link: u32,
+    /// What the kernel calls the program.
+    program_id: u32,
     slot_start_ns: u64,
+    /// The name that the interface was given, and whether another interface has the old one.
+    renamed: Option<(String, bool)>,
     /// Whether the last try to attach again failed: one complaint is enough.
     complained: bool,
 }
@@ -72,16 +76,19 @@ impl Watched {
             .setting();
         let mut options = *options;
         options.settings.link = link;
+        let mut watch = Watch::load(&options)?;
         let mut watched = Self {
+            program_id: watch.program_id()?,
             name: interface.name.clone(),
             id,
             attached: None,
             drained: Drained::default(),
             totals: Totals::default(),
-            watch: Watch::load(&options)?,
+            watch,
             wish,
             link,
             slot_start_ns: clock::monotonic_ns(),
+            renamed: None,
             complained: false,
         };
         watched.attach(interface)?;
@@ -93,49 +100,55 @@ impl Watched {
         self.watch.take_logger()
     }
 
-    /// Follows the interface where it went: it may be gone, back, or have another name. `now` is the interface
-    /// that has the name now.
+    /// The first slot begins now.
+    pub fn begin_slot(&mut self, now_ns: u64) {
+        self.slot_start_ns = now_ns;
+    }
+
+    /// Follows the interface where it went: it may be gone, back, or have another name, or somebody may have
+    /// detached the program. `now` is the interface that has the name now.
     pub fn follow(&mut self, now: Option<&Interface>) {
-        let index = self.attached.map(|attached| attached.index);
-        match (index, now) {
-            (Some(index), Some(interface)) if interface.index == index => {}
-            (Some(index), _) if iface::name_of(index).is_some_and(|name| name != self.name) => {
-                let new = iface::name_of(index).unwrap_or_default();
-                // Frames come on as before, under the name that the user knows it by.
-                if !self.complained {
-                    self.complained = true;
-                    warn!("{} is now called {new}; still watching it", self.name);
-                }
+        let Some(Attached { index, .. }) = self.attached else {
+            if let Some(interface) = now {
+                self.attach_again(interface);
             }
-            (Some(_), found) => {
-                warn!("{} disappeared; waiting for it to come back", self.name);
-                self.watch.detach();
-                self.attached = None;
-                self.complained = false;
-                if let Some(interface) = found {
+            return;
+        };
+        match now {
+            Some(interface) if interface.index == index => {
+                self.renamed = None;
+                if interface.xdp_program != Some(self.program_id) {
+                    warn!("somebody detached netwatch from {}", self.name);
+                    self.lose();
                     self.attach_again(interface);
                 }
             }
-            (None, Some(interface)) => self.attach_again(interface),
-            (None, None) => {}
+            other => match iface::name_of(index) {
+                Some(name) if name != self.name => self.rename(name, other.is_some()),
+                _ => {
+                    warn!("{} disappeared; waiting for it to come back", self.name);
+                    self.lose();
+                    if let Some(interface) = other {
+                        self.attach_again(interface);
+                    }
+                }
+            },
         }
     }
 
     /// Swaps and drains the maps: one slot of counts. An error leaves what was not drained for a later slot.
     ///
-    /// Blocks for the kernel's grace periods, mostly 10 to 40 ms.
+    /// Blocks for a grace period of the kernel, mostly 10 to 40 ms.
     pub fn drain(&mut self, slot_ns: u64) -> (Slot, Option<Error>) {
         let (mut sources, mut ports) = (Vec::new(), Vec::new());
-        let swapped = self.watch.swap();
+        let mut error = self.swap_and_drain(&mut sources, &mut ports).err();
         let (start_ns, end_ns) = (self.slot_start_ns, clock::monotonic_ns());
         self.slot_start_ns = end_ns;
-        let drained = swapped.and_then(|()| {
-            self.watch.drain(
-                |source, cpus| sources.push((*source, SourceStats::from_cpus(cpus))),
-                |key, cpus| ports.push((*key, PortStats::from_cpus(cpus))),
-            )
-        });
-        let mut error = drained.err();
+        if self.attached.is_none() && error.is_none() {
+            // Once detached, a program that was still running may have counted into the maps just put into
+            // use. It has ended by now: what it counted is the last there is.
+            error = self.swap_and_drain(&mut sources, &mut ports).err();
+        }
         match self.watch.totals() {
             Ok(totals) => self.totals = totals,
             Err(failed) => error = error.or(Some(failed)),
@@ -145,13 +158,15 @@ impl Watched {
         self.drained.failed_slots += u64::from(error.is_some());
         self.drained.sourced += sources.iter().map(|(_, stats)| stats.packets()).sum::<u64>();
         self.drained.ported += ports.iter().map(|(_, stats)| stats.packets).sum::<u64>();
+        // They are kept for a whole window.
+        sources.shrink_to_fit();
+        ports.shrink_to_fit();
         (Slot::new(start_ns, end_ns, sources, ports), error)
     }
 
     /// Detaches for good; what was counted until now remains to be drained.
     pub fn stop(&mut self) {
-        self.watch.detach();
-        self.attached = None;
+        self.lose();
     }
 
     /// Packets that the kernel counted and that neither a drained slot nor a counter of losses accounts for;
@@ -163,6 +178,39 @@ impl Watched {
         totals.seen.abs_diff(by_verdict)
             + totals.sourced.abs_diff(self.drained.sourced + totals.sources_lost)
             + totals.ported.abs_diff(self.drained.ported + totals.ports_lost)
+    }
+
+    fn swap_and_drain(
+        &mut self,
+        sources: &mut Vec<(Addr, SourceStats)>,
+        ports: &mut Vec<(PortKey, PortStats)>,
+    ) -> Result<(), Error> {
+        self.watch.swap()?;
+        self.watch.drain(
+            |source, cpus| sources.push((*source, SourceStats::from_cpus(cpus))),
+            |key, cpus| ports.push((*key, PortStats::from_cpus(cpus))),
+        )
+    }
+
+    fn lose(&mut self) {
+        self.watch.detach();
+        self.attached = None;
+        self.renamed = None;
+        self.complained = false;
+    }
+
+    /// Takes note of another name, once, and of a new interface that took the old one.
+    fn rename(&mut self, name: String, taken: bool) {
+        let now = Some((name, taken));
+        if self.renamed != now
+            && let Some((name, taken)) = &now
+        {
+            warn!("{} is now called {name}; still watching it, as {} in alerts", self.name, self.name);
+            if *taken {
+                warn!("another interface is called {} now, which is not watched", self.name);
+            }
+        }
+        self.renamed = now;
     }
 
     fn attach(&mut self, interface: &Interface) -> Result<(), Error> {
@@ -188,7 +236,7 @@ impl Watched {
     fn attach_again(&mut self, interface: &Interface) {
         let result = match interface.link.map(|link| link.setting()) {
             Ok(link) if link == self.link => self.attach(interface),
-            Ok(_) => Err(Error::LinkType { interface: self.name.clone(), link_type: 0 }),
+            Ok(_) => Err(Error::LinkChanged(self.name.clone())),
             Err(link_type) => Err(Error::LinkType { interface: self.name.clone(), link_type }),
         };
         match result {

@@ -88,9 +88,10 @@ impl<K: Pod, V: Pod> Batch<K, V> {
         };
         let outcome = if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
         let count = match outcome.as_ref().map_err(io::Error::raw_os_error) {
-            Ok(()) | Err(Some(libc::ENOENT)) => (attributes.count as usize).min(self.keys.len()),
-            // For any other error the count is undefined, or says what would not fit.
-            Err(_) => 0,
+            // Only a fault leaves the count undefined. With any other error the entries that it names have been
+            // written here and are gone from the map.
+            Err(Some(libc::EFAULT)) => 0,
+            _ => (attributes.count as usize).min(self.keys.len()),
         };
         if outcome.is_ok() {
             *cursor = next;

@@ -28,6 +28,9 @@ pub enum Error {
         /// Its ARPHRD_ type.
         link_type: u16,
     },
+    /// The interface came back as one of another kind.
+    #[error("{0} came back with another kind of link header; start netwatch again to watch it")]
+    LinkChanged(String),
     /// The kernel refused for want of a privilege.
     #[error(
         "no permission to {action}; run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (missing: {missing})"
@@ -125,10 +128,10 @@ impl Error {
         Self::Permission { action, missing }
     }
 
-    /// Translates an error of loading the object: its maps are made here.
-    pub(super) fn from_load(error: EbpfError) -> Self {
+    /// Translates an error of loading the object: its maps are made here, the first of `bytes`.
+    pub(super) fn from_load(error: EbpfError, bytes: u64) -> Self {
         match error {
-            EbpfError::MapError(error) => Self::from_map(error, 0),
+            EbpfError::MapError(error) => Self::from_map(error, bytes),
             other => Self::Object(other.to_string()),
         }
     }
@@ -163,6 +166,7 @@ impl Error {
                     Some(libc::EPERM) if verifier_reason(&log).is_none() => {
                         Self::permission("load a BPF program")
                     }
+                    _ if log.trim().is_empty() => Self::System { call: "load the program", source: io_error },
                     _ => Self::Verifier {
                         reason: verifier_reason(&log).unwrap_or_else(|| io_error.to_string()),
                         log,

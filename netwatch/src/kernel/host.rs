@@ -107,14 +107,10 @@ pub fn drop_privileges() -> Result<(), caps::errors::CapsError> {
     caps::clear(None, CapSet::Ambient)?;
     caps::clear(None, CapSet::Inheritable)?;
     caps::set(None, CapSet::Effective, &keep)?;
-    caps::set(None, CapSet::Permitted, &keep)
-}
-
-/// Lifts the limit on locked memory, against which kernels before 5.11 account maps.
-pub fn lift_memory_lock_limit() {
-    use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
-    // Newer kernels do not look at it, and without the privilege the map's own error tells more.
-    let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
+    caps::set(None, CapSet::Permitted, &keep)?;
+    // Nothing is executed from here on; if something were, it should gain nothing by it.
+    let _ = nix::sys::prctl::set_no_new_privs();
+    Ok(())
 }
 
 #[cfg(test)]

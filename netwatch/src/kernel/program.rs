@@ -10,6 +10,7 @@ use aya_log::EbpfLogger;
 use netwatch_common::{Addr, PortCounts, PortKey, Settings, SourceCounts, Totals};
 
 use super::{Capacity, Error, error, host, maps::Maps, maps::Wire, object};
+use crate::logging::KernelLog;
 
 /// How the user wants the program attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -75,7 +76,7 @@ pub struct Watch {
 }
 
 /// Reads what the program logs.
-pub type Logger = EbpfLogger<&'static dyn log::Log>;
+pub type Logger = EbpfLogger<KernelLog>;
 
 impl Watch {
     /// Loads the program and makes its maps. Nothing is attached yet.
@@ -102,13 +103,16 @@ impl Watch {
             .override_global("SETTINGS", &settings, true)
             .override_global(aya_log::LEVEL, &options.log_level, true)
             .load(object)
-            .map_err(Error::from_load)?;
+            .map_err(|error| Error::from_load(error, bytes))?;
 
         let program = if running >= host::MULTI_BUFFER_KERNEL { "netwatch_frags" } else { "netwatch" };
         xdp(&mut object, program)?.load().map_err(Error::from_program_load)?;
         let logger = match options.log_level {
             0 => None,
-            _ => Some(EbpfLogger::init(&mut object).map_err(|error| Error::Object(error.to_string()))?),
+            _ => Some(
+                EbpfLogger::init_with_logger(&mut object, KernelLog)
+                    .map_err(|error| Error::Object(error.to_string()))?,
+            ),
         };
         let maps = Maps::new(&mut object, options.capacity, host::possible_cpus())?;
         Ok(Self { object, program, maps, logger, link: None })
@@ -153,8 +157,7 @@ impl Watch {
         self.link = None;
     }
 
-    /// Lets the program count into empty maps, then empties the others. See [`Maps::swap`] and
-    /// [`Maps::drain`].
+    /// Lets the program count into empty maps. See [`Maps::swap`].
     ///
     /// # Errors
     ///
@@ -190,6 +193,16 @@ impl Watch {
         self.logger.take()
     }
 
+    /// What the kernel calls the loaded program.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not tell.
+    pub fn program_id(&mut self) -> Result<u32, Error> {
+        let info = self.program()?.info().map_err(|error| Error::Object(error.to_string()))?;
+        Ok(info.id())
+    }
+
     /// The loaded program: to run it on a frame without attaching it, and to ask the kernel about it.
     ///
     /// # Errors
@@ -203,7 +216,7 @@ impl Watch {
         let program = xdp(&mut self.object, self.program).map_err(io::Error::other)?;
         let link = program.attach_to_if_index(index, mode).map_err(error::attach_source)?;
         // Where the kernel refuses a BPF link, aya attaches through netlink, and such a program would outlive a
-        // crash of its owner. The oldest kernel that netwatch runs on rules that out; if it happens all the same, say so and stop.
+        // crash of its owner. Every kernel that netwatch runs on has them (5.9); if it happens all the same, say so and stop.
         let link = program.take_link(link).map_err(|error| io::Error::other(error.to_string()))?;
         self.link = Some(FdLink::try_from(link).map_err(|_| {
             io::Error::other("the kernel made no BPF link; `ip link set dev INTERFACE xdp off` detaches")

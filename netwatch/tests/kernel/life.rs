@@ -2,19 +2,20 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use netwatch::kernel::host;
 use nix::sys::signal::Signal;
 use xtask::lab::{Lab, Side};
 use xtask::traffic::scenario;
 
-use crate::lab;
 use crate::process::{Netwatch, PATIENCE, command, opened};
+use crate::{lab, skip};
 
 const SCANNER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
 
@@ -78,10 +79,7 @@ fn alerts_come_with_the_slot_and_not_only_at_the_end() {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     println!("first alert after {:?}, in slots of 200 ms", start.elapsed());
     assert!(line.contains("scan.vertical"), "{line}");
-    // The reader of the alerts is gone now: the next alert ends netwatch, quietly and well.
-    let other = Ipv4Addr::new(203, 0, 113, 8);
-    let frames = scenario::syn_scan(other.into(), lab.watched().ipv4().into(), 1..=50);
-    lab.outside().sender().unwrap().send_all(frames, None).unwrap();
+    // The reader of the alerts is gone now: that ends netwatch, quietly and well, without another alert.
     let mut rest = String::new();
     said.read_to_string(&mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
@@ -140,6 +138,115 @@ fn an_interface_may_disappear_and_come_back() {
 }
 
 #[test]
+fn a_program_that_somebody_detached_is_attached_again() {
+    let lab = lab();
+    let mut netwatch = Netwatch::start(lab.watched(), "");
+    let links = lab.watched().command("bpftool").args(["-j", "link", "show"]).output();
+    let links = match links {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return skip("bpftool is not installed (`apt install bpftool`)");
+        }
+        links => String::from_utf8(links.unwrap().stdout).unwrap(),
+    };
+    let output = lab.watched().command("ip").args(["-j", "link", "show", "nw0"]).output().unwrap();
+    let links: serde_json::Value = serde_json::from_str(&links).unwrap();
+    let interface: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let program = &interface[0]["xdp"]["prog"]["id"];
+    let ours = links.as_array().unwrap().iter().find(|link| link["prog_id"] == *program).unwrap();
+    let id = ours["id"].to_string();
+    assert!(lab.watched().command("bpftool").args(["link", "detach", "id", &id]).status().unwrap().success());
+    netwatch.wait_for("somebody detached netwatch from nw0");
+    netwatch.wait_for("nw0 is back");
+    scan(&lab);
+    assert_eq!(opened(&netwatch.alerts()), ["scan.vertical 203.0.113.7 50"]);
+}
+
+#[test]
+fn of_three_interfaces_one_may_go() {
+    let lab = lab();
+    let ip = |arguments: &str| {
+        let done = lab.watched().command("ip").args(arguments.split(' ')).status().unwrap();
+        assert!(done.success(), "ip {arguments}");
+    };
+    ip("link add extra0 type veth peer name extra1");
+    ip("link set extra0 up");
+    let mut netwatch = Netwatch::spawn(&mut command(lab.watched(), "-i nw0 -i extra0 -i extra1"));
+    netwatch.wait_for("watching extra1");
+    ip("link delete extra0");
+    netwatch.wait_for("extra0 disappeared");
+    scan(&lab);
+    assert_eq!(opened(&netwatch.alerts()), ["scan.vertical 203.0.113.7 50"]);
+}
+
+#[test]
+fn a_reader_that_does_not_read_keeps_netwatch_from_nothing() {
+    let lab = lab();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut child = command(lab.watched(), "-i nw0 --slot 100ms --window 1s")
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("watching nw0") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0);
+    }
+    // Far more lines than a pipe of 64 KiB holds.
+    for last in 1..=250 {
+        let from = Ipv4Addr::new(192, 0, 2, last);
+        let frames = scenario::syn_scan(from.into(), lab.watched().ipv4().into(), 1..=12);
+        lab.outside().sender().unwrap().send_all(frames, None).unwrap();
+    }
+    thread::sleep(Duration::from_millis(500));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
+    assert!(rest.contains("the last lines were not written"), "{rest}");
+    assert!(rest.contains("incidents: 250 opened") && rest.contains("unaccounted for: 0"), "{rest}");
+    drop(reader);
+}
+
+#[test]
+fn alerts_that_cannot_be_written_are_an_error_after_the_summary() {
+    let lab = lab();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut child = command(lab.watched(), "-i nw0 --slot 100ms --window 1s")
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("watching nw0") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0);
+    }
+    scan(&lab);
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest}");
+    assert!(rest.contains("incidents: 1 opened"), "{rest}");
+    assert!(rest.lines().last().unwrap().contains("write alerts: No space left on device"), "{rest}");
+}
+
+#[test]
+fn a_signal_that_whoever_started_netwatch_ignores_is_ignored() {
+    let lab = lab();
+    let mut nohup = lab.watched().command("nohup");
+    nohup.arg(env!("CARGO_BIN_EXE_netwatch")).args(["run", "-i", "nw0", "--format", "json"]);
+    nohup.args(["--map-memory", "8M", "--slot", "1s"]).stdin(Stdio::null());
+    let mut netwatch = Netwatch::spawn(&mut nohup);
+    netwatch.wait_for("watching nw0");
+    netwatch.signal(Signal::SIGHUP);
+    thread::sleep(Duration::from_millis(300));
+    scan(&lab);
+    assert_eq!(opened(&netwatch.alerts()), ["scan.vertical 203.0.113.7 50"]);
+}
+
+#[test]
 fn a_renamed_interface_is_still_watched() {
     let lab = lab();
     let mut netwatch = Netwatch::start(lab.watched(), "");
@@ -181,7 +288,10 @@ fn what_cannot_be_done_is_said_in_one_line_with_its_code() {
     fails(side, "-i lo --xdp-mode native", 8, "cannot attach to lo in native mode");
     fails(side, "-i nw0 --threshold scan.vertical=0", 2, "--threshold");
     fails(side, "-i nw0 --window 7s --slot 2s", 2, "--window");
-    fails(side, "-i nw0 --map-memory 64G", 6, "no memory for maps");
+    // Where so much is to be had, there is nothing to refuse.
+    if host::available_memory().is_some_and(|available| available < 60 << 30) {
+        fails(side, "-i nw0 --map-memory 64G --for 1s", 6, "no memory for maps");
+    }
     let outside = lab.outside();
     // The quiet laboratory's watched side has a default route, the outside has none.
     fails(outside, "", 3, "no default route");
@@ -289,13 +399,17 @@ fn check_says_whether_netwatch_can_run() {
 
 /// A copy of the binary that another user may execute: the build folder may lie in a home that others may not
 /// enter. It goes with this value.
+///
+/// The folder is made, not found: a shared temporary folder may hold anything under a name that can be guessed.
 struct Copy(PathBuf);
 
 impl Copy {
     fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let copy = std::env::temp_dir().join(format!("netwatch-test-{}-{number}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("netwatch-test-{}-{number}", std::process::id()));
+        fs::DirBuilder::new().mode(0o755).create(&folder).unwrap();
+        let copy = folder.join("netwatch");
         fs::copy(env!("CARGO_BIN_EXE_netwatch"), &copy).unwrap();
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
         Self(copy)
@@ -304,6 +418,6 @@ impl Copy {
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        let _ = self.0.parent().map(fs::remove_dir_all);
     }
 }
