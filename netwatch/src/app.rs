@@ -85,7 +85,7 @@ impl App {
         let mut analysis = Analysis::new(&analysis::Options {
             window_slots: config.slots,
             slot_ns,
-            thresholds: config.thresholds,
+            policy: config.policy.clone(),
         });
         let mut options = Options::of_this_host(config.map_memory);
         options.log_level = config.kernel_log as u8;

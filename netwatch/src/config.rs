@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::analysis::rules::{RuleId, Severity, Thresholds};
+use crate::analysis::{Policy, RuleId, Severity};
 use crate::cli::{Format, LogLevel, MinSeverity, RunArgs};
 use crate::kernel::{ModeWish, limits};
 use crate::units;
@@ -33,8 +33,8 @@ pub struct Config {
     pub slot: Duration,
     /// Slots in the window.
     pub slots: usize,
-    /// The rules' thresholds.
-    pub thresholds: Thresholds,
+    /// How the rules are applied.
+    pub policy: Policy,
     /// Memory for the maps of one interface, in bytes.
     pub map_memory: u64,
     /// When to stop by itself.
@@ -68,7 +68,7 @@ impl Config {
             mode: args.xdp_mode,
             slot,
             slots: slots(slot, window)?,
-            thresholds: thresholds(&args.thresholds)?,
+            policy: policy(&args.thresholds)?,
             map_memory: map_memory(&args.map_memory)?,
             stop_after,
             kernel_log: args.kernel_log,
@@ -148,8 +148,8 @@ fn slots(slot: Duration, window: Duration) -> Result<usize, String> {
 }
 
 /// Reads `rule=number` pairs.
-fn thresholds(pairs: &[String]) -> Result<Thresholds, String> {
-    let mut thresholds = Thresholds::default();
+fn policy(pairs: &[String]) -> Result<Policy, String> {
+    let mut policy = Policy::default();
     for pair in pairs {
         let Some((name, number)) = pair.split_once('=') else {
             return Err(format!("--threshold: {pair:?} lacks a number; write it like scan.vertical=10"));
@@ -159,7 +159,7 @@ fn thresholds(pairs: &[String]) -> Result<Thresholds, String> {
             return Err(format!("--threshold: no rule named {name:?}; there are {}", names.join(", ")));
         };
         match number.parse::<u64>() {
-            Ok(number @ 1..=1_000_000_000_000) => thresholds = thresholds.with(rule, number),
+            Ok(number @ 1..=1_000_000_000_000) => policy.rules[rule as usize].threshold = number,
             _ => {
                 return Err(format!(
                     "--threshold: {number:?} is no threshold for {name}; give a whole number from 1 on"
@@ -167,7 +167,7 @@ fn thresholds(pairs: &[String]) -> Result<Thresholds, String> {
             }
         }
     }
-    Ok(thresholds)
+    Ok(policy)
 }
 
 fn severity(min: MinSeverity) -> Severity {
@@ -200,9 +200,9 @@ mod tests {
         let config = parse("").unwrap();
         assert_eq!((config.slot, config.slots), (Duration::from_secs(5), 12));
         assert_eq!(config.window(), Duration::from_secs(60));
-        assert_eq!(config.thresholds.of(RuleId::ScanVertical), 10);
-        assert_eq!(config.thresholds.of(RuleId::DosUnsolicited), 100);
-        assert_eq!(config.thresholds.of(RuleId::DosPackets), 100);
+        assert_eq!(config.policy.of(RuleId::ScanVertical).threshold, 10);
+        assert_eq!(config.policy.of(RuleId::DosUnsolicited).threshold, 100);
+        assert_eq!(config.policy.of(RuleId::DosPackets).threshold, 100);
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
             parse("-i a -i b -i a --slot 60s --threshold scan.vertical=20 --map-memory 64M").unwrap();
         assert_eq!(config.interfaces, ["a", "b"]);
         assert_eq!(config.slots, 1);
-        assert_eq!(config.thresholds.of(RuleId::ScanVertical), 20);
+        assert_eq!(config.policy.of(RuleId::ScanVertical).threshold, 20);
         assert_eq!(config.map_memory, 64 << 20);
     }
 
