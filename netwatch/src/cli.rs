@@ -26,6 +26,22 @@ pub enum Command {
     /// Tell whether this machine can run netwatch, and what to do where it cannot
     #[command(after_help = "Exit codes: 0 it can (warnings included), 1 there is a problem.")]
     Check(CheckArgs),
+    /// List the rules, or explain one
+    #[command(subcommand)]
+    Rules(RulesCommand),
+}
+
+/// The subcommands of `netwatch rules`.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// One line per rule: its name, default threshold, severity and what it finds
+    List,
+    /// What a rule measures, why it fires, what it spares, and what to do about it
+    Explain {
+        /// The rule, like scan.vertical
+        #[arg(value_name = "RULE")]
+        rule: String,
+    },
 }
 
 const EXIT_CODES: &str = "\

@@ -121,6 +121,14 @@ pub const RULES: [Rule; RuleId::COUNT] = [
     },
 ];
 
+impl Rule {
+    /// Whether its incidents are told unless configured otherwise, or only recorded.
+    #[must_use]
+    pub fn notifies(&self) -> bool {
+        self.severity > Severity::Info
+    }
+}
+
 impl RuleId {
     /// How many rules there are.
     pub const COUNT: usize = Self::ALL.len();
