@@ -11,9 +11,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{error, info, warn};
 
-use crate::analysis::{self, Analysis, Slot, Transition};
+use crate::analysis::{self, Analysis, Policy, Slot, Transition};
 use crate::cli::{Format, When};
-use crate::config::Config;
+use crate::config::{Changes as ConfigChanges, Config};
 use crate::iface::{Changes, Interface, Interfaces};
 use crate::kernel::program::Logger;
 use crate::kernel::{Error, Options, host};
@@ -35,6 +35,7 @@ pub async fn run(config: Config, color: When) -> anyhow::Result<()> {
             Event::Slot => app.slot(false).await?,
             Event::InterfacesChanged => app.follow_interfaces().await,
             Event::KernelLog => {}
+            Event::Reload => app.reload(),
             Event::Stop(why) => {
                 info!("stopping: {why}");
                 break;
@@ -55,12 +56,16 @@ enum Event {
     InterfacesChanged,
     /// The kernel program's log was read.
     KernelLog,
+    /// SIGHUP: the configuration file is to be read again.
+    Reload,
     /// Something asks netwatch to stop.
     Stop(&'static str),
 }
 
 struct App {
     config: Config,
+    /// What of the configuration is applied now.
+    policy: Policy,
     analysis: Analysis,
     watched: Vec<Watched>,
     interfaces: Interfaces,
@@ -69,7 +74,9 @@ struct App {
     loggers: Vec<AsyncFd<Logger>>,
     ticks: Interval,
     deadline: Option<Instant>,
-    stops: [(Signal, &'static str); 3],
+    stops: [(Signal, &'static str); 2],
+    hangup: Signal,
+    terminal: bool,
     summary: Summary,
     pipe_closed: bool,
 }
@@ -82,11 +89,9 @@ impl App {
         let found = find(&interfaces, &config).await?;
 
         let slot_ns = u64::try_from(config.slot.as_nanos()).unwrap_or(u64::MAX);
-        let mut analysis = Analysis::new(&analysis::Options {
-            window_slots: config.slots,
-            slot_ns,
-            policy: config.policy.clone(),
-        });
+        let policy = config.policy_at(clock::now());
+        let mut analysis =
+            Analysis::new(&analysis::Options { window_slots: config.slots, slot_ns, policy: policy.clone() });
         let mut options = Options::of_this_host(config.map_memory);
         options.log_level = config.kernel_log as u8;
         let mut watched = Vec::new();
@@ -102,6 +107,7 @@ impl App {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stop = |kind, why| Ok::<_, io::Error>((signal(kind)?, why));
         Ok(Self {
+            policy,
             analysis,
             watched,
             interfaces,
@@ -113,8 +119,9 @@ impl App {
             stops: [
                 stop(SignalKind::interrupt(), "interrupted")?,
                 stop(SignalKind::terminate(), "asked to terminate")?,
-                stop(SignalKind::hangup(), "the terminal hung up")?,
             ],
+            hangup: signal(SignalKind::hangup())?,
+            terminal: has_terminal(),
             summary: Summary::new(config.window()),
             pipe_closed: false,
             config,
@@ -143,12 +150,16 @@ impl App {
     }
 
     async fn next_event(&mut self) -> Event {
-        let [(interrupt, interrupted), (terminate, terminated), (hangup, hung_up)] = &mut self.stops;
+        let [(interrupt, interrupted), (terminate, terminated)] = &mut self.stops;
         tokio::select! {
             biased;
             _ = interrupt.recv() => Event::Stop(interrupted),
             _ = terminate.recv() => Event::Stop(terminated),
-            _ = hangup.recv() => Event::Stop(hung_up),
+            // The same signal says that the terminal is gone, where there was one.
+            _ = self.hangup.recv() => match self.terminal && !has_terminal() {
+                true => Event::Stop("the terminal hung up"),
+                false => Event::Reload,
+            },
             () = at(self.deadline) => Event::Stop("the time given with --for is over"),
             _ = self.ticks.tick() => Event::Slot,
             () = self.changes.next() => Event::InterfacesChanged,
@@ -156,8 +167,41 @@ impl App {
         }
     }
 
+    /// Reads the configuration file again. Counts and open incidents go on; a bad file changes nothing.
+    fn reload(&mut self) {
+        let Some(file) = self.config.file() else {
+            info!("SIGHUP: there is no configuration file to read again; name one with --config");
+            return;
+        };
+        let ConfigChanges { config, applied, after_restart } = match self.config.reload() {
+            Ok(changes) => changes,
+            Err(wrong) => {
+                error!("{wrong}; the configuration stays as it was");
+                return;
+            }
+        };
+        applied.iter().for_each(|change| info!("{change}"));
+        if !after_restart.is_empty() {
+            warn!("takes effect after a restart: {}", after_restart.join(", "));
+        }
+        self.config = config;
+        self.output.print_from(self.config.min_severity);
+        self.keep_policy();
+        info!("read {file} again: {} changes", applied.len());
+    }
+
+    /// Applies what the configuration says by now: entries of the allow-list come to their end.
+    fn keep_policy(&mut self) {
+        let policy = self.config.policy_at(clock::now());
+        if policy != self.policy {
+            self.analysis.apply(policy.clone());
+            self.policy = policy;
+        }
+    }
+
     /// Drains every interface and tells what that means.
     async fn slot(&mut self, last: bool) -> anyhow::Result<()> {
+        self.keep_policy();
         let slot_ns = u64::try_from(self.config.slot.as_nanos()).unwrap_or(u64::MAX);
         // Swapping waits for the kernel: on threads of their own, at the same time, the interfaces with them.
         let drains: Vec<_> = std::mem::take(&mut self.watched)
@@ -265,6 +309,11 @@ fn output(config: &Config, color: When) -> Output<io::Stdout> {
         },
     };
     Output::new(io::stdout(), renderer).with_min_severity(config.min_severity)
+}
+
+/// Whether there is a terminal that could hang up.
+fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
 }
 
 /// Waits for an instant; for ever where there is none.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use netwatch::cli::{CheckArgs, Cli, Command, RulesCommand, RunArgs};
+use netwatch::cli::{CheckArgs, Cli, Command, ConfigCommand, RulesCommand, RunArgs};
 use netwatch::config::Config;
 use netwatch::kernel::{Error, host};
 use netwatch::{app, check, exit, guide, logging};
@@ -18,6 +18,14 @@ fn main() -> ExitCode {
         Command::Rules(RulesCommand::Explain { rule }) => {
             guide::explain(&rule).map_err(|wrong| exit::Usage(wrong).into()).and_then(|text| print(&text))
         }
+        Command::Config(ConfigCommand::Show { settings, effective }) => {
+            let config = Config::from_settings(&settings).map_err(|wrong| exit::Usage(wrong).into());
+            config.and_then(|config| print(&config.toml(effective)))
+        }
+        Command::Config(ConfigCommand::Check { file }) => match Config::check(&file) {
+            Ok(()) => print(&format!("{}: ok\n", file.display())),
+            Err(problems) => Err(exit::Usage(problems.join("\n")).into()),
+        },
     };
     result.unwrap_or_else(|error| {
         // Where stderr is gone, the exit code has to say it.

@@ -206,11 +206,11 @@ mod tests {
 
     #[test]
     fn an_entry_allows_one_rule_or_all() {
-        let mut policy = Policy::default();
-        policy.allow = vec![
+        let allow = vec![
             Allow { prefix: prefix("192.0.2.0", 120), rule: Some(RuleId::ScanVertical) },
             Allow { prefix: prefix("203.0.113.7", 128), rule: None },
         ];
+        let mut policy = Policy { allow, ..Policy::default() };
         policy.rules[RuleId::DosPackets as usize].enabled = false;
         for (rule, source, permit) in [
             (RuleId::ScanVertical, "192.0.2.9", Permit::Allowed),
