@@ -9,9 +9,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{error, info, warn};
 
-use crate::analysis::{self, Analysis, Slot, Transition};
+use crate::analysis::{self, Analysis, Policy, Slot, Transition};
 use crate::cli::{Format, When};
-use crate::config::Config;
+use crate::config::{Changes as ConfigChanges, Config};
 use crate::iface::{Changes, Interface, Interfaces};
 use crate::kernel::{Error, Options, host};
 use crate::outlet::{Outlet, Trouble};
@@ -41,6 +41,7 @@ pub async fn run(config: Config, color: When) -> anyhow::Result<()> {
                 info!("stopping: the reader of the alerts closed the pipe");
                 break None;
             }
+            Event::Reload => app.reload(),
             Event::Stop(why) => {
                 info!("stopping: {why}");
                 break None;
@@ -59,12 +60,16 @@ enum Event {
     InterfacesChanged,
     /// Alerts can be written no more.
     Output(Trouble),
+    /// SIGHUP: the configuration file is to be read again.
+    Reload,
     /// Something asks netwatch to stop.
     Stop(&'static str),
 }
 
 struct App {
     config: Config,
+    /// What of the configuration is applied now.
+    policy: Policy,
     analysis: Analysis,
     watched: Vec<Watched>,
     interfaces: Interfaces,
@@ -74,6 +79,8 @@ struct App {
     ticks: Interval,
     deadline: Option<Instant>,
     stops: Vec<(Signal, &'static str)>,
+    hangup: Option<Signal>,
+    terminal: bool,
     summary: Summary,
 }
 
@@ -85,11 +92,9 @@ impl App {
         let found = find(&interfaces, &config).await?;
 
         let slot_ns = u64::try_from(config.slot.as_nanos()).unwrap_or(u64::MAX);
-        let mut analysis = Analysis::new(&analysis::Options {
-            window_slots: config.slots,
-            slot_ns,
-            thresholds: config.thresholds,
-        });
+        let policy = config.policy_at(clock::now());
+        let mut analysis =
+            Analysis::new(&analysis::Options { window_slots: config.slots, slot_ns, policy: policy.clone() });
         let mut options = Options::of_this_host(config.map_memory);
         options.log_level = config.kernel_log as u8;
         let mut watched = Vec::new();
@@ -111,13 +116,17 @@ impl App {
         for (kind, number, why) in [
             (SignalKind::interrupt(), nix::sys::signal::SIGINT, "interrupted"),
             (SignalKind::terminate(), nix::sys::signal::SIGTERM, "asked to terminate"),
-            (SignalKind::hangup(), nix::sys::signal::SIGHUP, "the terminal hung up"),
         ] {
             if !is_ignored(number) {
                 stops.push((signal(kind)?, why));
             }
         }
+        let hangup = match is_ignored(nix::sys::signal::SIGHUP) {
+            true => None,
+            false => Some(signal(SignalKind::hangup())?),
+        };
         Ok(Self {
+            policy,
             analysis,
             watched,
             interfaces,
@@ -127,6 +136,8 @@ impl App {
             ticks,
             deadline: config.stop_after.map(|after| Instant::now() + after),
             stops,
+            hangup,
+            terminal: has_terminal(),
             summary: Summary::new(config.window()),
             config,
         })
@@ -157,6 +168,11 @@ impl App {
         tokio::select! {
             biased;
             why = any_of(&mut self.stops) => Event::Stop(why),
+            // The same signal says that the terminal is gone, where there was one.
+            () = hung_up(self.hangup.as_mut()) => match self.terminal && !has_terminal() {
+                true => Event::Stop("the terminal hung up"),
+                false => Event::Reload,
+            },
             () = at(self.deadline) => Event::Stop("the time given with --for is over"),
             Some(trouble) = self.trouble.recv() => Event::Output(trouble),
             _ = self.ticks.tick() => Event::Slot,
@@ -164,8 +180,41 @@ impl App {
         }
     }
 
+    /// Reads the configuration file again. Counts and open incidents go on; a bad file changes nothing.
+    fn reload(&mut self) {
+        let Some(file) = self.config.file() else {
+            info!("SIGHUP: there is no configuration file to read again; name one with --config");
+            return;
+        };
+        let ConfigChanges { config, applied, after_restart } = match self.config.reload() {
+            Ok(changes) => changes,
+            Err(wrong) => {
+                error!("{wrong}; the configuration stays as it was");
+                return;
+            }
+        };
+        applied.iter().for_each(|change| info!("{change}"));
+        if !after_restart.is_empty() {
+            warn!("takes effect after a restart: {}", after_restart.join(", "));
+        }
+        self.config = config;
+        self.output.print_from(self.config.min_severity);
+        self.keep_policy();
+        info!("read {file} again: {} changes", applied.len());
+    }
+
+    /// Applies what the configuration says by now: entries of the allow-list come to their end.
+    fn keep_policy(&mut self) {
+        let policy = self.config.policy_at(clock::now());
+        if policy != self.policy {
+            self.analysis.apply(policy.clone());
+            self.policy = policy;
+        }
+    }
+
     /// Drains every interface and tells what that means.
     async fn slot(&mut self, last: bool) -> anyhow::Result<()> {
+        self.keep_policy();
         let slot_ns = u64::try_from(self.config.slot.as_nanos()).unwrap_or(u64::MAX);
         // Swapping waits for the kernel: on threads of their own, at the same time, the interfaces with them.
         let drains: Vec<_> = std::mem::take(&mut self.watched)
@@ -298,6 +347,21 @@ async fn any_of(stops: &mut [(Signal, &'static str)]) -> &'static str {
         })
     });
     futures_util::future::select_all(waiting).await.0
+}
+
+/// Waits for a hangup; for ever where it is ignored.
+async fn hung_up(hangup: Option<&mut Signal>) {
+    match hangup {
+        Some(hangup) => {
+            hangup.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether there is a terminal that could hang up.
+fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
 }
 
 /// Waits for an instant; for ever where there is none.

@@ -26,13 +26,54 @@ pub enum Command {
     /// Tell whether this machine can run netwatch, and what to do where it cannot
     #[command(after_help = "Exit codes: 0 it can (warnings included), 1 there is a problem.")]
     Check(CheckArgs),
+    /// List the rules, or explain one
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Check a configuration file, or show what is in effect
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// The subcommands of `netwatch config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Tell all that is wrong with a configuration file
+    #[command(after_help = "Exit codes: 0 it is right, 2 it is not.")]
+    Check {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Show what `netwatch run` makes of the same options, and where each value comes from
+    Show {
+        /// What a file can say too.
+        #[command(flatten)]
+        settings: Box<SettingArgs>,
+
+        /// Everything, defaults too
+        #[arg(long)]
+        effective: bool,
+    },
+}
+
+/// The subcommands of `netwatch rules`.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// One line per rule: its name, default threshold, severity and what it finds
+    List,
+    /// What a rule measures, why it fires, what it spares, and what to do about it
+    Explain {
+        /// The rule, like scan.vertical
+        #[arg(value_name = "RULE")]
+        rule: String,
+    },
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or stopped by Ctrl-C, SIGTERM or a closed pipe
   1  failed for a reason that has no code of its own
-  2  a bad option or value
+  2  a bad option or value, or a configuration file that is not right
   3  no such interface
   4  no permission
   5  the kernel is too old
@@ -45,7 +86,8 @@ Exit codes:
 fn run_help() -> String {
     let mut help = "\
 Alerts go to stdout, everything else to stderr. Ctrl-C or SIGTERM counts the last packets, prints what is due
-and detaches.
+and detaches. SIGHUP reads the configuration file again: rules, allow-list, local networks and min_severity
+change, counts and incidents go on, and a file that is not right changes nothing.
 
 Rules; each fires when one source has more of this within the window than the threshold:
 "
@@ -60,44 +102,16 @@ Rules; each fires when one source has more of this within the window than the th
             rule.severity.name()
         );
     }
-    help.push_str("\nExit codes: see `netwatch --help`.");
+    help.push_str("`netwatch rules explain RULE` tells more.\n\nExit codes: see `netwatch --help`.");
     help
 }
 
 /// Options of `netwatch run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
-    /// Interface to watch; repeat for several [default: that of the default route]
-    #[arg(short, long = "interface", value_name = "NAME")]
-    pub interfaces: Vec<String>,
-
-    /// How alerts are written
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
-
-    /// Least severity that is printed; the others are counted
-    #[arg(long, value_enum, default_value = "low", value_name = "SEVERITY")]
-    pub min_severity: MinSeverity,
-
-    /// How the program is attached
-    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
-    pub xdp_mode: ModeWish,
-
-    /// How far back a rule looks
-    #[arg(long, default_value = "60s", value_name = "DURATION")]
-    pub window: String,
-
-    /// How often counts are read; the window slides by this much
-    #[arg(long, default_value = "5s", value_name = "DURATION")]
-    pub slot: String,
-
-    /// Threshold of a rule; repeat for several
-    #[arg(long = "threshold", value_name = "RULE=N")]
-    pub thresholds: Vec<String>,
-
-    /// Memory for the kernel's maps, per interface
-    #[arg(long, default_value = "128M", value_name = "SIZE")]
-    pub map_memory: String,
+    /// What a file can say too.
+    #[command(flatten)]
+    pub settings: SettingArgs,
 
     /// Stop by itself after this long [default: never]
     #[arg(long = "for", value_name = "DURATION")]
@@ -120,6 +134,51 @@ pub struct RunArgs {
     pub verifier_log: Option<PathBuf>,
 }
 
+/// Settings that a configuration file can have too, where the option wins. Their defaults are those of
+/// [`config`](crate::config), which is why none is set here.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SettingArgs {
+    /// Configuration file; read again on SIGHUP [default: none]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Interface to watch; repeat for several [default: that of the default route]
+    #[arg(short, long = "interface", value_name = "NAME")]
+    pub interfaces: Vec<String>,
+
+    /// What is counted [default: balanced]
+    #[arg(long, value_enum, value_name = "PROFILE")]
+    pub profile: Option<Profile>,
+
+    /// How alerts are written [default: text]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+
+    /// Least severity that is printed; the others are counted [default: low]
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub min_severity: Option<MinSeverity>,
+
+    /// How the program is attached [default: auto]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub xdp_mode: Option<ModeWish>,
+
+    /// How far back a rule looks [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    pub window: Option<String>,
+
+    /// How often counts are read; the window slides by this much [default: 5s]
+    #[arg(long, value_name = "DURATION")]
+    pub slot: Option<String>,
+
+    /// Threshold of a rule; repeat for several
+    #[arg(long = "threshold", value_name = "RULE=N")]
+    pub thresholds: Vec<String>,
+
+    /// Memory for the kernel's maps, per interface [default: 128M]
+    #[arg(long, value_name = "SIZE")]
+    pub map_memory: Option<String>,
+}
+
 /// Options of `netwatch check`.
 #[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
@@ -130,6 +189,16 @@ pub struct CheckArgs {
     /// Memory for the kernel's maps, per interface
     #[arg(long, default_value = "128M", value_name = "SIZE")]
     pub map_memory: String,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// Evidence of scans, and packets that nobody asked for
+    #[default]
+    Balanced,
+    /// Every packet, in windows that do not overlap: as simple watchers do
+    Literal,
 }
 
 /// How alerts are written.

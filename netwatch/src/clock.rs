@@ -1,5 +1,6 @@
 //! The edge to the clocks. The kernel program stamps packets with the monotonic clock, people read the other.
 
+use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 
 /// Monotonic nanoseconds: the clock of `bpf_ktime_get_coarse_ns`.
@@ -12,6 +13,12 @@ pub fn monotonic_ns() -> u64 {
 #[must_use]
 pub fn wall_offset_ns() -> i64 {
     i64::try_from(read(ClockId::CLOCK_REALTIME) - read(ClockId::CLOCK_MONOTONIC)).unwrap_or(0)
+}
+
+/// The wall clock.
+#[must_use]
+pub fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 fn read(clock: ClockId) -> i128 {

@@ -107,12 +107,7 @@ pub fn text<W: Write>(watched: &[Watched], counters: &Counters, output: &Output<
     for severity in Severity::ALL {
         let count = output.not_printed(severity);
         if count > 0 {
-            let _ = write!(
-                text,
-                ", {count} of severity {} not printed (--min-severity {} prints them)",
-                severity.name(),
-                severity.name()
-            );
+            let _ = write!(text, ", {count} not printed (--min-severity {} prints them)", severity.name());
         }
     }
     text.push('\n');

@@ -2,9 +2,10 @@
 
 use netwatch_common::{Addr, Proto};
 
-use super::rules::{Check, Finding, Severity};
+use super::finding::{Check, Finding, Permit};
+use super::rules::Severity;
 use super::slot::SourceStats;
-use super::transition::{State, Suppression, Transition};
+use super::transition::{CloseReason, State, Suppression, Transition};
 use super::window::{PortSummary, SourceView};
 
 /// How long after a close the same incident is muted, in nanoseconds: 1 h.
@@ -53,6 +54,8 @@ pub(super) struct Incident {
     observed: u64,
     peak: u64,
     severity: Severity,
+    /// The highest weight so far: what was told is told to its end.
+    weight: Severity,
     /// The ports at the peak.
     ports: PortSummary,
     /// What the source sent in the window.
@@ -109,7 +112,7 @@ pub(super) enum Next {
     /// It is to be told again.
     Update,
     /// It is over.
-    End,
+    End(CloseReason),
 }
 
 impl Incident {
@@ -123,6 +126,7 @@ impl Incident {
             observed: finding.observed,
             peak: 0,
             severity: Severity::Info,
+            weight: Severity::Info,
             ports: PortSummary::default(),
             window: view.stats,
             life: view.stats,
@@ -146,8 +150,11 @@ impl Incident {
         moment: &Moment<'_>,
     ) -> Next {
         self.observe(finding, view, moment.now_ns);
-        if self.is_over(moment) {
-            return Next::End;
+        match (self.phase, finding.permit) {
+            (_, Permit::Disabled) => return Next::End(CloseReason::Disabled),
+            (Phase::Open(_), Permit::Allowed) => return Next::End(CloseReason::Allowed),
+            _ if self.is_over(moment) => return Next::End(CloseReason::Quiet),
+            _ => {}
         }
         match self.phase {
             Phase::Open(notice) if self.is_worth_an_update(&notice, finding, moment.now_ns) => Next::Update,
@@ -167,7 +174,8 @@ impl Incident {
 
     /// Marks the incident as told now. `number` is only taken when it is told for the first time.
     pub(super) fn tell(&mut self, finding: &Finding, number: u64, now_ns: u64) {
-        self.severity = self.severity.max(finding.severity());
+        self.severity = self.severity.max(finding.severity);
+        self.weight = self.weight.max(finding.weight);
         let number = self.number().unwrap_or(number);
         self.phase = Phase::Open(Notice { number, at_ns: now_ns, observed: finding.observed });
     }
@@ -209,6 +217,7 @@ impl Incident {
             rule: key.check.rule,
             proto: key.check.proto,
             severity: self.severity,
+            weight: self.weight,
             source: key.addr.into(),
             interface: moment.interface.into(),
             observed: self.observed,
@@ -228,6 +237,7 @@ impl Incident {
 
     fn observe(&mut self, finding: &Finding, view: &SourceView, now_ns: u64) {
         self.observed = finding.observed;
+        self.threshold = finding.threshold;
         self.window = view.stats;
         if finding.observed >= self.peak {
             self.peak = finding.observed;
@@ -252,13 +262,15 @@ impl Incident {
     fn is_worth_an_update(&self, last: &Notice, finding: &Finding, now_ns: u64) -> bool {
         !finding.is_quiet()
             && (finding.observed >= last.observed.saturating_mul(GROWTH)
-                || finding.severity() > self.severity
+                || finding.severity > self.severity
                 || now_ns.saturating_sub(last.at_ns) >= REMIND_NS)
     }
 
     fn reason_to_hold(&self, finding: &Finding, in_scan: bool, now_ns: u64) -> Option<Suppression> {
-        let is_muted = |closed: Closed| closed.mutes(now_ns) && finding.severity() <= closed.severity;
-        if in_scan {
+        let is_muted = |closed: Closed| closed.mutes(now_ns) && finding.severity <= closed.severity;
+        if finding.permit == Permit::Allowed {
+            Some(Suppression::Allowed)
+        } else if in_scan {
             Some(Suppression::PartOfScan)
         } else if self.closed.is_some_and(is_muted) {
             Some(Suppression::MutedAfterClose)

@@ -7,9 +7,11 @@ use std::vec;
 
 use netwatch_common::Addr;
 
+use super::finding::{self, Check, Finding};
 use super::incident::{Closed, Fingerprint, Incident, InterfaceId, Moment, Next};
 use super::limits::{CLOSED_INCIDENTS, OPEN_INCIDENTS};
-use super::rules::{self, Check, Finding, RuleId, Thresholds};
+use super::policy::{Counting, Policy};
+use super::rules::RuleId;
 use super::slot::{Slot, SourceStats};
 use super::transition::{CloseReason, Counters, State, Suppression, Transition};
 use super::window::SourceView;
@@ -17,7 +19,7 @@ use super::window::SourceView;
 /// The incidents of all interfaces.
 #[derive(Clone, Debug)]
 pub struct Incidents {
-    thresholds: Thresholds,
+    policy: Policy,
     window_ns: u64,
     /// Those that go on, told or held back.
     active: BTreeMap<Fingerprint, Incident>,
@@ -31,15 +33,20 @@ pub struct Incidents {
 impl Incidents {
     /// No incidents yet. `window_ns` is the length of a full window.
     #[must_use]
-    pub fn new(thresholds: Thresholds, window_ns: u64) -> Self {
+    pub fn new(policy: Policy, window_ns: u64) -> Self {
         Self {
-            thresholds,
+            policy,
             window_ns,
             active: BTreeMap::new(),
             active_by_rule: [0; RuleId::COUNT],
             closed: BTreeMap::new(),
             counters: Counters::default(),
         }
+    }
+
+    /// Applies the rules in another way from the next evaluation on.
+    pub fn apply(&mut self, policy: Policy) {
+        self.policy = policy;
     }
 
     /// Begins the evaluation of one interface, called `name`, at the end of what was drained last.
@@ -101,7 +108,7 @@ impl Incidents {
                 self.counters.suppress(reason);
                 return None;
             }
-            Next::End => return self.end(&key, moment),
+            Next::End(reason) => return self.end(&key, reason, moment),
             Next::Update => {
                 self.counters.updated += 1;
                 State::Update
@@ -132,15 +139,18 @@ impl Incidents {
     }
 
     /// Ends an incident: with a close if it was told, without a word if it was held back all the time.
-    fn end(&mut self, key: &Fingerprint, moment: &Moment<'_>) -> Option<Transition> {
+    fn end(&mut self, key: &Fingerprint, reason: CloseReason, moment: &Moment<'_>) -> Option<Transition> {
         let incident = self.active.remove(key)?;
         self.active_by_rule[key.check.rule as usize] -= 1;
-        if let Some(closed) = incident.remains(moment.now_ns) {
+        // Who switches a rule on again wants to hear of it, so only what ended by itself mutes.
+        if reason == CloseReason::Quiet
+            && let Some(closed) = incident.remains(moment.now_ns)
+        {
             self.closed.insert(*key, closed);
         }
         let number = incident.number()?;
         self.counters.closed += 1;
-        Some(incident.transition(State::Close(CloseReason::Quiet), number, key, moment))
+        Some(incident.transition(State::Close(reason), number, key, moment))
     }
 
     /// Whether the source of `key` has a scan that goes on. The scans' findings come first, so that a new scan
@@ -180,6 +190,12 @@ pub struct Step<'a> {
 }
 
 impl Step<'_> {
+    /// Which packets are evidence.
+    #[must_use]
+    pub const fn counting(&self) -> Counting {
+        self.incidents.policy.counting
+    }
+
     /// Evaluates one source of the window.
     ///
     /// A source that breaks no rule and has no incident costs the evaluation of the rules and no memory.
@@ -187,9 +203,8 @@ impl Step<'_> {
         while let Some(gone) = self.followed.next_if(|addr| *addr < view.addr) {
             self.advance(&SourceView::new(gone));
         }
-        let findings = rules::evaluate(view, &self.incidents.thresholds);
         let followed = self.followed.next_if_eq(&view.addr).is_some();
-        if followed || findings.iter().any(Finding::fires) {
+        if followed || finding::may_fire(view, &self.incidents.policy) {
             self.advance(view);
         }
     }
@@ -205,7 +220,7 @@ impl Step<'_> {
 
     fn advance(&mut self, view: &SourceView) {
         let sent = self.drained.source(view.addr).copied().unwrap_or_default();
-        for finding in rules::evaluate(view, &self.incidents.thresholds) {
+        for finding in finding::evaluate(view, &self.incidents.policy) {
             let key = Fingerprint { interface: self.interface, addr: view.addr, check: finding.check };
             let transition = self.incidents.advance(key, &finding, view, &sent, &self.moment);
             self.transitions.extend(transition);

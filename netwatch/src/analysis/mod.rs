@@ -2,20 +2,23 @@
 //!
 //! Nothing here knows that clocks, kernels, files, sockets or JSON exist, nothing waits and nothing can fail.
 //! Time is an argument, in monotonic nanoseconds; the wall clock is added where something is printed. Read it
-//! in this order: [`slot`] (what came in), [`window`] (the last slots as one), [`rules`] (what is too much),
-//! [`incident`] (the life of one incident), [`incidents`] (all of them), [`transition`] (what comes out),
-//! [`limits`].
+//! in this order: [`slot`] (what came in), [`window`] (the last slots as one), [`rules`] (the table), [`policy`] (what
+//! the operator makes of it), [`finding`] (what is too much), [`incident`] (the life of one incident),
+//! [`incidents`] (all of them), [`transition`] (what comes out), [`limits`].
 
+pub mod finding;
 pub mod incident;
 pub mod incidents;
 pub mod limits;
+pub mod policy;
 pub mod rules;
 pub mod slot;
 pub mod transition;
 pub mod window;
 
 pub use incident::InterfaceId;
-pub use rules::{RuleId, Severity, Thresholds};
+pub use policy::Policy;
+pub use rules::{RuleId, Severity};
 pub use slot::{PortStats, Slot, SourceStats};
 pub use transition::{CloseReason, Counters, State, Suppression, Transition};
 
@@ -23,20 +26,20 @@ use incidents::Incidents;
 use window::Window;
 
 /// What the analysis is told once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Slots of a window, at most [`WINDOW_SLOTS_MAX`](limits::WINDOW_SLOTS_MAX).
     pub window_slots: usize,
     /// Length of a slot, in nanoseconds.
     pub slot_ns: u64,
-    /// How much each rule tolerates.
-    pub thresholds: Thresholds,
+    /// How the rules are applied at first.
+    pub policy: Policy,
 }
 
 impl Default for Options {
     /// A minute of 5 s slots.
     fn default() -> Self {
-        Self { window_slots: limits::WINDOW_SLOTS, slot_ns: 5_000_000_000, thresholds: Thresholds::default() }
+        Self { window_slots: limits::WINDOW_SLOTS, slot_ns: 5_000_000_000, policy: Policy::default() }
     }
 }
 
@@ -66,7 +69,7 @@ impl Analysis {
             window_slots,
             slot_ns: options.slot_ns,
             interfaces: Vec::new(),
-            incidents: Incidents::new(options.thresholds, window_ns),
+            incidents: Incidents::new(options.policy.clone(), window_ns),
         }
     }
 
@@ -100,8 +103,14 @@ impl Analysis {
             return Vec::new();
         };
         let mut step = self.incidents.step(interface, name, drained);
-        window.for_each_source(|view| step.source(view));
+        window.for_each_source(step.counting(), |view| step.source(view));
         step.finish()
+    }
+
+    /// Applies the rules in another way from the next evaluation on. Counts and incidents go on; those that are
+    /// not to be any more end then.
+    pub fn apply(&mut self, policy: Policy) {
+        self.incidents.apply(policy);
     }
 
     /// Closes every open incident because netwatch stops.

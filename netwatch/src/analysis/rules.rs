@@ -1,11 +1,7 @@
-//! The rules: what is measured about a source, and how much of it is too much.
+//! The rules in one table: what is measured about a source, how much of it is too much, and what to do about it.
 //!
-//! Everything about a rule stands in [`RULES`]. A rule fires when what it measures is *strictly greater* than
-//! its threshold: the 11th distinct port and the 101st packet fire, 10 and 100 do not.
-
-use netwatch_common::Proto;
-
-use super::window::SourceView;
+//! Everything about a rule stands in [`RULES`]: defaults, command line, configuration file and documentation are
+//! made from it.
 
 /// Names a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +34,21 @@ pub struct Rule {
     pub severity: Severity,
     /// The severities of worse findings, each with the number of units it takes more than; ascending.
     pub raised: &'static [(u64, Severity)],
+    /// What it means, in paragraphs for `netwatch rules explain` and docs/rules.md.
+    pub text: Text,
+}
+
+/// The documentation of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// What it measures.
+    pub measures: &'static str,
+    /// Why it fires.
+    pub fires: &'static str,
+    /// What looks alike and is not counted.
+    pub spares: &'static str,
+    /// What to do about it, and how to tune it.
+    pub advice: &'static str,
 }
 
 /// All rules, in the order of [`RuleId`]. Scans come first because they absorb what is part of them.
@@ -51,6 +62,20 @@ pub const RULES: [Rule; RuleId::COUNT] = [
         attack_id: "T1046",
         severity: Severity::Medium,
         raised: &[(100, Severity::High)],
+        text: Text {
+            measures: "Distinct destination ports with evidence of a scan that one source sends to within the \
+                window, TCP and UDP apart. Evidence is a TCP SYN, TCP with flags that no connection uses \
+                (NULL, FIN, XMAS, SYN+FIN), or UDP that is no reply. A local source may try ten times as \
+                many.",
+            fires: "Looking for open ports comes before most attacks, and an ordinary client knows which few \
+                ports it wants. The eleventh port fires, the tenth does not.",
+            spares: "Replies to your own connections, late FIN and RST packets, retransmissions to the same \
+                port, later fragments (they have no ports), and one source that opens many connections to \
+                one port.",
+            advice: "Look up who owns the source, and whether any port answered it. Put your own scanners and \
+                monitoring on the allow-list; name your own networks in `local`. Raise the threshold where \
+                one address stands for many people, such as a proxy or a translated network.",
+        },
     },
     Rule {
         id: RuleId::DosUnsolicited,
@@ -61,6 +86,18 @@ pub const RULES: [Rule; RuleId::COUNT] = [
         attack_id: "T1498",
         severity: Severity::Low,
         raised: &[(1_000, Severity::Medium), (10_000, Severity::High)],
+        text: Text {
+            measures: "Packets of one source within the window that nobody asked for: TCP SYN, stealth scans and \
+                packets of no connection, new UDP, ICMP requests, later fragments and malformed packets.",
+            fires: "A flood is made of packets that no conversation explains, and so the volume of real \
+                conversations does not hide it.",
+            spares: "Packets of established connections, however many: downloads, backups, busy clients. \
+                Replies, and packets that are the probes of a scan by the same source (up to four for each \
+                probed port).",
+            advice: "Compare the rate with what the link and the service can bear; the source may be spoofed, \
+                so ask upstream before blocking it. Raise the threshold in front of busy UDP services and \
+                for clients that open many short connections.",
+        },
     },
     Rule {
         id: RuleId::DosPackets,
@@ -71,8 +108,26 @@ pub const RULES: [Rule; RuleId::COUNT] = [
         attack_id: "T1498",
         severity: Severity::Info,
         raised: &[],
+        text: Text {
+            measures: "All packets of one source within the window, of every kind.",
+            fires: "It is the plain count: every talkative source breaks it sooner or later. So its incidents \
+                are recorded, and only told with `notify = true`, with the profile `literal`, or with \
+                `min_severity = \"info\"`.",
+            spares: "Packets that are the probes of a scan by the same source (up to four for each probed \
+                port). Nothing else is spared.",
+            advice: "Read it as a list of the busiest sources. To be told of them, set `notify = true` and a \
+                threshold that your ordinary traffic stays under.",
+        },
     },
 ];
+
+impl Rule {
+    /// Whether its incidents are told unless configured otherwise, or only recorded.
+    #[must_use]
+    pub fn notifies(&self) -> bool {
+        self.severity > Severity::Info
+    }
+}
 
 impl RuleId {
     /// How many rules there are.
@@ -138,134 +193,18 @@ impl Severity {
     }
 }
 
-/// How many units each rule tolerates per window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Thresholds([u64; RuleId::COUNT]);
-
-impl Default for Thresholds {
-    fn default() -> Self {
-        Self(RULES.map(|rule| rule.threshold))
-    }
-}
-
-impl Thresholds {
-    /// The threshold of one rule, in its units.
-    #[must_use]
-    pub const fn of(&self, rule: RuleId) -> u64 {
-        self.0[rule as usize]
-    }
-
-    /// The same thresholds but for one rule.
-    #[must_use]
-    pub const fn with(mut self, rule: RuleId, threshold: u64) -> Self {
-        self.0[rule as usize] = threshold;
-        self
-    }
-}
-
-/// One rule applied to one aspect of a source; with the source it makes the key of an incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Check {
-    /// The rule.
-    pub rule: RuleId,
-    /// The protocol, where the rule looks at one.
-    pub proto: Option<Proto>,
-}
-
-impl Check {
-    /// How many checks there are.
-    pub const COUNT: usize = Self::ALL.len();
-
-    /// All checks of a source, scans first.
-    pub const ALL: [Self; 4] = [
-        Self { rule: RuleId::ScanVertical, proto: Some(Proto::Tcp) },
-        Self { rule: RuleId::ScanVertical, proto: Some(Proto::Udp) },
-        Self { rule: RuleId::DosUnsolicited, proto: None },
-        Self { rule: RuleId::DosPackets, proto: None },
-    ];
-
-    /// How many units the source has of what this check measures.
-    #[must_use]
-    pub fn observe(self, source: &SourceView) -> u64 {
-        match (self.rule, self.proto) {
-            (RuleId::ScanVertical, Some(proto)) => source.ports(proto).distinct,
-            (RuleId::ScanVertical, None) => source.evidence_ports(),
-            (RuleId::DosUnsolicited, _) => source.stats.unsolicited(),
-            (RuleId::DosPackets, _) => source.stats.packets(),
-        }
-    }
-}
-
-/// What a check found, whether or not that is too much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The check.
-    pub check: Check,
-    /// What was observed, in the rule's units.
-    pub observed: u64,
-    /// What is tolerated, in the rule's units.
-    pub threshold: u64,
-    /// Whether a scan by the same source, if there is one, explains all of it.
-    pub part_of_scan: bool,
-}
-
-impl Finding {
-    /// Whether more was observed than is tolerated.
-    #[must_use]
-    pub const fn fires(&self) -> bool {
-        self.observed > self.threshold
-    }
-
-    /// Whether so little was observed that an incident may come to its end: less than half the threshold.
-    ///
-    /// Nothing at all is always quiet, whatever the threshold.
-    #[must_use]
-    pub const fn is_quiet(&self) -> bool {
-        self.observed == 0 || self.observed.saturating_mul(2) < self.threshold
-    }
-
-    /// How severe it is.
-    #[must_use]
-    pub fn severity(&self) -> Severity {
-        self.check.rule.severity(self.observed)
-    }
-}
-
-/// Applies every rule to one source.
-///
-/// What stays under its threshold is reported too: an open incident needs it to come to its end.
-#[must_use]
-pub fn evaluate(source: &SourceView, thresholds: &Thresholds) -> [Finding; Check::COUNT] {
-    Check::ALL.map(|check| {
-        let observed = check.observe(source);
-        Finding {
-            check,
-            observed,
-            threshold: thresholds.of(check.rule),
-            part_of_scan: check.rule != RuleId::ScanVertical
-                && observed <= source.evidence_ports().saturating_mul(PACKETS_PER_SCANNED_PORT),
-        }
-    })
-}
-
-/// Packets per port up to which a scan explains them: a scanner repeats a probe that gets no answer, mostly
-/// once (nmap without congestion) and rarely more than three times. A flood sends more to each port.
-const PACKETS_PER_SCANNED_PORT: u64 = 4;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::slot::PortStats;
-    use core::net::Ipv4Addr;
-    use netwatch_common::Class;
 
-    fn source(tcp_ports: u16, udp_ports: u16, class: Class, packets: u64) -> SourceView {
-        let mut view = SourceView::new(Ipv4Addr::new(192, 0, 2, 1).into());
-        let probe = PortStats { packets: 1, evidence: 1 };
-        (1..=tcp_ports).for_each(|port| view.tcp.add(port, &probe));
-        (1..=udp_ports).for_each(|port| view.udp.add(port, &probe));
-        view.stats.classes[class as usize] = packets;
-        view
+    #[test]
+    fn every_rule_is_documented_in_sentences() {
+        for rule in RULES {
+            let Text { measures, fires, spares, advice } = rule.text;
+            for text in [rule.summary, measures, fires, spares, advice] {
+                assert!(text.ends_with('.') && !text.contains("  "), "{}: {text:?}", rule.name);
+            }
+        }
     }
 
     #[test]
@@ -280,39 +219,6 @@ mod tests {
     }
 
     #[test]
-    fn only_more_than_the_threshold_fires() {
-        let check = |view: SourceView, expect: &[&str]| {
-            let findings = evaluate(&view, &Thresholds::default());
-            let fired: Vec<String> = findings
-                .iter()
-                .filter(|finding| finding.fires())
-                .map(|finding| {
-                    let proto = finding.check.proto.map_or("", Proto::name);
-                    format!(
-                        "{}{}{}",
-                        finding.check.rule.name(),
-                        if proto.is_empty() { "" } else { " " },
-                        proto
-                    )
-                })
-                .collect();
-            assert_eq!(fired, expect);
-        };
-        check(source(0, 0, Class::Syn, 0), &[]);
-        check(source(10, 10, Class::Syn, 20), &[]);
-        check(source(11, 10, Class::Syn, 21), &["scan.vertical tcp"]);
-        check(source(10, 11, Class::Syn, 21), &["scan.vertical udp"]);
-        check(source(1, 0, Class::Syn, 100), &[]);
-        check(source(1, 0, Class::Syn, 101), &["dos.unsolicited", "dos.packets"]);
-        check(source(0, 0, Class::IcmpProbe, 101), &["dos.unsolicited", "dos.packets"]);
-        check(source(0, 0, Class::Known, 101), &["dos.packets"]);
-        check(
-            source(11, 11, Class::Syn, 101),
-            &["scan.vertical tcp", "scan.vertical udp", "dos.unsolicited", "dos.packets"],
-        );
-    }
-
-    #[test]
     fn severity_follows_the_number() {
         let check = |rule: RuleId, observed, expect| assert_eq!(rule.severity(observed).name(), expect);
         check(RuleId::ScanVertical, 11, "medium");
@@ -323,27 +229,5 @@ mod tests {
         check(RuleId::DosUnsolicited, 1_001, "medium");
         check(RuleId::DosUnsolicited, 10_001, "high");
         check(RuleId::DosPackets, u64::MAX, "info");
-    }
-
-    #[test]
-    fn a_scan_explains_four_packets_per_port() {
-        let check = |view: SourceView, expect: [bool; Check::COUNT]| {
-            let findings = evaluate(&view, &Thresholds::default());
-            assert_eq!(findings.map(|finding| finding.part_of_scan), expect);
-        };
-        check(source(100, 0, Class::Syn, 400), [false, false, true, true]);
-        check(source(100, 0, Class::Syn, 401), [false, false, false, false]);
-        check(source(60, 40, Class::Syn, 400), [false, false, true, true]);
-        let mut client = source(100, 0, Class::Syn, 200);
-        client.stats.classes[Class::Known as usize] = 1_000;
-        check(client, [false, false, true, false]);
-    }
-
-    #[test]
-    fn quiet_is_less_than_half() {
-        let finding =
-            |observed, threshold| Finding { check: Check::ALL[0], observed, threshold, part_of_scan: false };
-        assert!(finding(4, 10).is_quiet() && !finding(5, 10).is_quiet());
-        assert!(finding(0, 0).is_quiet() && !finding(1, 0).is_quiet());
     }
 }

@@ -5,11 +5,13 @@ use netwatch_common::{Addr, Class, PortKey, Proto};
 const SECOND: u64 = 1_000_000_000;
 
 /// What the module is made of, but for its tests.
-const SOURCES: [(&str, &str); 8] = [
+const SOURCES: [(&str, &str); 10] = [
+    ("finding.rs", include_str!("finding.rs")),
     ("incident.rs", include_str!("incident.rs")),
     ("incidents.rs", include_str!("incidents.rs")),
     ("limits.rs", include_str!("limits.rs")),
     ("mod.rs", include_str!("mod.rs")),
+    ("policy.rs", include_str!("policy.rs")),
     ("rules.rs", include_str!("rules.rs")),
     ("slot.rs", include_str!("slot.rs")),
     ("transition.rs", include_str!("transition.rs")),

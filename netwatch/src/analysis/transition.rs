@@ -24,6 +24,8 @@ pub struct Transition {
     pub proto: Option<Proto>,
     /// The highest severity so far.
     pub severity: Severity,
+    /// How much it weighs where it is decided who is told; [`Severity::Info`] is recorded only.
+    pub weight: Severity,
     /// Who it is about.
     pub source: IpAddr,
     /// Name of the interface on which it was seen.
@@ -92,6 +94,10 @@ pub enum CloseReason {
     Quiet,
     /// netwatch stopped while the incident was open.
     Shutdown,
+    /// The source was put on the allow-list.
+    Allowed,
+    /// The rule was switched off.
+    Disabled,
 }
 
 impl CloseReason {
@@ -101,6 +107,8 @@ impl CloseReason {
         match self {
             Self::Quiet => "quiet",
             Self::Shutdown => "shutdown",
+            Self::Allowed => "allowed",
+            Self::Disabled => "disabled",
         }
     }
 }
@@ -115,6 +123,8 @@ pub enum Suppression {
     MutedAfterClose,
     /// The rule has [`OPEN_INCIDENTS`](super::limits::OPEN_INCIDENTS) incidents already.
     TooManyOpen,
+    /// The allow-list says that the source may do this.
+    Allowed,
 }
 
 impl Suppression {
@@ -122,7 +132,7 @@ impl Suppression {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 3] = [Self::PartOfScan, Self::MutedAfterClose, Self::TooManyOpen];
+    pub const ALL: [Self; 4] = [Self::PartOfScan, Self::MutedAfterClose, Self::TooManyOpen, Self::Allowed];
 
     /// The name used in output.
     #[must_use]
@@ -131,6 +141,7 @@ impl Suppression {
             Self::PartOfScan => "part_of_scan",
             Self::MutedAfterClose => "muted_after_close",
             Self::TooManyOpen => "too_many_open",
+            Self::Allowed => "allowed",
         }
     }
 }

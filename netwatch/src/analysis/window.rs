@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use netwatch_common::{Addr, PortKey, Proto};
 
 use super::limits::{FIRST_PORTS, WINDOW_SLOTS_MAX};
+use super::policy::Counting;
 use super::slot::{PortStats, Slot, SourceStats};
 
 /// The last slots of one interface.
@@ -52,11 +53,12 @@ impl Window {
         Some(Span { start_ns, end_ns })
     }
 
-    /// Visits each source once, in the order of [`Addr`], with its counts over the whole window.
+    /// Visits each source once, in the order of [`Addr`], with its counts over the whole window. `counting` says
+    /// which packets are evidence.
     ///
     /// The slots are merged as they are walked: beyond them this needs memory for one source, however many
     /// there are. A source of which only ports were counted, because the sources map was full, is visited too.
-    pub fn for_each_source(&self, mut visit: impl FnMut(&SourceView)) {
+    pub fn for_each_source(&self, counting: Counting, mut visit: impl FnMut(&SourceView)) {
         let mut cursors: Vec<Cursor<'_>> = self.slots.iter().filter_map(Cursor::new).collect();
         let mut ports = Vec::with_capacity(cursors.len());
         while let Some(addr) = cursors.iter().map(|cursor| cursor.head).min() {
@@ -75,7 +77,7 @@ impl Window {
                 }
                 cursor.advance()
             });
-            view.add_ports(&mut ports);
+            view.add_ports(&mut ports, counting);
             visit(&view);
         }
     }
@@ -126,11 +128,11 @@ impl SourceView {
     }
 
     /// Merges what each slot knows about the ports of this source, which is sorted in each.
-    fn add_ports(&mut self, slots: &mut Vec<&[(PortKey, PortStats)]>) {
+    fn add_ports(&mut self, slots: &mut Vec<&[(PortKey, PortStats)]>, counting: Counting) {
         // Nearly every source of a flood lies in one slot.
         if let [only] = slots[..] {
             for (key, stats) in only {
-                self.add_port(*key, stats);
+                self.add_port(*key, stats, counting);
             }
             return;
         }
@@ -145,16 +147,20 @@ impl SourceView {
                 }
                 !ports.is_empty()
             });
-            self.add_port(key, &sum);
+            self.add_port(key, &sum, counting);
         }
     }
 
-    fn add_port(&mut self, key: PortKey, stats: &PortStats) {
+    fn add_port(&mut self, key: PortKey, stats: &PortStats, counting: Counting) {
+        let stats = match counting {
+            Counting::Evidence => *stats,
+            Counting::Everything => PortStats { evidence: stats.packets, ..*stats },
+        };
         let summary = match key.proto() {
             Proto::Tcp => &mut self.tcp,
             Proto::Udp => &mut self.udp,
         };
-        summary.add(key.port(), stats);
+        summary.add(key.port(), &stats);
     }
 }
 
@@ -258,7 +264,7 @@ mod tests {
 
     fn views(window: &Window) -> Vec<SourceView> {
         let mut views = Vec::new();
-        window.for_each_source(|view| views.push(*view));
+        window.for_each_source(Counting::Evidence, |view| views.push(*view));
         views
     }
 
@@ -294,6 +300,10 @@ mod tests {
         assert_eq!((view.udp.distinct, view.udp.packets, view.udp.evidence), (1, 10, 1));
         assert_eq!(view.udp.first_ports(), [53]);
         assert_eq!(view.tcp.first_ports(), [0; 0]);
+        let mut everything = Vec::new();
+        window.for_each_source(Counting::Everything, |view| everything.push(*view));
+        let [view] = everything[..] else { panic!("one source") };
+        assert_eq!((view.udp.distinct, view.udp.evidence, view.udp.first_ports()), (2, 10, &[53, 40000][..]));
     }
 
     type Probe = (u8, bool, u16, u64, bool);
@@ -313,7 +323,7 @@ mod tests {
             .into_iter()
             .map(|(addr, (stats, ports))| {
                 let mut view = SourceView { stats, ..SourceView::new(addr) };
-                ports.iter().for_each(|(key, stats)| view.add_port(*key, stats));
+                ports.iter().for_each(|(key, stats)| view.add_port(*key, stats, Counting::Evidence));
                 view
             })
             .collect()

@@ -36,6 +36,7 @@ pub(super) fn scan(state: State) -> Transition {
         rule: RuleId::ScanVertical,
         proto: Some(Proto::Tcp),
         severity: Severity::High,
+        weight: Severity::High,
         source: core::net::Ipv4Addr::new(203, 0, 113, 7).into(),
         interface: "eth0".into(),
         observed: if matches!(state, State::Close(_)) { 0 } else { 1000 },
@@ -62,6 +63,7 @@ pub(super) fn flood(state: State) -> Transition {
         rule: RuleId::DosUnsolicited,
         proto: None,
         severity: Severity::Medium,
+        weight: Severity::Medium,
         source: core::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9).into(),
         observed: 5200,
         peak: 5200,
@@ -79,6 +81,7 @@ fn packets() -> Transition {
     Transition {
         rule: RuleId::DosPackets,
         severity: Severity::Info,
+        weight: Severity::Info,
         ports: PortSummary::default(),
         evidence: [0, 0, 0, 0, 0, 0, 5200, 0],
         suppressed: 0,

@@ -24,6 +24,10 @@ impl Display for Line<'_> {
             (State::Open | State::Update, _) => ("sent", t.observed),
             (State::Close(CloseReason::Quiet), _) => ("is quiet: at most", t.peak),
             (State::Close(CloseReason::Shutdown), _) => ("was active at shutdown: at most", t.peak),
+            (State::Close(CloseReason::Allowed), _) => ("is allowed now: at most", t.peak),
+            (State::Close(CloseReason::Disabled), _) => {
+                ("was active when the rule was switched off: at most", t.peak)
+            }
         };
         let units = Units { number, distinct: "", rule: t.rule, proto: t.proto };
         let (window, interface) = (Duration(t.window_ns), Printable(&t.interface));

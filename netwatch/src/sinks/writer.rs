@@ -21,13 +21,13 @@ pub struct Output<W> {
 }
 
 impl<W: Write> Output<W> {
-    /// A stream of the transitions that are at least [`Severity::Low`].
+    /// A stream of the transitions that weigh at least [`Severity::Low`].
     pub fn new(stream: W, renderer: Renderer) -> Self {
         let not_printed = [0; Severity::COUNT];
         Self { stream, renderer, min_severity: Severity::Low, buffer: BytesMut::new(), not_printed }
     }
 
-    /// The same stream for the transitions that are at least of this severity.
+    /// The same stream for the transitions that weigh at least this much.
     #[must_use]
     pub fn with_min_severity(mut self, min_severity: Severity) -> Self {
         self.min_severity = min_severity;
@@ -49,6 +49,11 @@ impl<W: Write> Output<W> {
         Ok(written?)
     }
 
+    /// Goes on with another least weight.
+    pub fn print_from(&mut self, min_severity: Severity) {
+        self.min_severity = min_severity;
+    }
+
     /// Goes on with this wall clock: the old one is wrong once somebody has set the clock.
     pub fn keep_time(&mut self, wall: Wall) {
         self.renderer.wall = wall;
@@ -64,7 +69,7 @@ impl<W: Write> Output<W> {
         &self.stream
     }
 
-    /// How many transitions of a severity were left out for being below the minimum.
+    /// How many transitions of a weight were left out for being below the minimum.
     #[must_use]
     pub const fn not_printed(&self, severity: Severity) -> u64 {
         self.not_printed[severity as usize]
@@ -72,8 +77,8 @@ impl<W: Write> Output<W> {
 
     fn write_lines<'a>(&mut self, transitions: impl IntoIterator<Item = &'a Transition>) -> io::Result<()> {
         for transition in transitions {
-            if transition.severity < self.min_severity {
-                self.not_printed[transition.severity as usize] += 1;
+            if transition.weight < self.min_severity {
+                self.not_printed[transition.weight as usize] += 1;
                 continue;
             }
             self.renderer.render(transition, (&mut self.buffer).writer())?;
@@ -156,7 +161,7 @@ mod tests {
     #[test]
     fn what_is_not_severe_enough_is_counted() {
         let mut stream = Stream::default();
-        let info = Transition { severity: Severity::Info, ..flood(State::Open) };
+        let info = Transition { weight: Severity::Info, ..flood(State::Open) };
         let mut output = Output::new(&mut stream, renderer());
         output.write(&[info, flood(State::Open)]).unwrap();
         let mut output = output.with_min_severity(Severity::High);

@@ -8,6 +8,7 @@ mod classification;
 mod conservation;
 mod life;
 mod process;
+mod reload;
 mod scans;
 
 use netwatch::kernel::{Capacity, Options};

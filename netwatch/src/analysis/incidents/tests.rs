@@ -1,5 +1,6 @@
 use super::*;
 use crate::analysis::incident::{MUTE_NS, REMIND_NS};
+use crate::analysis::policy::{Allow, Prefix};
 use crate::analysis::rules::Severity;
 use crate::analysis::slot::PortStats;
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -35,7 +36,7 @@ fn step(incidents: &mut Incidents, at_ns: u64, seen: Seen) -> Vec<Transition> {
 
 /// Plays a list of (seconds, what is seen) and compares what happens, one word per transition.
 fn check(story: &[(u64, Seen)], expect: &[&str]) -> Incidents {
-    let mut incidents = Incidents::new(Thresholds::default(), WINDOW);
+    let mut incidents = Incidents::new(Policy::default(), WINDOW);
     let told: Vec<String> = story
         .iter()
         .flat_map(|(at_s, seen)| step(&mut incidents, at_s * SECOND, *seen))
@@ -117,7 +118,7 @@ fn a_reopening_within_the_hour_is_counted_and_not_told() {
 
 #[test]
 fn an_opening_says_how_many_were_held_back_before() {
-    let mut incidents = Incidents::new(Thresholds::default(), WINDOW);
+    let mut incidents = Incidents::new(Policy::default(), WINDOW);
     let story = [(0, 11), (5, 0), (125, 0), (200, 11), (205, 0), (325, 0), (400, 11), (405, 0), (525, 0)];
     for (at_s, seen) in story {
         step(&mut incidents, at_s * SECOND, ports(seen));
@@ -156,8 +157,50 @@ fn packets_that_are_the_scan_are_no_flood() {
 }
 
 #[test]
+fn a_new_policy_ends_what_is_not_to_be_and_tells_what_is() {
+    let scan = RuleId::ScanVertical;
+    let allow = Allow { prefix: Prefix::new(view(ports(0)).addr, 128).unwrap(), rule: Some(scan) };
+    let allowed = Policy { allow: vec![allow], ..Policy::default() };
+    let mut disabled = Policy::default();
+    disabled.rules[scan as usize].enabled = false;
+    let mut lower = Policy::default();
+    lower.rules[scan as usize].threshold = 5;
+
+    for (policies, expect, held_back) in [
+        (vec![allowed.clone(), Policy::default()], "open, close allowed, open", 1),
+        (vec![disabled, Policy::default()], "open, close disabled, open", 0),
+        (vec![lower, Policy::default()], "open", 0),
+    ] {
+        let mut incidents = Incidents::new(Policy::default(), WINDOW);
+        let mut told = step(&mut incidents, 0, ports(11));
+        for (at_s, policy) in (1..).zip(policies) {
+            incidents.apply(policy);
+            told.extend(step(&mut incidents, 10 * at_s * SECOND, ports(11)));
+            told.extend(step(&mut incidents, (10 * at_s + 5) * SECOND, ports(11)));
+        }
+        let told: Vec<_> = told
+            .iter()
+            .map(|t| match t.state {
+                State::Close(reason) => format!("close {}", reason.name()),
+                state => state.name().to_owned(),
+            })
+            .collect();
+        assert_eq!(told.join(", "), expect);
+        assert_eq!(incidents.counters().suppressed(Suppression::Allowed), held_back, "{expect}");
+        assert_eq!(incidents.counters().open(), 1);
+    }
+
+    // Held back from the beginning, counted once, and forgotten without a word.
+    let mut incidents = Incidents::new(allowed, WINDOW);
+    for (at_s, seen) in [(0, 11), (5, 500), (10, 0), (200, 0)] {
+        assert_eq!(step(&mut incidents, at_s * SECOND, ports(seen)), []);
+    }
+    assert_eq!(incidents.counters().suppressed(Suppression::Allowed), 1);
+}
+
+#[test]
 fn totals_count_each_slot_once() {
-    let mut incidents = Incidents::new(Thresholds::default(), WINDOW);
+    let mut incidents = Incidents::new(Policy::default(), WINDOW);
     let addr = view(ports(0)).addr;
     let mut sent = SourceStats { bytes: 100, first_ns: 7, last_ns: 9, ..SourceStats::default() };
     sent.classes[Class::Syn as usize] = 20;
@@ -185,14 +228,14 @@ fn totals_count_each_slot_once() {
 
 #[test]
 fn sources_without_counts_of_their_own_have_times() {
-    let mut incidents = Incidents::new(Thresholds::default(), WINDOW);
+    let mut incidents = Incidents::new(Policy::default(), WINDOW);
     let [open] = &step(&mut incidents, 5 * SECOND, ports(11))[..] else { panic!("opens") };
     assert_eq!((open.first_ns, open.last_ns, open.proto), (5 * SECOND, 5 * SECOND, Some(Proto::Tcp)));
 }
 
 #[test]
 fn incidents_are_bounded_and_say_so() {
-    let mut incidents = Incidents::new(Thresholds::default(), WINDOW);
+    let mut incidents = Incidents::new(Policy::default(), WINDOW);
     let excess = 3;
     let mut many: Vec<SourceView> = (0..OPEN_INCIDENTS + excess)
         .map(|number| {
@@ -266,7 +309,7 @@ proptest! {
             0..150,
         ),
     ) {
-        let mut incidents = Incidents::new(Thresholds::default(), WINDOW);
+        let mut incidents = Incidents::new(Policy::default(), WINDOW);
         let mut model = Model::default();
         let mut told = Vec::new();
         let mut now_ns = 0;

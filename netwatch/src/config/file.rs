@@ -1,0 +1,339 @@
+//! The configuration file: TOML in, a layer of settings or all that is wrong with it out.
+
+use core::ops::Range;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::layer::{AllowEntry, Layer, Origin, RuleLayer, Said};
+use super::{ALLOW_MAX, FILE_BYTES_MAX, INTERFACES_MAX, LOCAL_MAX, PROBLEMS_MAX, value};
+use crate::analysis::rules::RULES;
+use crate::cli::MinSeverity;
+use crate::nearest::nearest;
+use crate::{guide, units};
+
+/// Keys at the root.
+pub(super) const KEYS: [&str; 11] = [
+    "profile",
+    "interfaces",
+    "window",
+    "slot",
+    "map_memory",
+    "xdp_mode",
+    "format",
+    "min_severity",
+    "local",
+    "rules",
+    "allow",
+];
+/// Keys of a rule.
+pub(super) const RULE_KEYS: [&str; 4] = ["threshold", "severity", "notify", "enabled"];
+/// Keys of an entry of the allow-list.
+pub(super) const ALLOW_KEYS: [&str; 4] = ["prefix", "rule", "until", "comment"];
+
+/// Reads a file; what is wrong comes as one sentence each, beginning with `FILE:LINE:COLUMN:`.
+pub(super) fn read(path: &Path) -> Result<Layer, Vec<String>> {
+    let name = path.display().to_string();
+    let text = load(path).map_err(|wrong| vec![format!("{name}: {wrong}")])?;
+    parse(&name, &text)
+}
+
+/// Reads the text of a file called `name`.
+pub(super) fn parse(name: &str, text: &str) -> Result<Layer, Vec<String>> {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let mut reader = Reader::new(name, text);
+    for error in &errors {
+        // Messages of the parser can have several lines; the first says what is wrong.
+        let says = error.message().lines().next().unwrap_or("is not TOML").to_owned();
+        reader.problem(error.span().unwrap_or_default(), says);
+    }
+    // Of a file that could be read in part only, what is missing cannot be told from what is not there.
+    let layer = if errors.is_empty() { reader.root(root.get_ref()) } else { Layer::default() };
+    reader.finish(layer)
+}
+
+fn load(path: &Path) -> Result<String, String> {
+    // A pipe could be read once only, and a device without end.
+    if !fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+        return Err("is not a regular file".into());
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("is larger than {} KiB", FILE_BYTES_MAX >> 10));
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| format!("is not UTF-8 text: look at byte {}", error.utf8_error().valid_up_to()))
+}
+
+type Key<'i> = Spanned<std::borrow::Cow<'i, str>>;
+type Value<'i> = Spanned<DeValue<'i>>;
+
+/// Collects what is wrong while it reads on.
+struct Reader {
+    path: Arc<str>,
+    /// Where each line begins.
+    lines: Vec<usize>,
+    text: String,
+    problems: Vec<(usize, usize, String)>,
+}
+
+impl Reader {
+    fn new(name: &str, text: &str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self {
+            path: name.into(),
+            lines: core::iter::once(0).chain(ends).collect(),
+            text: text.to_owned(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn finish(mut self, layer: Layer) -> Result<Layer, Vec<String>> {
+        if self.problems.is_empty() {
+            return Ok(layer);
+        }
+        self.problems.sort();
+        let more = self.problems.len().saturating_sub(PROBLEMS_MAX);
+        self.problems.truncate(PROBLEMS_MAX);
+        let path = &self.path;
+        let line = |(line, column, says)| format!("{path}:{line}:{column}: {says}");
+        let mut lines: Vec<String> = self.problems.into_iter().map(line).collect();
+        if more > 0 {
+            lines.push(format!("{path}: {more} more"));
+        }
+        Err(lines)
+    }
+
+    fn root(&mut self, root: &DeTable<'_>) -> Layer {
+        let mut layer = Layer::default();
+        for (key, value) in root.iter() {
+            match key.get_ref().as_ref() {
+                "profile" => layer.profile = self.one(key, value, |value| value::choice(text(value)?)),
+                "interfaces" => {
+                    layer.interfaces = self.list(key, value, INTERFACES_MAX, value::interface);
+                }
+                "window" => layer.window = self.one(key, value, |value| units::duration(&quantity(value)?)),
+                "slot" => layer.slot = self.one(key, value, |value| units::duration(&quantity(value)?)),
+                "map_memory" => {
+                    layer.map_memory = self.one(key, value, |value| value::map_memory(&quantity(value)?));
+                }
+                "xdp_mode" => layer.xdp_mode = self.one(key, value, |value| value::choice(text(value)?)),
+                "format" => layer.format = self.one(key, value, |value| value::choice(text(value)?)),
+                "min_severity" => {
+                    layer.min_severity =
+                        self.one(key, value, |value| value::choice(text(value)?).map(value::severity));
+                }
+                "local" => layer.local = self.list(key, value, LOCAL_MAX, value::network),
+                "rules" => self.rules(&mut layer, key, value),
+                "allow" => layer.allow = self.allow_list(key, value),
+                _ => self.unknown(key, &KEYS),
+            }
+        }
+        layer
+    }
+
+    fn rules(&mut self, layer: &mut Layer, key: &Key<'_>, value: &Value<'_>) {
+        let DeValue::Table(rules) = value.get_ref() else {
+            return self.wrong(value, format!("{}: write [rules.\"scan.vertical\"]", key.get_ref()));
+        };
+        for (name, value) in rules.iter() {
+            let rule = match guide::find(name.get_ref()) {
+                Ok(rule) => rule,
+                Err(wrong) => {
+                    let begins = format!("{}.", name.get_ref());
+                    let quoted = RULES.iter().find(|rule| rule.name.starts_with(&begins));
+                    self.wrong(
+                        name,
+                        quoted.map_or(wrong, |rule| {
+                            format!(
+                                "names of rules have a dot in them: write [rules.{:?}], with the quotes",
+                                rule.name
+                            )
+                        }),
+                    );
+                    continue;
+                }
+            };
+            let DeValue::Table(table) = value.get_ref() else {
+                self.wrong(value, format!("write [rules.{:?}] and the settings below it", rule.name()));
+                continue;
+            };
+            layer.rules[rule as usize] = self.rule(rule.name(), table);
+        }
+    }
+
+    fn rule(&mut self, name: &str, table: &DeTable<'_>) -> RuleLayer {
+        let mut rule = RuleLayer::default();
+        for (key, value) in table.iter() {
+            match key.get_ref().as_ref() {
+                "threshold" => {
+                    rule.threshold = self.one(key, value, |value| match value {
+                        DeValue::Integer(number) => value::threshold(&number.to_string(), name),
+                        other => Err(format!("must be a whole number, not {}", kind(other))),
+                    });
+                }
+                "severity" => {
+                    rule.severity = self.one(key, value, |value| match text(value)? {
+                        "auto" => Ok(None),
+                        name => value::choice::<MinSeverity>(name).map(|name| Some(value::severity(name))),
+                    });
+                }
+                "notify" => rule.notify = self.one(key, value, boolean),
+                "enabled" => rule.enabled = self.one(key, value, boolean),
+                _ => self.unknown(key, &RULE_KEYS),
+            }
+        }
+        rule
+    }
+
+    fn allow_list(&mut self, key: &Key<'_>, value: &Value<'_>) -> Vec<Said<AllowEntry>> {
+        let DeValue::Array(entries) = value.get_ref() else {
+            self.wrong(value, "allow: write [[allow]], with two brackets".into());
+            return Vec::new();
+        };
+        if entries.len() > ALLOW_MAX {
+            self.wrong(key, format!("allow: at most {ALLOW_MAX} entries, not {}", entries.len()));
+            return Vec::new();
+        }
+        entries.iter().filter_map(|entry| self.allow(entry)).collect()
+    }
+
+    fn allow(&mut self, entry: &Value<'_>) -> Option<Said<AllowEntry>> {
+        let DeValue::Table(table) = entry.get_ref() else {
+            self.wrong(entry, "allow: write [[allow]] and prefix = \"198.51.100.0/24\" below it".into());
+            return None;
+        };
+        let (mut network, mut rule, mut until, mut comment) = (None, None, None, None);
+        for (key, value) in table.iter() {
+            match key.get_ref().as_ref() {
+                "prefix" => network = self.one(key, value, |value| value::network(text(value)?)),
+                "rule" => rule = self.one(key, value, |value| guide::find(text(value)?)),
+                "until" => {
+                    until = self.one(key, value, |value| match value {
+                        DeValue::Datetime(time) => value::until(&time.to_string()),
+                        other => value::until(text(other)?),
+                    });
+                }
+                "comment" => comment = self.one(key, value, |value| Ok(text(value)?.to_owned())),
+                _ => self.unknown(key, &ALLOW_KEYS),
+            }
+        }
+        if !table.iter().any(|(key, _)| key.get_ref() == "prefix") {
+            self.wrong(entry, "allow: lacks a prefix, like prefix = \"198.51.100.0/24\"".into());
+        }
+        let value = AllowEntry {
+            network: network?.value,
+            rule: rule.map(|said| said.value),
+            until: until.map(|said| said.value),
+            comment: comment.map(|said| said.value),
+        };
+        Some(Said { value, origin: self.origin(entry.span()) })
+    }
+
+    /// Reads one value; where that goes wrong, notes why.
+    fn one<T>(
+        &mut self,
+        key: &Key<'_>,
+        value: &Value<'_>,
+        read: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
+    ) -> Option<Said<T>> {
+        match read(value.get_ref()) {
+            Ok(read) => Some(Said { value: read, origin: self.origin(key.span()) }),
+            Err(wrong) => {
+                self.wrong(value, format!("{}: {wrong}", key.get_ref()));
+                None
+            }
+        }
+    }
+
+    /// Reads a list of strings, without repetition.
+    fn list<T: PartialEq>(
+        &mut self,
+        key: &Key<'_>,
+        value: &Value<'_>,
+        max: usize,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Said<Vec<T>>> {
+        let name = key.get_ref();
+        let DeValue::Array(items) = value.get_ref() else {
+            self.wrong(value, format!("{name}: must be a list of strings, not {}", kind(value.get_ref())));
+            return None;
+        };
+        if items.len() > max {
+            self.wrong(value, format!("{name}: at most {max} entries, not {}", items.len()));
+            return None;
+        }
+        let mut list = Vec::new();
+        for item in items.iter() {
+            match text(item.get_ref()).and_then(&read) {
+                Ok(item) if list.contains(&item) => {}
+                Ok(item) => list.push(item),
+                Err(wrong) => self.wrong(item, format!("{name}: {wrong}")),
+            }
+        }
+        Some(Said { value: list, origin: self.origin(key.span()) })
+    }
+
+    fn unknown(&mut self, key: &Key<'_>, known: &[&str]) {
+        let name = key.get_ref();
+        let hint = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("there are {}", known.join(", ")),
+        };
+        self.wrong(key, format!("unknown key {name:?}; {hint}"));
+    }
+
+    fn wrong<T>(&mut self, place: &Spanned<T>, says: String) {
+        self.problem(place.span(), says);
+    }
+
+    fn problem(&mut self, span: Range<usize>, says: String) {
+        let line = self.line(span.start);
+        let begin = self.lines.get(line - 1).copied().unwrap_or(0);
+        let column = self.text.get(begin..span.start).map_or(0, |before| before.chars().count()) + 1;
+        self.problems.push((line, column, says));
+    }
+
+    fn origin(&self, span: Range<usize>) -> Origin {
+        Origin::File(self.path.clone(), self.line(span.start))
+    }
+
+    /// The line of a byte, from 1 on.
+    fn line(&self, byte: usize) -> usize {
+        self.lines.partition_point(|begin| *begin <= byte).max(1)
+    }
+}
+
+fn text<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
+    value.as_str().ok_or_else(|| format!("must be a string in quotes, not {}", kind(value)))
+}
+
+/// A number with its unit in quotes, or a bare number.
+fn quantity(value: &DeValue<'_>) -> Result<String, String> {
+    match value {
+        DeValue::Integer(number) => Ok(number.to_string()),
+        other => text(other).map(str::to_owned),
+    }
+}
+
+fn boolean(value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| format!("must be true or false, not {}", kind(value)))
+}
+
+const fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

@@ -1,0 +1,309 @@
+//! What the program needs: once a [`Config`] exists, it is right.
+//!
+//! The command line wins over the file, the file over the profile, and the profile over the defaults, which stand
+//! here and in the table of rules. Read it in this order: [`layer`] (what one place says), `value` (what it may
+//! say), `file` (the configuration file), `show` (the whole as text, and what a reload changes).
+
+mod file;
+pub mod layer;
+mod show;
+mod value;
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::analysis::policy::{Allow, Counting, RulePolicy};
+use crate::analysis::{Policy, RuleId, Severity};
+use crate::cli::{Format, LogLevel, Profile, RunArgs, SettingArgs};
+use crate::kernel::ModeWish;
+use crate::{guide, units};
+
+use layer::{AllowEntry, Layer, Origin, Said, first};
+pub use show::{Changes, Row};
+
+/// Shortest slot. A swap waits for the kernel to let go of the maps, mostly 10 to 40 ms.
+pub const SLOT_MIN: Duration = Duration::from_millis(100);
+/// Longest slot: counters of a slot are 32 bits wide in the kernel.
+pub const SLOT_MAX: Duration = Duration::from_secs(60);
+/// Longest window.
+pub const WINDOW_MAX: Duration = Duration::from_secs(3600);
+/// Most slots in a window.
+pub const SLOTS_MAX: usize = crate::analysis::limits::WINDOW_SLOTS_MAX;
+/// Longest time for which netwatch can be told to run.
+pub const STOP_AFTER_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Most interfaces watched at once.
+pub const INTERFACES_MAX: usize = 64;
+/// Largest configuration file, in bytes.
+pub const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Most local networks.
+pub const LOCAL_MAX: usize = 256;
+/// Most entries of the allow-list: each is compared with each source that breaks a rule.
+pub const ALLOW_MAX: usize = 1024;
+/// Most problems of one file that are told.
+pub const PROBLEMS_MAX: usize = 50;
+
+/// Memory for the maps of one interface, in bytes, unless configured otherwise.
+const MAP_MEMORY: u64 = 128 << 20;
+const WINDOW: Duration = Duration::from_secs(60);
+const SLOT: Duration = Duration::from_secs(5);
+
+/// A checked configuration of `netwatch run`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Interfaces by name, without repetition; none stands for that of the default route.
+    pub interfaces: Vec<String>,
+    /// How alerts are written.
+    pub format: Format,
+    /// Least severity that is printed.
+    pub min_severity: Severity,
+    /// How the program is attached.
+    pub mode: ModeWish,
+    /// How often counts are read.
+    pub slot: Duration,
+    /// Slots in the window.
+    pub slots: usize,
+    /// Memory for the maps of one interface, in bytes.
+    pub map_memory: u64,
+    /// When to stop by itself.
+    pub stop_after: Option<Duration>,
+    /// What the kernel program logs.
+    pub kernel_log: LogLevel,
+    /// How the rules are applied, but for the allow-list.
+    policy: Policy,
+    allow: Vec<AllowEntry>,
+    rows: Vec<Row>,
+    /// What was typed, to be combined with the file again.
+    typed: SettingArgs,
+}
+
+impl Config {
+    /// Checks what the user typed, and the file that it names.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the option, or the place in the file, and says what to do.
+    pub fn from_args(args: &RunArgs) -> Result<Self, String> {
+        let mut config = Self::from_settings(&args.settings)?;
+        config.kernel_log = args.kernel_log;
+        if let Some(text) = &args.stop_after {
+            let after = units::duration(text).map_err(|wrong| format!("--for: {wrong}"))?;
+            if after.is_zero() || after > STOP_AFTER_MAX {
+                return Err("--for: must be more than zero and at most a year".into());
+            }
+            config.stop_after = Some(after);
+        }
+        Ok(config)
+    }
+
+    /// Checks the settings that a file can have too.
+    ///
+    /// # Errors
+    ///
+    /// As of [`from_args`](Self::from_args).
+    pub fn from_settings(typed: &SettingArgs) -> Result<Self, String> {
+        let file = match &typed.config {
+            None => Layer::default(),
+            Some(path) => file::read(path).map_err(|problems| one_line(path, &problems))?,
+        };
+        Self::build(typed, command_line(typed)?, file)
+    }
+
+    /// All that is wrong with a file, one sentence each.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong.
+    pub fn check(path: &Path) -> Result<(), Vec<String>> {
+        let file = file::read(path)?;
+        let nothing = SettingArgs::default();
+        Self::build(&nothing, Layer::default(), file).map(drop).map_err(|problem| vec![problem])
+    }
+
+    /// How far back a rule looks.
+    #[must_use]
+    pub fn window(&self) -> Duration {
+        self.slot * u32::try_from(self.slots).unwrap_or(u32::MAX)
+    }
+
+    /// How the rules are applied at a time: entries of the allow-list come to their end.
+    #[must_use]
+    pub fn policy_at(&self, now: Timestamp) -> Policy {
+        let live = self.allow.iter().filter(|entry| entry.until.as_ref().is_none_or(|(_, end)| now < *end));
+        let allow = live.map(|entry| Allow { prefix: entry.network.prefix, rule: entry.rule }).collect();
+        Policy { allow, ..self.policy.clone() }
+    }
+
+    fn build(typed: &SettingArgs, line: Layer, file: Layer) -> Result<Self, String> {
+        let profile = first([line.profile, file.profile], Profile::default());
+        let literal = profile.value == Profile::Literal;
+        let says = |value| literal.then_some(Said { value, origin: Origin::Profile("literal") });
+        let window = first([line.window, file.window], WINDOW);
+        // A tumbling window, as far as the kernel's counters allow it.
+        let tumbling =
+            literal.then(|| Said { value: window.value.min(SLOT_MAX), origin: Origin::Profile("literal") });
+        let slot = first([line.slot, file.slot, tumbling], SLOT);
+        let slots = slots(&slot, &window)?;
+
+        let mut rules = Policy::default().rules;
+        let mut rows = Vec::new();
+        for ((rule, policy), (line, file)) in
+            RuleId::ALL.into_iter().zip(&mut rules).zip(line.rules.into_iter().zip(file.rules))
+        {
+            // All packets are counted by `dos.packets`; a second rule for some of them would tell each flood twice.
+            let enabled = says(false).filter(|_| rule == RuleId::DosUnsolicited);
+            let told = says(true).filter(|_| rule == RuleId::DosPackets);
+            let threshold = first([line.threshold, file.threshold], policy.threshold);
+            let severity = first([file.severity], None);
+            let least = severity.value.unwrap_or(rule.rule().severity);
+            let is_said = file.notify.is_some() || told.is_some();
+            let notify = first([file.notify, told], least > Severity::Info);
+            let enabled = first([file.enabled, enabled], true);
+            *policy = RulePolicy {
+                threshold: threshold.value,
+                severity: severity.value,
+                notify: is_said.then_some(notify.value),
+                enabled: enabled.value,
+            };
+            rows.extend(show::rule(rule, &threshold, &severity, &notify, &enabled));
+        }
+        let interfaces = first([line.interfaces, file.interfaces], Vec::new());
+        let map_memory = first([line.map_memory, file.map_memory], MAP_MEMORY);
+        let mode = first([line.xdp_mode, file.xdp_mode], ModeWish::default());
+        let format = first([line.format, file.format], Format::default());
+        let min_severity = first([line.min_severity, file.min_severity], Severity::Low);
+        let local = first([file.local], Vec::new());
+
+        let mut all = vec![
+            show::choice("profile", &profile),
+            show::strings("interfaces", &interfaces, |name| name),
+            show::duration("window", &window),
+            show::duration("slot", &slot),
+            show::size("map_memory", &map_memory),
+            show::choice("xdp_mode", &mode),
+            show::choice("format", &format),
+            show::severity("min_severity", &min_severity),
+            show::strings("local", &local, |network| &network.text),
+        ];
+        all.append(&mut rows);
+        all.extend(file.allow.iter().map(show::allow));
+        Ok(Self {
+            interfaces: interfaces.value,
+            format: format.value,
+            min_severity: min_severity.value,
+            mode: mode.value,
+            slot: slot.value,
+            slots,
+            map_memory: map_memory.value,
+            stop_after: None,
+            kernel_log: LogLevel::Off,
+            policy: Policy {
+                rules,
+                counting: if literal { Counting::Everything } else { Counting::Evidence },
+                local: local.value.iter().map(|network| network.prefix).collect(),
+                allow: Vec::new(),
+            },
+            allow: file.allow.into_iter().map(|said| said.value).collect(),
+            rows: all,
+            typed: typed.clone(),
+        })
+    }
+}
+
+/// Checks names of interfaces and drops repetitions.
+///
+/// # Errors
+///
+/// A sentence that says which name no interface can have.
+pub fn interfaces(names: &[String]) -> Result<Vec<String>, String> {
+    let mut interfaces: Vec<String> = Vec::new();
+    for name in names {
+        let name = value::interface(name).map_err(|wrong| format!("--interface: {wrong}"))?;
+        if !interfaces.contains(&name) {
+            interfaces.push(name);
+        }
+    }
+    if interfaces.len() > INTERFACES_MAX {
+        return Err(format!("--interface: at most {INTERFACES_MAX} interfaces can be watched at once"));
+    }
+    Ok(interfaces)
+}
+
+/// Checks a size for the maps.
+///
+/// # Errors
+///
+/// A sentence that says what is wrong with it.
+pub fn map_memory(text: &str) -> Result<u64, String> {
+    value::map_memory(text).map_err(|wrong| format!("--map-memory: {wrong}"))
+}
+
+/// What was typed.
+fn command_line(typed: &SettingArgs) -> Result<Layer, String> {
+    fn said<T>(value: T) -> Option<Said<T>> {
+        Some(Said { value, origin: Origin::CommandLine })
+    }
+    let duration = |name: &str, text: &Option<String>| {
+        let read = |text: &String| units::duration(text).map_err(|wrong| format!("{name}: {wrong}"));
+        text.as_ref().map(read).transpose().map(|value| value.and_then(said))
+    };
+    let mut layer = Layer {
+        profile: typed.profile.and_then(said),
+        window: duration("--window", &typed.window)?,
+        slot: duration("--slot", &typed.slot)?,
+        map_memory: typed.map_memory.as_deref().map(map_memory).transpose()?.and_then(said),
+        xdp_mode: typed.xdp_mode.and_then(said),
+        format: typed.format.and_then(said),
+        min_severity: typed.min_severity.map(value::severity).and_then(said),
+        ..Layer::default()
+    };
+    if !typed.interfaces.is_empty() {
+        layer.interfaces = said(interfaces(&typed.interfaces)?);
+    }
+    for pair in &typed.thresholds {
+        let option = |wrong| format!("--threshold: {wrong}");
+        let Some((name, number)) = pair.split_once('=') else {
+            return Err(option(format!("{pair:?} lacks a number; write it like scan.vertical=10")));
+        };
+        let rule = guide::find(name).map_err(option)?;
+        layer.rules[rule as usize].threshold = said(value::threshold(number, name).map_err(option)?);
+    }
+    Ok(layer)
+}
+
+/// How many slots make a window.
+fn slots(slot: &Said<Duration>, window: &Said<Duration>) -> Result<usize, String> {
+    let (slot_name, window_name) = (slot.origin.name("slot"), window.origin.name("window"));
+    // Nobody can be blamed for what was not said.
+    let blamed = if window.origin == Origin::Default { &slot_name } else { &window_name };
+    let (slot, window) = (slot.value, window.value);
+    if slot < SLOT_MIN || slot > SLOT_MAX {
+        return Err(format!("{slot_name}: must be {SLOT_MIN:?} to {SLOT_MAX:?}, not {slot:?}"));
+    }
+    if window < slot || window > WINDOW_MAX {
+        return Err(format!("{window_name}: must be a slot ({slot:?}) to {WINDOW_MAX:?}, not {window:?}"));
+    }
+    if !window.as_nanos().is_multiple_of(slot.as_nanos()) {
+        return Err(format!("{blamed}: {window:?} is not a whole number of slots of {slot:?}"));
+    }
+    let slots = usize::try_from(window.as_nanos() / slot.as_nanos()).unwrap_or(usize::MAX);
+    if slots > SLOTS_MAX {
+        return Err(format!(
+            "{slot_name}: {slots} slots in a window are more than {SLOTS_MAX}; lengthen --slot or shorten --window"
+        ));
+    }
+    Ok(slots)
+}
+
+/// The first problem, and where to find the others.
+fn one_line(path: &Path, problems: &[String]) -> String {
+    let first = problems.first().map_or("", String::as_str);
+    match problems.len() {
+        0 | 1 => first.to_owned(),
+        many => format!("{first} (and {} more: `netwatch config check {}`)", many - 1, path.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! The whole configuration as text, line by line with its origin; and what a reload changes in it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::Config;
+use super::layer::{AllowEntry, Origin, Said};
+use crate::analysis::{RuleId, Severity};
+
+/// Settings that are taken over while netwatch runs, and not only when it starts.
+const LIVE: [&str; 5] = ["profile", "min_severity", "local", "rules", "allow"];
+
+/// One setting in effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The table it stands in: none, `rules."scan.vertical"` or `allow`.
+    table: String,
+    /// The lines `key = value`: one, or all of an entry of the allow-list.
+    lines: Vec<(&'static str, String)>,
+    /// Who said it.
+    origin: Origin,
+}
+
+/// What a reload means.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// The configuration from now on.
+    pub config: Config,
+    /// What is different in it, one line each.
+    pub applied: Vec<String>,
+    /// Which settings in the file will only count after a restart.
+    pub after_restart: Vec<String>,
+}
+
+impl Config {
+    /// The configuration as TOML; each line says where its value comes from. Without `everything`, what nobody
+    /// said is left out.
+    #[must_use]
+    pub fn toml(&self, everything: bool) -> String {
+        let mut text = String::new();
+        let mut table = "";
+        for row in self.rows.iter().filter(|row| everything || row.origin != Origin::Default) {
+            if row.table == "allow" {
+                text.push_str("\n[[allow]]\n");
+            } else if row.table != table {
+                let _ = writeln!(text, "\n[{}]", row.table);
+            }
+            table = &row.table;
+            for (key, value) in &row.lines {
+                let _ = writeln!(text, "{key} = {value}  # {}", comment(&row.origin));
+            }
+        }
+        if text.is_empty() {
+            text.push_str("# nothing but defaults, which --effective shows\n");
+        }
+        text
+    }
+
+    /// The file that a reload reads, by name.
+    #[must_use]
+    pub fn file(&self) -> Option<String> {
+        self.typed.config.as_ref().map(|path| path.display().to_string())
+    }
+
+    /// Reads the file again and combines it with what was typed.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what is wrong with the file.
+    pub fn reload(&self) -> Result<Changes, String> {
+        let new = Self::from_settings(&self.typed)?;
+        let applied = differences(self, &new, true);
+        let after_restart = differences(self, &new, false);
+        let old = by_key(&self.rows);
+        let rows = new.rows.iter().map(|row| match old.get(&row.key()) {
+            // What cannot be taken over stays different, and is said again at the next reload.
+            Some(old) if !row.is_live() => (*old).clone(),
+            _ => row.clone(),
+        });
+        let rows = rows.collect();
+        let config = Self {
+            min_severity: new.min_severity,
+            policy: new.policy,
+            allow: new.allow,
+            rows,
+            ..self.clone()
+        };
+        Ok(Changes { config, applied, after_restart })
+    }
+}
+
+impl Row {
+    fn is_live(&self) -> bool {
+        let root = self.table.split('.').next().unwrap_or_default();
+        LIVE.contains(&root) || self.lines.first().is_some_and(|(key, _)| LIVE.contains(key))
+    }
+
+    /// What makes it the same setting in two configurations.
+    fn key(&self) -> String {
+        match (&*self.table, &self.lines[..]) {
+            ("", [(key, _), ..]) => (*key).to_owned(),
+            ("allow", lines) => {
+                let fields: Vec<_> = lines.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+                format!("allow {{ {} }}", fields.join(", "))
+            }
+            (table, [(key, _), ..]) => format!("{table}.{key}"),
+            (table, []) => table.to_owned(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn key_and_value(&self) -> (String, String) {
+        (self.key(), self.value().to_owned())
+    }
+
+    fn value(&self) -> &str {
+        self.lines.first().map_or("", |(_, value)| value)
+    }
+}
+
+/// What differs between two configurations, among the settings that are live or those that are not.
+fn differences(old: &Config, new: &Config, live: bool) -> Vec<String> {
+    let (old, new) = (by_key(&old.rows), by_key(&new.rows));
+    let gone =
+        old.iter().filter(|(key, _)| !new.contains_key(*key)).map(|(key, row)| (row, format!("{key}: gone")));
+    let rest = new.iter().filter_map(|(key, row)| match old.get(key) {
+        None => Some((row, format!("{key}: new"))),
+        Some(was) if was.value() != row.value() => {
+            Some((row, format!("{key}: {} -> {}", was.value(), row.value())))
+        }
+        Some(_) => None,
+    });
+    gone.chain(rest).filter(|(row, _)| row.is_live() == live).map(|(_, said)| said).collect()
+}
+
+fn by_key(rows: &[Row]) -> BTreeMap<String, &Row> {
+    rows.iter().map(|row| (row.key(), row)).collect()
+}
+
+pub(super) fn duration(key: &'static str, said: &Said<Duration>) -> Row {
+    let millis = said.value.as_millis();
+    let text =
+        if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") };
+    root(key, quoted(&text), said)
+}
+
+pub(super) fn size(key: &'static str, said: &Said<u64>) -> Row {
+    let text = match said.value {
+        bytes if bytes.is_multiple_of(1 << 20) => format!("{}M", bytes >> 20),
+        bytes => bytes.to_string(),
+    };
+    root(key, quoted(&text), said)
+}
+
+pub(super) fn choice<T: ValueEnum>(key: &'static str, said: &Said<T>) -> Row {
+    let value = said.value.to_possible_value();
+    root(key, quoted(value.as_ref().map_or("", |value| value.get_name())), said)
+}
+
+pub(super) fn severity(key: &'static str, said: &Said<Severity>) -> Row {
+    root(key, quoted(said.value.name()), said)
+}
+
+pub(super) fn strings<T>(key: &'static str, said: &Said<Vec<T>>, text: impl Fn(&T) -> &str) -> Row {
+    let items: Vec<_> = said.value.iter().map(|item| quoted(text(item))).collect();
+    root(key, format!("[{}]", items.join(", ")), said)
+}
+
+pub(super) fn rule(
+    rule: RuleId,
+    threshold: &Said<u64>,
+    severity: &Said<Option<Severity>>,
+    notify: &Said<bool>,
+    enabled: &Said<bool>,
+) -> [Row; 4] {
+    let row = |key, value, origin: &Origin| Row {
+        table: format!("rules.{}", quoted(rule.name())),
+        lines: vec![(key, value)],
+        origin: origin.clone(),
+    };
+    [
+        row("threshold", threshold.value.to_string(), &threshold.origin),
+        row("severity", quoted(severity.value.map_or("auto", Severity::name)), &severity.origin),
+        row("notify", notify.value.to_string(), &notify.origin),
+        row("enabled", enabled.value.to_string(), &enabled.origin),
+    ]
+}
+
+pub(super) fn allow(said: &Said<AllowEntry>) -> Row {
+    let entry = &said.value;
+    let mut lines = vec![("prefix", quoted(&entry.network.text))];
+    lines.extend(entry.rule.map(|rule| ("rule", quoted(rule.name()))));
+    lines.extend(entry.until.as_ref().map(|(text, _)| ("until", quoted(text))));
+    lines.extend(entry.comment.as_deref().map(|text| ("comment", quoted(text))));
+    Row { table: "allow".into(), lines, origin: said.origin.clone() }
+}
+
+fn root<T>(key: &'static str, value: String, said: &Said<T>) -> Row {
+    Row { table: String::new(), lines: vec![(key, value)], origin: said.origin.clone() }
+}
+
+/// A TOML string, without anything a terminal would obey.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            letter if letter.is_control() => {
+                let _ = write!(quoted, "\\u{:04X}", u32::from(letter));
+            }
+            letter => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A file can have any name, a comment ends with its line.
+fn comment(origin: &Origin) -> String {
+    origin.to_string().replace(char::is_control, "?")
+}

@@ -1,0 +1,232 @@
+use clap::Parser as _;
+
+use super::*;
+use crate::cli::{Cli, Command};
+
+fn parse(options: &str) -> Result<Config, String> {
+    let arguments = ["netwatch", "run"].into_iter().chain(options.split_whitespace());
+    match Cli::try_parse_from(arguments).map_err(|error| error.to_string())?.command {
+        Command::Run(args) => Config::from_args(&args),
+        _ => Err("not run".into()),
+    }
+}
+
+#[test]
+fn defaults_are_the_contracts() {
+    let config = parse("").unwrap();
+    assert_eq!((config.slot, config.slots), (Duration::from_secs(5), 12));
+    assert_eq!(config.window(), Duration::from_secs(60));
+    assert_eq!(config.policy_at(now()).of(RuleId::ScanVertical).threshold, 10);
+    assert_eq!(config.policy_at(now()).of(RuleId::DosUnsolicited).threshold, 100);
+    assert_eq!(config.policy_at(now()).of(RuleId::DosPackets).threshold, 100);
+}
+
+#[test]
+fn good_options_are_taken() {
+    let config = parse("-i a -i b -i a --slot 60s --threshold scan.vertical=20 --map-memory 64M").unwrap();
+    assert_eq!(config.interfaces, ["a", "b"]);
+    assert_eq!(config.slots, 1);
+    assert_eq!(config.policy_at(now()).of(RuleId::ScanVertical).threshold, 20);
+    assert_eq!(config.map_memory, 64 << 20);
+}
+
+#[test]
+fn bad_options_are_named() {
+    for (options, says) in [
+        ("--slot 0", "--slot: must be 100ms to 60s, not 0ns"),
+        ("--slot 61s --window 61s", "--slot: must be"),
+        ("--window 0", "--window: must be a slot (5s) to 3600s, not 0ns"),
+        ("--window 2h", "--window: must be"),
+        ("--window 7s", "--window: 7s is not a whole number of slots of 5s"),
+        ("--slot 100ms", "--slot: 600 slots in a window are more than"),
+        ("--slot soon", "--slot: \"soon\" is not a duration"),
+        ("--for 0s", "--for: must be more than zero"),
+        ("--for 5000000000000h", "at most a year"),
+        ("--slot 1.0005s", "is not a whole number of slots"),
+        ("--threshold dos.packets=1000000000001", "from 1 to 1000000000000"),
+        ("--threshold scan.vertical", "--threshold: \"scan.vertical\" lacks a number"),
+        ("--threshold scan.diagonal=3", "--threshold: no rule named \"scan.diagonal\"; there are"),
+        ("--threshold dos.packets=0", "--threshold: \"0\" is no threshold for dos.packets"),
+        ("--threshold dos.packets=-1", "--threshold: \"-1\" is no threshold"),
+        ("--threshold dos.packets=many", "--threshold: \"many\" is no threshold"),
+        ("--map-memory 1K", "--map-memory: 1K is out of range"),
+        ("--map-memory huge", "--map-memory: \"huge\" is not a size"),
+        ("-i ../etc", "--interface: \"../etc\" cannot be the name"),
+        ("-i an-interface-with-a-long-name", "cannot be the name"),
+    ] {
+        let error = parse(options).unwrap_err();
+        assert!(error.contains(says), "{options}: {error}");
+    }
+}
+
+/// Reads a text as the file `test.toml`, with options of the command line.
+fn with_file(options: &str, text: &str) -> Result<Config, String> {
+    let arguments = ["netwatch", "run"].into_iter().chain(options.split_whitespace());
+    let Command::Run(args) = Cli::try_parse_from(arguments).unwrap().command else { panic!("run") };
+    let file = file::parse("test.toml", text).map_err(|problems| problems.join("\n"))?;
+    Config::build(&args.settings, command_line(&args.settings)?, file)
+}
+
+fn now() -> Timestamp {
+    "2026-11-21T12:00:00Z".parse().unwrap()
+}
+
+#[test]
+fn the_command_line_wins_over_the_file_over_the_profile_over_defaults() {
+    for (options, text, slot, threshold, notify) in [
+        ("", "", 5, 10, None),
+        ("", "profile = 'literal'", 60, 10, Some(true)),
+        ("--profile literal", "", 60, 10, Some(true)),
+        ("--profile balanced", "profile = 'literal'", 5, 10, None),
+        ("", "profile = 'literal'\nslot = '10s'", 10, 10, Some(true)),
+        ("--slot 2s", "profile = 'literal'\nslot = '10s'", 2, 10, Some(true)),
+        ("", "profile = 'literal'\nrules.'dos.packets'.notify = false", 60, 10, Some(false)),
+        ("", "rules.'scan.vertical'.threshold = 20", 5, 20, None),
+        ("--threshold scan.vertical=30", "rules.'scan.vertical'.threshold = 20", 5, 30, None),
+        ("", "window = 120\nprofile = 'literal'", 60, 10, Some(true)),
+    ] {
+        let config = with_file(options, text).unwrap();
+        let policy = config.policy_at(now());
+        assert_eq!(config.slot.as_secs(), slot, "{options} {text}");
+        assert_eq!(policy.of(RuleId::ScanVertical).threshold, threshold, "{options} {text}");
+        assert_eq!(policy.of(RuleId::DosPackets).notify, notify, "{options} {text}");
+    }
+}
+
+#[test]
+fn entries_of_the_allow_list_end() {
+    let count = |until: &str| {
+        let text = format!("[[allow]]\nprefix = '192.0.2.0/24'\nuntil = {until}\n");
+        with_file("", &text).unwrap().policy_at(now()).allow.len()
+    };
+    for (until, live) in [
+        ("2026-11-21", 1),
+        ("2026-11-20", 0),
+        ("'2026-11-21'", 1),
+        ("2026-11-21T12:00:00Z", 0),
+        ("2026-11-21T12:00:01Z", 1),
+        ("2026-11-21T12:00:01+01:00", 0),
+    ] {
+        assert_eq!(count(until), live, "{until}");
+    }
+}
+
+#[test]
+fn what_is_too_much_is_refused_by_its_name() {
+    let entry = "[[allow]]\nprefix = '192.0.2.1'\n";
+    let many =
+        |count: u32| (0..count).map(|n| format!("'192.0.{}.{}',", n / 256, n % 256)).collect::<String>();
+    for (text, says) in [
+        (entry.repeat(ALLOW_MAX + 1), "allow: at most 1024 entries, not 1025"),
+        (format!("local = [{}]", many(257)), "test.toml:1:9: local: at most 256 entries"),
+        ("interfaces = [".to_owned() + &"'a',".repeat(65) + "]", "interfaces: at most 64 entries"),
+        ((0..60).map(|n| format!("key{n} = 1\n")).collect(), "test.toml: 10 more"),
+        ("a = ".to_owned() + &"[".repeat(100_000), "test.toml:1:"),
+        ("allow = 3".into(), "allow: write [[allow]]"),
+        ("rules = 3".into(), "rules: write [rules.\"scan.vertical\"]"),
+        ("[rules]\n'scan.vertical' = 3".into(), "test.toml:2:19: write [rules.\"scan.vertical\"]"),
+        ("# \u{e4}\n\u{e4} = 3".into(), "test.toml:2:1: "),
+        ("slot = '\u{e4}' # \u{e4}\nlocal = 3".into(), "test.toml:2:9: local: must be a list"),
+        ("window = '2h'".into(), "test.toml:1: window: must be a slot (5s) to 3600s, not 7200s"),
+        ("slot = 7".into(), "test.toml:1: slot: 60s is not a whole number of slots of 7s"),
+    ] {
+        let error = with_file("", &text).unwrap_err();
+        assert!(error.contains(says), "{says}: {error}");
+    }
+    assert!(with_file("", &entry.repeat(ALLOW_MAX)).is_ok());
+}
+
+#[test]
+fn what_is_shown_can_be_read() {
+    let text = "local = ['192.0.2.0/24', '2001:db8::1']\nprofile = 'literal'\n[rules.'scan.vertical']\n\
+                severity = 'info'\n[[allow]]\nprefix = '::/0'\ncomment = \"\\u001b \\\"\\\\\"\n";
+    let config = with_file("--slot 500ms --window 5s", text).unwrap();
+    let again = with_file("", &config.toml(true)).unwrap();
+    let values = |config: &Config| config.rows.iter().map(Row::key_and_value).collect::<Vec<_>>();
+    assert_eq!(values(&config), values(&again));
+    assert!(!config.toml(true).contains('\u{1b}'));
+}
+
+#[test]
+fn the_example_is_the_defaults_and_names_every_key() {
+    let example = include_str!("../../../netwatch.example.toml");
+    let values = |config: &Config| config.rows.iter().map(Row::key_and_value).collect::<Vec<_>>();
+    let (set, defaults) = (with_file("", example).unwrap(), with_file("", "").unwrap());
+    assert_eq!(values(&set), values(&defaults));
+    // What is there as a comment only is right too, and with it every key is there.
+    let optional = example.replace("# [[allow]]", "[[allow]]");
+    let mut optional: String = file::ALLOW_KEYS
+        .iter()
+        .fold(optional, |text, key| text.replace(&format!("# {key} ="), &format!("{key} =")));
+    optional.push('\n');
+    assert_eq!(with_file("", &optional).unwrap().policy_at(now()).allow.len(), 1);
+    for key in [&file::KEYS[..], &file::RULE_KEYS, &file::ALLOW_KEYS].concat() {
+        let named = optional
+            .lines()
+            .any(|line| line.starts_with(&format!("{key} =")) || line.contains(&format!("[{key}")));
+        assert!(named, "{key} is missing");
+    }
+    assert_eq!(example.lines().filter(|line| line.chars().count() > 118).count(), 0);
+}
+
+#[test]
+fn help_tells_the_true_defaults() {
+    use clap::CommandFactory as _;
+    let defaults = with_file("", "").unwrap();
+    let command = Cli::command();
+    let run = command.find_subcommand("run").unwrap();
+    for key in ["profile", "window", "slot", "map_memory", "xdp_mode", "format", "min_severity"] {
+        let row = defaults.rows.iter().map(Row::key_and_value).find(|(found, _)| found == key).unwrap();
+        let option = run.get_arguments().find(|arg| arg.get_id() == key).unwrap();
+        let says = format!("[default: {}]", row.1.trim_matches('"'));
+        assert!(option.get_help().unwrap().to_string().contains(&says), "{key}: {says}");
+    }
+}
+
+#[test]
+fn a_reload_says_what_changed_and_keeps_what_cannot() {
+    let path = std::env::temp_dir().join(format!("netwatch-reload-{}.toml", std::process::id()));
+    let write = |text: &str| std::fs::write(&path, text).unwrap();
+    write("slot = '1s'\n[[allow]]\nprefix = '192.0.2.1'\n");
+    let config = parse(&format!("--threshold dos.packets=7 -c {}", path.display())).unwrap();
+
+    write(
+        "slot = '2s'\nmin_severity = 'high'\n[rules.'scan.vertical']\nthreshold = 20\nenabled = false\n\
+         [rules.'dos.packets']\nthreshold = 99\n[[allow]]\nprefix = '192.0.2.2'\nrule = 'scan.vertical'\n",
+    );
+    let Changes { config, applied, after_restart } = config.reload().unwrap();
+    assert_eq!(
+        applied,
+        [
+            "allow { prefix = \"192.0.2.1/32\" }: gone",
+            "allow { prefix = \"192.0.2.2/32\", rule = \"scan.vertical\" }: new",
+            "min_severity: \"low\" -> \"high\"",
+            "rules.\"scan.vertical\".enabled: true -> false",
+            "rules.\"scan.vertical\".threshold: 10 -> 20",
+        ]
+    );
+    assert_eq!(after_restart, ["slot: \"1s\" -> \"2s\""]);
+    assert_eq!((config.slot.as_secs(), config.min_severity), (1, Severity::High));
+    let policy = config.policy_at(now());
+    assert_eq!((policy.of(RuleId::ScanVertical).threshold, policy.of(RuleId::DosPackets).threshold), (20, 7));
+
+    // The same file again changes nothing, but what waits for a restart still waits.
+    let Changes { config, applied, after_restart } = config.reload().unwrap();
+    assert_eq!((applied.len(), after_restart.len()), (0, 1));
+    write("slot = 0\nmin_severity = 'low'\n");
+    assert!(config.reload().unwrap_err().contains(":1: slot: must be 100ms to 60s"));
+    std::fs::remove_file(&path).unwrap();
+    assert!(config.reload().unwrap_err().contains("No such file"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "(?s).{0,80}", cut in 0..4000usize, length in 0..40usize) {
+        let _ = with_file("", &text);
+        // The example with something else in the middle comes further.
+        let example: Vec<char> = include_str!("../../../netwatch.example.toml").chars().collect();
+        let (start, end) = (cut.min(example.len()), (cut + length).min(example.len()));
+        let mixed: String = example[..start].iter().copied().chain(text.chars()).chain(example[end..].iter().copied()).collect();
+        let _ = with_file("", &mixed.replace("# prefix", "prefix").replace("# [[", "[["));
+    }
+}
