@@ -153,12 +153,13 @@ impl App {
             });
             info!(
                 "watching {} in {mode} mode: window {:?} in slots of {:?}, maps of {mib} MiB for {} sources and \
-                 {} ports per slot",
+                 {} ports per slot, at most {} MiB for the window",
                 watched.name,
                 self.config.window(),
                 self.config.slot,
                 capacity.sources,
-                capacity.ports
+                capacity.ports,
+                capacity.window_bytes(self.config.slots) >> 20
             );
         }
         info!("replies are told from probes by TCP flags and UDP ports, which can be forged");

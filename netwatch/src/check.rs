@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::analysis::limits::WINDOW_SLOTS;
 use crate::config;
 use crate::ethtool::{self, Driver};
 use crate::exit::Usage;
@@ -59,7 +60,13 @@ pub async fn check(names: &[String], map_memory: &str) -> anyhow::Result<Vec<Lin
     if names.is_empty() {
         match interfaces.of_default_route().await {
             Ok(interface) => lines.extend(about(&interface)),
-            Err(error) => lines.push(line(Standing::Warning, "interface", error.to_string())),
+            Err(error) => {
+                lines.push(line(
+                    Standing::Warning,
+                    "interface",
+                    format!("{error}, without which `run` ends"),
+                ));
+            }
         }
     }
     for name in &names {
@@ -145,8 +152,11 @@ fn memory(map_memory: u64) -> Vec<Line> {
     let capacity = Capacity::within(map_memory, cpus);
     let mib = capacity.bytes(cpus) >> 20;
     let text = format!(
-        "{mib} MiB per interface count {} sources and {} ports per slot on {cpus} CPUs",
-        capacity.sources, capacity.ports
+        "{mib} MiB per interface count {} sources and {} ports per slot on {cpus} CPUs; under a flood of forged \
+         sources the window takes up to {} MiB besides",
+        capacity.sources,
+        capacity.ports,
+        capacity.window_bytes(WINDOW_SLOTS) >> 20
     );
     let mut lines = vec![match host::available_memory() {
         Some(available) if available / 2 < capacity.bytes(cpus) => {
@@ -268,7 +278,8 @@ fn mode(interface: &Interface, driver: Option<&Driver>) -> Line {
             name,
             format!(
                 "driver {driver} is not known to have native XDP in this kernel: netwatch will use generic mode, \
-                 which costs more per packet"
+                 which costs more per packet and counts what the kernel has merged as one packet; \
+                 `ethtool -K {name} gro off` stops the merging"
             ),
         ),
     }

@@ -12,10 +12,14 @@ pub struct Usage(pub String);
 /// The exit code of an error.
 #[must_use]
 pub fn code(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(number(error))
+}
+
+fn number(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<Usage>().is_some() {
-        return ExitCode::from(2);
+        return 2;
     }
-    ExitCode::from(match error.downcast_ref::<Error>() {
+    match error.downcast_ref::<Error>() {
         Some(Error::NoSuchInterface(_) | Error::NoDefaultRoute) => 3,
         Some(Error::Permission { .. }) => 4,
         Some(Error::KernelTooOld { .. }) => 5,
@@ -30,5 +34,40 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         ) => 8,
         Some(Error::NoObject) => 9,
         Some(Error::Object(_) | Error::System { .. }) | None => 1,
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn every_error_has_its_code_and_says_in_one_line_what_to_do() {
+        let source = || io::Error::from_raw_os_error(libc::EINVAL);
+        let name = || "eth0".to_owned();
+        for (error, code, says) in [
+            (Error::NoSuchInterface(name()), 3, "ip -brief link"),
+            (Error::NoDefaultRoute, 3, "`-i`"),
+            (Error::Permission { action: "load", missing: "CAP_BPF".into() }, 4, "run as root"),
+            (Error::KernelTooOld { running: "5.4.0".into(), needed: "5.11".into() }, 5, "5.11 or newer"),
+            (Error::MapMemory { megabytes: 128, source: source() }, 6, "`--map-memory`"),
+            (Error::Verifier { reason: "no".into(), log: "a\nb".into() }, 7, "`--verifier-log`"),
+            (Error::Busy { interface: name(), holder: String::new() }, 8, "stop its owner"),
+            (Error::NativeRefused { interface: name(), source: source() }, 8, "`--xdp-mode auto`"),
+            (Error::Attach { interface: name(), mode: "generic", source: source() }, 8, "cannot attach"),
+            (Error::LinkType { interface: name(), link_type: 803 }, 8, "link type 803"),
+            (Error::LinkChanged(name()), 8, "start netwatch again"),
+            (Error::NoObject, 9, "cargo xtask build --release"),
+            (Error::Object("no map X".into()), 1, "cargo xtask build --release"),
+            (Error::System { call: "bpf", source: source() }, 1, "bpf"),
+        ] {
+            let error = anyhow::Error::from(error);
+            let text = format!("{error:#}");
+            assert_eq!(number(&error), code, "{text}");
+            assert!(text.contains(says) && text.lines().count() == 1, "{text}");
+        }
+        assert_eq!(number(&Usage("--slot: no".into()).into()), 2);
+        assert_eq!(number(&anyhow::anyhow!("other")), 1);
+    }
 }

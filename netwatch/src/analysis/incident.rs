@@ -39,8 +39,19 @@ pub(super) struct Moment<'a> {
     pub(super) now_ns: u64,
     /// Length of a full window.
     pub(super) window_ns: u64,
+    /// What the window really covers: less at first, more where a slot was drained late.
+    pub(super) covered_ns: u64,
     /// Name of the interface.
     pub(super) interface: &'a str,
+}
+
+impl Moment<'_> {
+    /// The length of the window as it is told. Slots never end to the nanosecond; a quarter more is a stall
+    /// that an alert must not hide.
+    const fn told_window_ns(&self) -> u64 {
+        let late = self.covered_ns > self.window_ns.saturating_add(self.window_ns / 4);
+        if late { self.covered_ns } else { self.window_ns }
+    }
 }
 
 /// A breach of a rule that goes on, whether it was told or not.
@@ -223,7 +234,7 @@ impl Incident {
             observed: self.observed,
             peak: self.peak,
             threshold: self.threshold,
-            window_ns: moment.window_ns,
+            window_ns: moment.told_window_ns(),
             ports: self.ports,
             evidence,
             packets: self.life.packets(),

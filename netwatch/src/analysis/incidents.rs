@@ -49,15 +49,22 @@ impl Incidents {
         self.policy = policy;
     }
 
-    /// Begins the evaluation of one interface, called `name`, at the end of what was drained last.
+    /// Begins the evaluation of one interface, called `name`, at the end of what was drained last. Its window
+    /// covers `covered_ns`.
     ///
     /// Hand the sources of the window to [`Step::source`] in ascending order, then call [`Step::finish`].
-    pub fn step<'a>(&'a mut self, interface: InterfaceId, name: &'a str, drained: &'a Slot) -> Step<'a> {
+    pub fn step<'a>(
+        &'a mut self,
+        interface: InterfaceId,
+        name: &'a str,
+        drained: &'a Slot,
+        covered_ns: u64,
+    ) -> Step<'a> {
         let keys = self.active.keys().filter(|key| key.interface == interface);
         let mut followed: Vec<Addr> = keys.map(|key| key.addr).collect();
         followed.dedup();
         Step {
-            moment: Moment { now_ns: drained.end_ns, window_ns: self.window_ns, interface: name },
+            moment: Moment { now_ns: drained.end_ns, window_ns: self.window_ns, covered_ns, interface: name },
             incidents: self,
             interface,
             drained,
@@ -73,7 +80,12 @@ impl Incidents {
         for (key, incident) in core::mem::take(&mut self.active) {
             if let Some(number) = incident.number() {
                 self.counters.closed += 1;
-                let moment = Moment { now_ns, window_ns: self.window_ns, interface: name(key.interface) };
+                let moment = Moment {
+                    now_ns,
+                    window_ns: self.window_ns,
+                    covered_ns: 0,
+                    interface: name(key.interface),
+                };
                 let state = State::Close(CloseReason::Shutdown);
                 transitions.push(incident.transition(state, number, &key, &moment));
             }

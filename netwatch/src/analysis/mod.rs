@@ -102,7 +102,8 @@ impl Analysis {
         let Some(drained) = drained else {
             return Vec::new();
         };
-        let mut step = self.incidents.step(interface, name, drained);
+        let covered_ns = window.span().map_or(0, |span| span.end_ns.saturating_sub(span.start_ns));
+        let mut step = self.incidents.step(interface, name, drained, covered_ns);
         window.for_each_source(step.counting(), |view| step.source(view));
         step.finish()
     }

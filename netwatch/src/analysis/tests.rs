@@ -185,3 +185,22 @@ fn a_flood_of_many_spoofed_sources_says_nothing() {
     let sources = (0..=255).map(|last| (addr(last), stats)).collect();
     assert_eq!(story(vec![Slot::new(0, 5 * SECOND, sources, Vec::new())]), [""; 0]);
 }
+
+#[test]
+fn an_alert_tells_how_long_its_window_really_was() {
+    let second = 1_000_000_000;
+    let probes = |last: u8| {
+        let source = netwatch_common::Addr::from(core::net::Ipv4Addr::new(192, 0, 2, last));
+        let port = |port| netwatch_common::PortKey::new(source, netwatch_common::Proto::Tcp, port);
+        (1..=20).map(|number| (port(number), PortStats { packets: 1, evidence: 1 })).collect::<Vec<_>>()
+    };
+    let options = Options { window_slots: 2, slot_ns: second, policy: Policy::default() };
+    let mut analysis = Analysis::new(&options);
+    let eth0 = analysis.add_interface("eth0");
+    let mut window_of = |slot| analysis.push(eth0, slot).first().map(|told| told.window_ns);
+    assert_eq!(window_of(Slot::new(0, second, Vec::new(), probes(1))), Some(2 * second));
+    // netwatch was stopped for nine seconds: what came in that time did not come in two seconds.
+    assert_eq!(window_of(Slot::new(second, 10 * second, Vec::new(), probes(2))), Some(10 * second));
+    assert_eq!(window_of(Slot::new(10 * second, 11 * second, Vec::new(), probes(3))), Some(10 * second));
+    assert_eq!(window_of(Slot::new(11 * second, 12 * second, Vec::new(), probes(4))), Some(2 * second));
+}

@@ -36,7 +36,7 @@ pub struct Transition {
     pub peak: u64,
     /// What is tolerated, in the rule's units.
     pub threshold: u64,
-    /// Length of a full window.
+    /// Length of the window: that of a full one, or more where a slot was drained late.
     pub window_ns: u64,
     /// Ports with evidence in the window that set the peak: of the rule's protocol, or else of the one with
     /// more evidence.

@@ -2,6 +2,8 @@
 
 use netwatch_common::{Addr, PortCounts, PortKey, SourceCounts};
 
+use crate::analysis::{PortStats, SourceStats};
+
 /// Memory for all maps of one interface unless `--map-memory` says otherwise, in bytes.
 pub const DEFAULT_MAP_MEMORY: u64 = 128 << 20;
 /// Least memory that makes sense, in bytes: about a thousand sources on a machine with two CPUs.
@@ -47,6 +49,15 @@ impl Capacity {
         BUFFERS
             * (per_cpu_hash_bytes::<Addr, SourceCounts>(u64::from(self.sources), cpus)
                 + per_cpu_hash_bytes::<PortKey, PortCounts>(u64::from(self.ports), cpus))
+    }
+
+    /// Memory that a window of `slots` slots takes in userspace when every slot is full, in bytes: what is drained
+    /// is kept until it has left the window.
+    #[must_use]
+    pub fn window_bytes(self, slots: usize) -> u64 {
+        let source = size_of::<(Addr, SourceStats)>() as u64;
+        let port = size_of::<(PortKey, PortStats)>() as u64;
+        slots as u64 * (u64::from(self.sources) * source + u64::from(self.ports) * port)
     }
 
     fn of(sources: u64) -> Self {

@@ -29,7 +29,7 @@ fn view(seen: Seen) -> SourceView {
 
 fn step(incidents: &mut Incidents, at_ns: u64, seen: Seen) -> Vec<Transition> {
     let newest = Slot::empty(at_ns, at_ns);
-    let mut step = incidents.step(ETH0, "eth0", &newest);
+    let mut step = incidents.step(ETH0, "eth0", &newest, 0);
     step.source(&view(seen));
     step.finish()
 }
@@ -208,7 +208,7 @@ fn totals_count_each_slot_once() {
     for slot in 0..40u64 {
         let sources = if slot < 3 { vec![(addr, sent)] } else { Vec::new() };
         let newest = Slot::new(slot * 5 * SECOND, (slot + 1) * 5 * SECOND, sources, Vec::new());
-        let mut step = incidents.step(ETH0, "eth0", &newest);
+        let mut step = incidents.step(ETH0, "eth0", &newest, 0);
         let slots_in_window = 3.min(slot + 1).min(14u64.saturating_sub(slot));
         if slots_in_window > 0 {
             let mut seen = view(ports(20));
@@ -246,7 +246,7 @@ fn incidents_are_bounded_and_say_so() {
     many.sort_by_key(|view| view.addr);
     let round = |incidents: &mut Incidents, at_ns, sources: &[SourceView]| {
         let newest = Slot::empty(at_ns, at_ns);
-        let mut step = incidents.step(ETH0, "eth0", &newest);
+        let mut step = incidents.step(ETH0, "eth0", &newest, 0);
         sources.iter().for_each(|view| step.source(view));
         step.finish().len()
     };
@@ -255,7 +255,7 @@ fn incidents_are_bounded_and_say_so() {
     assert_eq!(round(&mut incidents, 1, &many), 0);
     assert_eq!(incidents.counters().suppressed(Suppression::TooManyOpen), 2 * excess as u64);
     // A flood does not crowd out another rule.
-    let mut step = incidents.step(ETH0, "eth0", const { &Slot::empty(2, 2) });
+    let mut step = incidents.step(ETH0, "eth0", const { &Slot::empty(2, 2) }, 0);
     step.source(&view(syns(0, 101)));
     assert_eq!(step.finish().len(), 2);
     assert_eq!(incidents.close_all(3, |_| "eth0").len(), OPEN_INCIDENTS + 2);
