@@ -223,7 +223,8 @@ proptest::proptest! {
         // The example with something else in the middle comes further.
         let example: Vec<char> = include_str!("../../../netwatch.example.toml").chars().collect();
         let (start, end) = (cut.min(example.len()), (cut + length).min(example.len()));
-        let mixed: String = example[..start].iter().copied().chain(text.chars()).chain(example[end..].iter().copied()).collect();
+        let (head, tail) = (example[..start].iter(), example[end..].iter());
+        let mixed: String = head.copied().chain(text.chars()).chain(tail.copied()).collect();
         let _ = with_file("", &mixed.replace("# prefix", "prefix").replace("# [[", "[["));
     }
 }
