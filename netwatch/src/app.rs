@@ -52,6 +52,9 @@ pub async fn run(config: Config, color: When) -> anyhow::Result<()> {
     failure.map_or(Ok(()), |error| Err(error).context("write alerts"))
 }
 
+/// How many changes of a reload are told one by one.
+const CHANGES_TOLD: usize = 50;
+
 /// Everything that can happen.
 enum Event {
     /// A slot is over.
@@ -194,7 +197,10 @@ impl App {
                 return;
             }
         };
-        applied.iter().for_each(|change| info!("{change}"));
+        applied.iter().take(CHANGES_TOLD).for_each(|change| info!("{change}"));
+        if applied.len() > CHANGES_TOLD {
+            info!("and {} changes more", applied.len() - CHANGES_TOLD);
+        }
         if !after_restart.is_empty() {
             warn!("takes effect after a restart: {}", after_restart.join(", "));
         }
@@ -215,7 +221,11 @@ impl App {
 
     /// Drains every interface and tells what that means.
     async fn slot(&mut self, last: bool) -> anyhow::Result<()> {
+        let allowed = self.policy.allow.len();
         self.keep_policy();
+        if self.policy.allow.len() < allowed {
+            info!("{} entries of the allow-list came to their end", allowed - self.policy.allow.len());
+        }
         let slot_ns = u64::try_from(self.config.slot.as_nanos()).unwrap_or(u64::MAX);
         // Swapping waits for the kernel: on threads of their own, at the same time, the interfaces with them.
         let drains: Vec<_> = std::mem::take(&mut self.watched)

@@ -21,6 +21,8 @@ pub fn start(level: LogLevel) {
         .with_writer(io::stderr)
         .with_ansi(colour)
         .with_target(false)
+        // Where stderr is gone, as with a terminal that hung up, saying so on stderr would panic.
+        .log_internal_errors(false)
         .with_max_level(filter(level))
         .finish();
     // Fails only where a subscriber was set before: in a test that starts two.

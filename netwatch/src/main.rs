@@ -5,27 +5,17 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use netwatch::cli::{CheckArgs, Cli, Command, ConfigCommand, RulesCommand, RunArgs};
+use netwatch::cli::{CheckArgs, Cli, Command, RunArgs};
 use netwatch::config::Config;
 use netwatch::kernel::{Error, host};
-use netwatch::{app, check, exit, guide, logging};
+use netwatch::{app, check, commands, exit, logging};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run(&args),
         Command::Check(args) => run_check(&args),
-        Command::Rules(RulesCommand::List) => print(&guide::list()),
-        Command::Rules(RulesCommand::Explain { rule }) => {
-            guide::explain(&rule).map_err(|wrong| exit::Usage(wrong).into()).and_then(|text| print(&text))
-        }
-        Command::Config(ConfigCommand::Show { settings, effective }) => {
-            let config = Config::from_settings(&settings).map_err(|wrong| exit::Usage(wrong).into());
-            config.and_then(|config| print(&config.toml(effective)))
-        }
-        Command::Config(ConfigCommand::Check { file }) => match Config::check(&file) {
-            Ok(()) => print(&format!("{}: ok\n", file.display())),
-            Err(problems) => Err(exit::Usage(problems.join("\n")).into()),
-        },
+        Command::Rules(command) => commands::rules(&command),
+        Command::Config(command) => commands::config(&command),
     };
     result.unwrap_or_else(|error| {
         // Where stderr is gone, the exit code has to say it.
@@ -51,14 +41,6 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let lines = runtime()?.block_on(check::check(&args.interfaces, &args.map_memory))?;
     check::print(&lines)
-}
-
-/// Prints what was asked for. A reader who closes the pipe has seen enough.
-fn print(text: &str) -> anyhow::Result<ExitCode> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("write"),
-        _ => Ok(ExitCode::SUCCESS),
-    }
 }
 
 /// One thread: one loop owns the state. What blocks goes to threads of its own.

@@ -103,6 +103,7 @@ pub fn may_fire(source: &SourceView, policy: &Policy) -> bool {
 #[must_use]
 pub fn evaluate(source: &SourceView, policy: &Policy) -> [Finding; Check::COUNT] {
     let is_local = policy.is_local(source.addr);
+    let permits = policy.permits(source.addr);
     Check::ALL.map(|check| {
         let observed = check.observe(source);
         let severity = policy.severity(check.rule, observed);
@@ -114,7 +115,7 @@ pub fn evaluate(source: &SourceView, policy: &Policy) -> [Finding; Check::COUNT]
             weight: policy.weight(check.rule, severity),
             part_of_scan: check.rule != RuleId::ScanVertical
                 && observed <= source.evidence_ports().saturating_mul(PACKETS_PER_SCANNED_PORT),
-            permit: policy.permit(check.rule, source.addr),
+            permit: permits[check.rule as usize],
         }
     })
 }

@@ -114,18 +114,18 @@ impl Policy {
         }
     }
 
-    /// Whether an incident may come of what a source does.
+    /// Whether an incident may come of what a source does, by rule.
     #[must_use]
-    pub fn permit(&self, rule: RuleId, source: Addr) -> Permit {
-        let allows =
-            |allow: &Allow| allow.rule.is_none_or(|only| only == rule) && allow.prefix.contains(source);
-        if !self.of(rule).enabled {
-            Permit::Disabled
-        } else if self.allow.iter().any(allows) {
-            Permit::Allowed
-        } else {
-            Permit::Raise
+    pub fn permits(&self, source: Addr) -> [Permit; RuleId::COUNT] {
+        let mut permits = self.rules.map(|rule| if rule.enabled { Permit::Raise } else { Permit::Disabled });
+        for entry in self.allow.iter().filter(|entry| entry.prefix.contains(source)) {
+            for (rule, permit) in RuleId::ALL.into_iter().zip(&mut permits) {
+                if entry.rule.is_none_or(|only| only == rule) && *permit == Permit::Raise {
+                    *permit = Permit::Allowed;
+                }
+            }
         }
+        permits
     }
 }
 
@@ -219,7 +219,7 @@ mod tests {
             (RuleId::DosPackets, "203.0.113.7", Permit::Disabled),
             (RuleId::ScanVertical, "198.51.100.1", Permit::Raise),
         ] {
-            assert_eq!(policy.permit(rule, addr(source)), permit, "{rule:?} {source}");
+            assert_eq!(policy.permits(addr(source))[rule as usize], permit, "{rule:?} {source}");
         }
     }
 

@@ -294,19 +294,21 @@ impl Reader {
     }
 
     fn problem(&mut self, span: Range<usize>, says: String) {
-        let line = self.line(span.start);
-        let begin = self.lines.get(line - 1).copied().unwrap_or(0);
-        let column = self.text.get(begin..span.start).map_or(0, |before| before.chars().count()) + 1;
+        let (line, column) = self.place(span.start);
         self.problems.push((line, column, says));
     }
 
     fn origin(&self, span: Range<usize>) -> Origin {
-        Origin::File(self.path.clone(), self.line(span.start))
+        let (line, column) = self.place(span.start);
+        Origin::File(self.path.clone(), line, column)
     }
 
-    /// The line of a byte, from 1 on.
-    fn line(&self, byte: usize) -> usize {
-        self.lines.partition_point(|begin| *begin <= byte).max(1)
+    /// Line and column of a byte, both from 1 on.
+    fn place(&self, byte: usize) -> (usize, usize) {
+        let line = self.lines.partition_point(|begin| *begin <= byte).max(1);
+        let begin = self.lines.get(line - 1).copied().unwrap_or(0);
+        let column = self.text.get(begin..byte).map_or(0, |before| before.chars().count()) + 1;
+        (line, column)
     }
 }
 

@@ -51,8 +51,8 @@ pub enum Origin {
     Default,
     /// The profile, by its name.
     Profile(&'static str),
-    /// A line of the file, from 1 on.
-    File(Arc<str>, usize),
+    /// A place in the file: line and column, from 1 on.
+    File(Arc<str>, usize, usize),
     /// An option.
     CommandLine,
 }
@@ -85,11 +85,11 @@ pub(super) fn first<T, const N: usize>(places: [Option<Said<T>>; N], default: T)
 }
 
 impl Origin {
-    /// How a message calls a setting from here: `--slot`, `netwatch.toml:3: slot`, `slot`.
+    /// How a message calls a setting from here: `--slot`, `netwatch.toml:3:1: slot`, `slot`.
     pub(super) fn name(&self, key: &str) -> String {
         match self {
             Self::CommandLine => format!("--{}", key.replace('_', "-")),
-            Self::File(path, line) => format!("{path}:{line}: {key}"),
+            Self::File(path, line, column) => format!("{path}:{line}:{column}: {key}"),
             Self::Default | Self::Profile(_) => key.to_owned(),
         }
     }
@@ -100,7 +100,7 @@ impl Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::Profile(name) => write!(f, "profile {name}"),
-            Self::File(path, line) => write!(f, "{path}:{line}"),
+            Self::File(path, line, _) => write!(f, "{path}:{line}"),
             Self::CommandLine => f.write_str("command line"),
         }
     }

@@ -151,7 +151,7 @@ impl Config {
         for ((rule, policy), (line, file)) in
             RuleId::ALL.into_iter().zip(&mut rules).zip(line.rules.into_iter().zip(file.rules))
         {
-            // All packets are counted by `dos.packets`; a second rule for some of them would tell each flood twice.
+            // `dos.packets` counts all packets; a second rule for some of them would tell each flood twice.
             let enabled = says(false).filter(|_| rule == RuleId::DosUnsolicited);
             let told = says(true).filter(|_| rule == RuleId::DosPackets);
             let threshold = first([line.threshold, file.threshold], policy.threshold);

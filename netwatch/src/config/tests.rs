@@ -127,8 +127,8 @@ fn what_is_too_much_is_refused_by_its_name() {
         ("[rules]\n'scan.vertical' = 3".into(), "test.toml:2:19: write [rules.\"scan.vertical\"]"),
         ("# \u{e4}\n\u{e4} = 3".into(), "test.toml:2:1: "),
         ("slot = '\u{e4}' # \u{e4}\nlocal = 3".into(), "test.toml:2:9: local: must be a list"),
-        ("window = '2h'".into(), "test.toml:1: window: must be a slot (5s) to 3600s, not 7200s"),
-        ("slot = 7".into(), "test.toml:1: slot: 60s is not a whole number of slots of 7s"),
+        ("window = '2h'".into(), "test.toml:1:1: window: must be a slot (5s) to 3600s, not 7200s"),
+        ("slot = 7".into(), "test.toml:1:1: slot: 60s is not a whole number of slots of 7s"),
     ] {
         let error = with_file("", &text).unwrap_err();
         assert!(error.contains(says), "{says}: {error}");
@@ -214,7 +214,7 @@ fn a_reload_says_what_changed_and_keeps_what_cannot() {
     let Changes { config, applied, after_restart } = config.reload().unwrap();
     assert_eq!((applied.len(), after_restart.len()), (0, 1));
     write("slot = 0\nmin_severity = 'low'\n");
-    assert!(config.reload().unwrap_err().contains(":1: slot: must be 100ms to 60s"));
+    assert!(config.reload().unwrap_err().contains(":1:1: slot: must be 100ms to 60s"));
     std::fs::remove_file(&path).unwrap();
     assert!(config.reload().unwrap_err().contains("No such file"));
 }
@@ -226,7 +226,8 @@ proptest::proptest! {
         // The example with something else in the middle comes further.
         let example: Vec<char> = include_str!("../../../netwatch.example.toml").chars().collect();
         let (start, end) = (cut.min(example.len()), (cut + length).min(example.len()));
-        let mixed: String = example[..start].iter().copied().chain(text.chars()).chain(example[end..].iter().copied()).collect();
+        let (head, tail) = (example[..start].iter(), example[end..].iter());
+        let mixed: String = head.copied().chain(text.chars()).chain(tail.copied()).collect();
         let _ = with_file("", &mixed.replace("# prefix", "prefix").replace("# [[", "[["));
     }
 }

@@ -3,10 +3,13 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
+use netwatch_common::classify::ACK;
 use nix::sys::signal::Signal;
 use xtask::lab::Lab;
-use xtask::traffic::scenario;
+use xtask::traffic::{Frame, scenario};
 
 use crate::lab;
 use crate::process::{Netwatch, PATIENCE, opened};
@@ -62,7 +65,7 @@ fn a_reload_changes_the_rules_and_resets_nothing() {
     let mut netwatch = Netwatch::start(lab.watched(), &file.option());
     scans(&lab, &[(1, 20), (2, 20)]);
     // Two slots: what was sent until now has been looked at.
-    std::thread::sleep(std::time::Duration::from_millis(2500));
+    thread::sleep(Duration::from_millis(2500));
 
     // One of the open incidents becomes allowed, the other goes on; the window does not change.
     file.write(
@@ -74,7 +77,7 @@ fn a_reload_changes_the_rules_and_resets_nothing() {
     netwatch.wait_for("takes effect after a restart: window: \"60s\" -> \"30s\"");
     netwatch.wait_for("again: 3 changes");
     scans(&lab, &[(3, 15), (4, 16), (17, 30)]);
-    std::thread::sleep(std::time::Duration::from_millis(2500));
+    thread::sleep(Duration::from_millis(2500));
 
     // A file that is not right changes nothing.
     file.write("[rules.\"scan.vertical\"]\ntreshold = 1\n");
@@ -130,11 +133,17 @@ fn the_literal_profile_counts_every_packet() {
     let lab = lab();
     let netwatch = Netwatch::start(lab.watched(), "--profile literal");
     let target = lab.watched().ipv4();
-    let known = (1..=11u16).map(|port| {
-        xtask::traffic::Frame::ipv4(host(1), target).tcp(443, port, netwatch_common::classify::ACK).build()
-    });
+    let ack = |last, port| Frame::ipv4(host(last), target).tcp(443, port, ACK).build();
+    let frames: Vec<_> = (1..=11)
+        .map(|port| ack(1, port))
+        .chain((0..101).map(|_| ack(2, 50_000)))
+        .chain(scenario::syn_flood(host(3).into(), target.into(), 443, 101))
+        .collect();
     let before = lab.watched().counters().unwrap().rx_packets;
-    lab.outside().sender().unwrap().send_all(known, Some(50_000)).unwrap();
-    lab.watched().received(before + 11, PATIENCE).unwrap();
-    assert_eq!(opened(&netwatch.alerts()), ["scan.vertical 203.0.113.1 11"]);
+    lab.outside().sender().unwrap().send_all(&frames, Some(50_000)).unwrap();
+    lab.watched().received(before + 213, PATIENCE).unwrap();
+    assert_eq!(
+        opened(&netwatch.alerts()),
+        ["dos.packets 203.0.113.2 101", "dos.packets 203.0.113.3 101", "scan.vertical 203.0.113.1 11"]
+    );
 }
