@@ -190,8 +190,8 @@ fn a_flood_of_many_spoofed_sources_says_nothing() {
 fn an_alert_tells_how_long_its_window_really_was() {
     let second = 1_000_000_000;
     let probes = |last: u8| {
-        let source = netwatch_common::Addr::from(core::net::Ipv4Addr::new(192, 0, 2, last));
-        let port = |port| netwatch_common::PortKey::new(source, netwatch_common::Proto::Tcp, port);
+        let source = Addr::from(Ipv4Addr::new(192, 0, 2, last));
+        let port = |port| PortKey::new(source, Proto::Tcp, port);
         (1..=20).map(|number| (port(number), PortStats { packets: 1, evidence: 1 })).collect::<Vec<_>>()
     };
     let options = Options { window_slots: 2, slot_ns: second, policy: Policy::default() };
