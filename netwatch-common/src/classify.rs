@@ -42,18 +42,31 @@ impl Settings {
         Self { ephemeral_first: 32768, ephemeral_last: 60999, link: Self::LINK_ETHERNET };
 }
 
+/// What is known of the flow that a packet belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replies {
+    /// Nobody sees what this host sends: replies are told by their flags (TCP), or by coming from a service's
+    /// port to the local ephemeral range (UDP). Both can be forged; alerts say so in their `confidence`.
+    ByFlags,
+    /// This host has sent on the flow lately.
+    Known,
+    /// It has not.
+    Unknown,
+}
+
 /// Decides what `packet` is.
-///
-/// Without a table of flows, replies are told by their flags (TCP) or by coming from a service's port to the
-/// local ephemeral range (UDP). Both can be forged; alerts say so in their `confidence`.
 #[must_use]
 #[inline(always)]
-pub fn classify(packet: &Packet, settings: &Settings) -> Verdict {
+pub fn classify(packet: &Packet, settings: &Settings, replies: Replies) -> Verdict {
     let Transport { kind, reason, flags, source_port, dest_port } = packet.transport;
     match kind {
-        Kind::Tcp => tcp(flags),
-        Kind::Udp if is_late_reply(source_port, dest_port, settings) => Verdict::Known,
-        Kind::Udp => Verdict::UdpNew,
+        Kind::Tcp => tcp(flags, replies),
+        Kind::Udp => match replies {
+            Replies::Known => Verdict::Known,
+            Replies::ByFlags if is_late_reply(source_port, dest_port, settings) => Verdict::Known,
+            Replies::Unknown if is_late_reply(source_port, dest_port, settings) => Verdict::LateReply,
+            _ => Verdict::UdpNew,
+        },
         Kind::IcmpProbe => Verdict::IcmpProbe,
         Kind::IcmpOther => Verdict::IcmpOther,
         Kind::Fragment => Verdict::Fragment,
@@ -62,22 +75,37 @@ pub fn classify(packet: &Packet, settings: &Settings) -> Verdict {
     }
 }
 
+/// Whether a TCP packet with these flags asks for a connection and nothing else ([`Class::Syn`]).
+///
+/// [`Class::Syn`]: crate::verdict::Class::Syn
+#[must_use]
 #[inline(always)]
-fn tcp(flags: u8) -> Verdict {
+pub const fn is_syn(flags: u8) -> bool {
+    flags & (SYN | ACK | RST | FIN) == SYN
+}
+
+#[inline(always)]
+fn tcp(flags: u8, replies: Replies) -> Verdict {
+    if is_syn(flags) {
+        return Verdict::Syn;
+    }
+    if matches!(replies, Replies::Known) {
+        return Verdict::Known;
+    }
     let opens = flags & SYN != 0;
-    let closes = flags & (FIN | RST) != 0;
-    let answers = flags & (ACK | RST) != 0;
-    match (opens, closes, answers) {
-        (true, true, _) => Verdict::Stealth,
-        (true, false, false) => Verdict::Syn,
-        (false, _, false) => Verdict::Stealth,
-        _ => Verdict::Known,
+    let odd = if opens { flags & (FIN | RST) != 0 } else { flags & (ACK | RST) == 0 };
+    match replies {
+        _ if odd => Verdict::Stealth,
+        Replies::ByFlags => Verdict::Known,
+        _ if opens || flags & RST != 0 => Verdict::Backscatter,
+        _ => Verdict::OutOfState,
     }
 }
 
 /// Whether a UDP packet looks like the answer to a question this host asked.
+#[must_use]
 #[inline(always)]
-fn is_late_reply(source_port: u16, dest_port: u16, settings: &Settings) -> bool {
+pub fn is_late_reply(source_port: u16, dest_port: u16, settings: &Settings) -> bool {
     is_service(source_port) && dest_port >= settings.ephemeral_first && dest_port <= settings.ephemeral_last
 }
 
@@ -94,39 +122,50 @@ mod tests {
     use crate::wire::Addr;
     use core::net::Ipv4Addr;
 
-    fn verdict(kind: Kind, flags: u8, source_port: u16, dest_port: u16) -> Verdict {
+    fn verdict(kind: Kind, flags: u8, (source_port, dest_port): (u16, u16), replies: Replies) -> Verdict {
         let addr = Addr::from(Ipv4Addr::LOCALHOST);
         let transport = Transport { kind, reason: Verdict::IpOther, flags, source_port, dest_port };
-        classify(&Packet { source: addr, dest: addr, transport }, &Settings::DEFAULT)
+        classify(&Packet { source: addr, dest: addr, transport }, &Settings::DEFAULT, replies)
     }
 
     #[test]
     fn every_combination_of_tcp_flags_has_its_class() {
         for flags in 0..=u8::MAX {
-            let got = verdict(Kind::Tcp, flags, 1, 2);
+            let got = |replies| verdict(Kind::Tcp, flags, (1, 2), replies);
             let (syn, ack) = (flags & SYN != 0, flags & ACK != 0);
             let (fin, rst) = (flags & FIN != 0, flags & RST != 0);
             // The contract's words, clause by clause.
-            let want = if syn && !ack && !rst && !fin {
-                Verdict::Syn
-            } else if (!ack && !rst) || (syn && fin) || (syn && rst) {
-                Verdict::Stealth
-            } else {
-                Verdict::Known
+            let asks = syn && !ack && !rst && !fin;
+            let stealth = !asks && ((!ack && !rst) || (syn && fin) || (syn && rst));
+            let want = |otherwise| match (asks, stealth) {
+                (true, _) => Verdict::Syn,
+                (_, true) => Verdict::Stealth,
+                _ => otherwise,
             };
-            assert_eq!(got, want, "flags {flags:#04x}");
+            assert_eq!(got(Replies::ByFlags), want(Verdict::Known), "flags {flags:#04x}");
+            let stray = if syn || rst { Verdict::Backscatter } else { Verdict::OutOfState };
+            assert_eq!(got(Replies::Unknown), want(stray), "flags {flags:#04x}");
+            let known = if asks { Verdict::Syn } else { Verdict::Known };
+            assert_eq!(got(Replies::Known), known, "flags {flags:#04x}");
         }
     }
 
     #[test]
-    fn udp_replies_are_told_from_probes_by_their_ports() {
-        let udp = |source_port, dest_port| verdict(Kind::Udp, 0, source_port, dest_port);
-        assert_eq!(udp(53, 40000), Verdict::Known);
-        assert_eq!(udp(443, 32768), Verdict::Known);
-        assert_eq!(udp(443, 32767), Verdict::UdpNew);
-        assert_eq!(udp(443, 61000), Verdict::UdpNew);
-        assert_eq!(udp(40000, 40000), Verdict::UdpNew);
-        assert_eq!(udp(0, 40000), Verdict::UdpNew);
-        assert_eq!(udp(53, 53), Verdict::UdpNew);
+    fn udp_replies_are_told_from_probes() {
+        for (ports, late) in [
+            ((53, 40000), true),
+            ((443, 32768), true),
+            ((443, 32767), false),
+            ((443, 61000), false),
+            ((40000, 40000), false),
+            ((0, 40000), false),
+            ((53, 53), false),
+        ] {
+            let udp = |replies| verdict(Kind::Udp, 0, ports, replies);
+            let either = |one, other| if late { one } else { other };
+            assert_eq!(udp(Replies::ByFlags), either(Verdict::Known, Verdict::UdpNew), "{ports:?}");
+            assert_eq!(udp(Replies::Unknown), either(Verdict::LateReply, Verdict::UdpNew), "{ports:?}");
+            assert_eq!(udp(Replies::Known), Verdict::Known);
+        }
     }
 }

@@ -16,8 +16,8 @@ pub mod parse;
 pub mod verdict;
 pub mod wire;
 
-pub use classify::{Settings, classify};
+pub use classify::{Replies, Settings, classify};
 pub use frame::Frame;
 pub use parse::{Kind, Packet, Transport, parse};
 pub use verdict::{Class, Verdict};
-pub use wire::{Addr, PortCounts, PortKey, Proto, SourceCounts, Totals};
+pub use wire::{Addr, Control, Flow, FlowKey, PortCounts, PortKey, Proto, SourceCounts, Totals};

@@ -14,11 +14,11 @@
 use network_types::eth::EtherType;
 use network_types::ip::IpProto;
 
-use crate::classify::Settings;
+use crate::classify::{RST, Settings};
 use crate::frame::Frame;
 use crate::limits::{EXTENSION_HEADERS, HEADER_OFFSET, VLAN_TAGS};
 use crate::verdict::Verdict;
-use crate::wire::{Addr, Proto};
+use crate::wire::{Addr, FlowKey, Proto};
 
 /// An IP packet whose IP header is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,35 @@ impl Packet {
             Kind::Udp => Some((Proto::Udp, self.transport.dest_port)),
             Kind::TinyTcp => Some((Proto::Tcp, self.transport.dest_port)),
             Kind::TinyUdp => Some((Proto::Udp, self.transport.dest_port)),
+            _ => None,
+        }
+    }
+}
+
+impl Packet {
+    /// The flow that the packet is a part of when it comes from the other side.
+    #[must_use]
+    #[inline(always)]
+    pub const fn flow(&self) -> Option<FlowKey> {
+        let Transport { kind, source_port, dest_port, .. } = self.transport;
+        match kind {
+            Kind::Tcp => Some(FlowKey::new(self.source, source_port, self.dest, dest_port, Proto::Tcp)),
+            Kind::Udp => Some(FlowKey::new(self.source, source_port, self.dest, dest_port, Proto::Udp)),
+            _ => None,
+        }
+    }
+
+    /// The flow of which packets are known from now on because this host sent this one; none for a TCP RST,
+    /// which says that there is no such flow.
+    #[must_use]
+    #[inline(always)]
+    pub const fn answering_flow(&self) -> Option<FlowKey> {
+        let Transport { kind, source_port, dest_port, flags, .. } = self.transport;
+        match kind {
+            Kind::Tcp if flags & RST == 0 => {
+                Some(FlowKey::new(self.dest, dest_port, self.source, source_port, Proto::Tcp))
+            }
+            Kind::Udp => Some(FlowKey::new(self.dest, dest_port, self.source, source_port, Proto::Udp)),
             _ => None,
         }
     }

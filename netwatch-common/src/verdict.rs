@@ -13,7 +13,11 @@ pub enum Class {
     Syn,
     /// TCP with a combination of flags that no connection uses (NULL, FIN, XMAS, SYN+FIN, ...). Evidence.
     Stealth,
-    /// UDP that is not a reply as far as its ports tell. Evidence.
+    /// TCP with ACK of a connection that nobody knows. Evidence only where it goes to many closed ports.
+    OutOfState,
+    /// SYN-ACK or RST of a connection that nobody knows: mostly the answer to somebody who forged our address.
+    Backscatter,
+    /// UDP that answers nothing we sent. Evidence, unless it looks like a reply that comes late.
     UdpNew,
     /// ICMP echo, timestamp or mask request, ICMPv6 echo request.
     IcmpProbe,
@@ -22,7 +26,8 @@ pub enum Class {
     /// A header is cut short, or what leads to the next one cannot be right. What a header says beyond that is
     /// not checked: a TCP data offset that is too small, a checksum.
     Malformed,
-    /// Belongs to a connection, as far as flags and ports tell.
+    /// Belongs to a flow on which this host has sent within the last two minutes; or, where nobody sees what
+    /// the host sends, to one as far as flags and ports tell.
     Known,
     /// Other IP protocols, other ICMP, and frames that are not IP.
     Other,
@@ -33,9 +38,11 @@ impl Class {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All classes, in the order of their counters.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Syn,
         Self::Stealth,
+        Self::OutOfState,
+        Self::Backscatter,
         Self::UdpNew,
         Self::IcmpProbe,
         Self::Fragment,
@@ -50,6 +57,8 @@ impl Class {
         match self {
             Self::Syn => "syn",
             Self::Stealth => "stealth",
+            Self::OutOfState => "out_of_state",
+            Self::Backscatter => "backscatter",
             Self::UdpNew => "udp_new",
             Self::IcmpProbe => "icmp_probe",
             Self::Fragment => "fragment",
@@ -98,6 +107,12 @@ verdicts! {
     Stealth = "stealth",
     /// [`Class::UdpNew`].
     UdpNew = "udp_new",
+    /// [`Class::OutOfState`].
+    OutOfState = "out_of_state",
+    /// [`Class::Backscatter`].
+    Backscatter = "backscatter",
+    /// UDP from a service's port to the local ephemeral range, of no known flow: [`Class::UdpNew`], no evidence.
+    LateReply = "late_reply",
     /// [`Class::IcmpProbe`].
     IcmpProbe = "icmp_probe",
     /// [`Class::Fragment`].
@@ -163,7 +178,9 @@ impl Verdict {
         match self {
             Self::Syn => Class::Syn,
             Self::Stealth => Class::Stealth,
-            Self::UdpNew => Class::UdpNew,
+            Self::UdpNew | Self::LateReply => Class::UdpNew,
+            Self::OutOfState => Class::OutOfState,
+            Self::Backscatter => Class::Backscatter,
             Self::IcmpProbe => Class::IcmpProbe,
             Self::Fragment => Class::Fragment,
             Self::Known => Class::Known,
@@ -203,8 +220,8 @@ mod tests {
 
     #[test]
     fn unsolicited_and_evidence_follow_the_contract() {
-        fn named<T: Copy>(all: &[T], keep: fn(T) -> bool, name: fn(T) -> &'static str) -> [&'static str; 8] {
-            let mut names = [""; 8];
+        fn named<T: Copy>(all: &[T], keep: fn(T) -> bool, name: fn(T) -> &'static str) -> [&'static str; 9] {
+            let mut names = [""; 9];
             for (slot, kept) in names.iter_mut().zip(all.iter().copied().filter(|one| keep(*one))) {
                 *slot = name(kept);
             }
@@ -212,11 +229,21 @@ mod tests {
         }
         assert_eq!(
             named(&Class::ALL, Class::is_unsolicited, Class::name),
-            ["syn", "stealth", "udp_new", "icmp_probe", "fragment", "malformed", "", ""]
+            [
+                "syn",
+                "stealth",
+                "out_of_state",
+                "backscatter",
+                "udp_new",
+                "icmp_probe",
+                "fragment",
+                "malformed",
+                ""
+            ]
         );
         assert_eq!(
             named(&Verdict::ALL, Verdict::is_scan_evidence, Verdict::name),
-            ["syn", "stealth", "udp_new", "first_fragment_truncated", "", "", "", ""]
+            ["syn", "stealth", "udp_new", "first_fragment_truncated", "", "", "", "", ""]
         );
     }
 }

@@ -116,6 +116,15 @@ pub struct PortCounts {
     pub packets: u32,
     /// Those of them that are evidence of a scan ([`Verdict::is_scan_evidence`]).
     pub evidence: u32,
+    /// Those of class [`Class::OutOfState`].
+    pub out_of_state: u32,
+    /// Those of class [`Class::Known`]: somebody talks on this port.
+    pub known: u32,
+}
+
+impl PortCounts {
+    /// A new entry: nothing counted yet.
+    pub const ZERO: Self = Self { packets: 0, evidence: 0, out_of_state: 0, known: 0 };
 }
 
 /// Value of the sources map: one CPU's counts of one source address during one slot.
@@ -130,17 +139,88 @@ pub struct SourceCounts {
     pub last_ns: u64,
     /// Packets by [`Class`].
     pub classes: [u32; Class::COUNT],
+    /// Handshakes completed: first packets with ACK on flows on which this host sent a SYN-ACK.
+    pub completed: u32,
+    /// Always zero.
+    pub padding: u32,
 }
 
 impl SourceCounts {
     /// A new entry: nothing counted yet.
-    pub const ZERO: Self = Self { bytes: 0, first_ns: 0, last_ns: 0, classes: [0; Class::COUNT] };
+    pub const ZERO: Self =
+        Self { bytes: 0, first_ns: 0, last_ns: 0, classes: [0; Class::COUNT], completed: 0, padding: 0 };
 
     /// Packets of all classes.
     #[must_use]
     pub fn packets(&self) -> u64 {
         self.classes.iter().map(|count| u64::from(*count)).sum()
     }
+}
+
+/// Key of the flows map, as a packet from the other side shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+#[repr(C)]
+pub struct FlowKey {
+    /// The other side.
+    pub remote: Addr,
+    /// This host, or whoever it forwards for.
+    pub local: Addr,
+    /// Remote port in bits 16 to 31, local port in bits 0 to 15.
+    ports: u32,
+    /// IP protocol number.
+    proto: u32,
+}
+
+impl FlowKey {
+    /// The flow of which a packet from `remote` is a part.
+    #[must_use]
+    #[inline(always)]
+    pub const fn new(remote: Addr, remote_port: u16, local: Addr, local_port: u16, proto: Proto) -> Self {
+        Self { remote, local, ports: (remote_port as u32) << 16 | local_port as u32, proto: proto as u32 }
+    }
+}
+
+/// Value of the flows map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Flow {
+    /// When this host last sent on the flow: coarse monotonic nanoseconds.
+    pub sent_ns: u64,
+    /// How far the handshake has come that the other side began: one of the constants of this type.
+    pub handshake: u64,
+}
+
+impl Flow {
+    /// How long after this host has last sent a flow is known, in nanoseconds: 120 s.
+    pub const KNOWN_NS: u64 = 120_000_000_000;
+    /// The other side began no handshake, as far as was seen.
+    pub const HANDSHAKE_NONE: u64 = 0;
+    /// This host answered a SYN.
+    pub const HANDSHAKE_ANSWERED: u64 = 1;
+    /// The other side acknowledged the answer.
+    pub const HANDSHAKE_COMPLETED: u64 = 2;
+}
+
+/// What userspace tells a running program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Control {
+    /// Which of the two pairs of maps packets are counted in: 0 or 1.
+    pub in_use: u32,
+    /// How replies are told: one of the constants of this type.
+    pub replies: u32,
+    /// Until when connections that the flows map does not know may be older than the program: monotonic
+    /// nanoseconds.
+    pub grace_ends_ns: u64,
+}
+
+impl Control {
+    /// Replies are told by flags and ports: nobody sees what the host sends.
+    pub const REPLIES_BY_FLAGS: u32 = 0;
+    /// Replies are told by the flows map, which the egress program fills.
+    pub const REPLIES_BY_FLOWS: u32 = 1;
+    /// Both directions arrive here (a SPAN port, a tap): every packet makes a reply known.
+    pub const REPLIES_MIRRORED: u32 = 2;
 }
 
 /// One CPU's counts of one interface since the program was loaded; never reset.
@@ -159,6 +239,13 @@ pub struct Totals {
     pub sourced: u64,
     /// Packets with a destination port, which the ports map should account for.
     pub ported: u64,
+    /// Flows entered into the flows map. Where more come within [`Flow::KNOWN_NS`] than it holds, the oldest
+    /// make room.
+    pub flows_new: u64,
+    /// Flows that the map took no entry for.
+    pub flows_lost: u64,
+    /// Packets that the egress program looked at.
+    pub sent: u64,
     /// Packets by [`Verdict`].
     pub verdicts: [u64; Verdict::COUNT],
 }
@@ -195,9 +282,11 @@ impl Totals {
 
 const _: () = assert!(size_of::<Addr>() == 16 && align_of::<Addr>() == 4);
 const _: () = assert!(size_of::<PortKey>() == 20 && align_of::<PortKey>() == 4);
-const _: () = assert!(size_of::<PortCounts>() == 8);
-const _: () = assert!(size_of::<SourceCounts>() == 56);
-const _: () = assert!(size_of::<Totals>() == 8 * (6 + Verdict::COUNT));
+const _: () = assert!(size_of::<PortCounts>() == 16);
+const _: () = assert!(size_of::<SourceCounts>() == 72);
+const _: () = assert!(size_of::<Totals>() == 8 * (9 + Verdict::COUNT));
+const _: () = assert!(size_of::<FlowKey>() == 40 && align_of::<FlowKey>() == 4);
+const _: () = assert!(size_of::<Flow>() == 16 && size_of::<Control>() == 16);
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use std::{format, vec, vec::Vec};
 use proptest::prelude::*;
 
 use super::*;
-use crate::classify::{ACK, FIN, SYN, classify};
+use crate::classify::{ACK, FIN, Replies, SYN, classify};
 
 const SRC4: [u8; 4] = [192, 0, 2, 1];
 const DST4: [u8; 4] = [198, 51, 100, 7];
@@ -79,7 +79,7 @@ fn parsed(frame: &[u8]) -> Result<Packet, Verdict> {
 
 fn verdict(frame: &[u8]) -> Verdict {
     match parsed(frame) {
-        Ok(packet) => classify(&packet, &Settings::DEFAULT),
+        Ok(packet) => classify(&packet, &Settings::DEFAULT, Replies::ByFlags),
         Err(reason) => reason,
     }
 }
@@ -331,7 +331,7 @@ fn headers_beyond_the_first_buffer_are_told_from_truncation() {
     for cut in 14..frame.len() {
         let linear = Linear { reachable: &frame[..cut], len: frame.len() };
         let got = match parse(&linear, &Settings::DEFAULT) {
-            Ok(packet) => classify(&packet, &Settings::DEFAULT),
+            Ok(packet) => classify(&packet, &Settings::DEFAULT, Replies::ByFlags),
             Err(reason) => reason,
         };
         assert_eq!(got, Verdict::HeadersNotLinear, "cut at {cut}");
