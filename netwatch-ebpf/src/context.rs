@@ -1,17 +1,20 @@
-//! The parser's view of an XDP packet.
+//! The parser's view of a packet, as XDP and as the egress hook show it.
 
-use aya_ebpf::{helpers::bpf_xdp_get_buff_len, programs::XdpContext};
+use aya_ebpf::{
+    helpers::bpf_xdp_get_buff_len,
+    programs::{TcContext, XdpContext},
+};
 use bytemuck::AnyBitPattern;
-use netwatch_common::{Frame, limits::HEADER_OFFSET};
+use netwatch_common::limits::HEADER_OFFSET;
 
 /// The packet of one program run.
-pub struct XdpFrame {
+pub struct Frame {
     start: usize,
     end: usize,
     len: usize,
 }
 
-impl XdpFrame {
+impl Frame {
     /// The frame of a program that the kernel may hand several buffers. Linux 5.18.
     #[inline(always)]
     pub fn multi_buffer(ctx: &XdpContext) -> Self {
@@ -28,9 +31,15 @@ impl XdpFrame {
         let (start, end) = (ctx.data(), ctx.data_end());
         Self { start, end, len: end - start }
     }
+
+    /// The packet that the host is about to send; headers are in its first buffer.
+    #[inline(always)]
+    pub fn outgoing(ctx: &TcContext) -> Self {
+        Self { start: ctx.data(), end: ctx.data_end(), len: ctx.len() as usize }
+    }
 }
 
-impl Frame for XdpFrame {
+impl netwatch_common::Frame for Frame {
     #[inline(always)]
     fn read<T: AnyBitPattern>(&self, offset: usize) -> Option<T> {
         // The verifier accepts a variable offset only below a bound it can see.

@@ -3,12 +3,13 @@
 use aya_ebpf::{helpers::generated::bpf_ktime_get_coarse_ns, programs::XdpContext};
 use aya_log_ebpf::{debug, warn};
 use netwatch_common::{
-    Addr, Class, Frame, PortCounts, PortKey, SourceCounts, Totals, Verdict, classify, parse,
+    Addr, Class, Control, Frame, PortCounts, PortKey, SourceCounts, Totals, Verdict, classify, parse,
 };
 
 use crate::{
     entry::entry,
-    maps::{IN_USE, PORTS, SETTINGS, SOURCES, TOTALS},
+    flows,
+    maps::{CONTROL, PORTS, SETTINGS, SOURCES, TOTALS},
 };
 
 /// Counts one packet. Does nothing else: the caller passes the packet on whatever happens here.
@@ -26,12 +27,21 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
     let verdict = match parse(frame, &settings) {
         Err(reason) => reason,
         Ok(packet) => {
+            let Some(control) = CONTROL.get_ptr(0) else { return };
             // Read once, so that both counts of a packet belong to the same slot.
             // SAFETY: the pointer is to a live value of the map.
-            let in_use = IN_USE.get_ptr(0).map_or(0, |in_use| unsafe { in_use.read_volatile() });
-            let verdict = classify(&packet, &settings);
+            let control = unsafe { control.read_volatile() };
+            let in_use = control.in_use;
+            // SAFETY: the helper has no preconditions.
+            let now = unsafe { bpf_ktime_get_coarse_ns() };
+            let sight = flows::look_up(ctx, &packet, &settings, &control, now);
+            if control.replies == Control::REPLIES_MIRRORED {
+                flows::record(totals, &packet, now);
+            }
+            let verdict = classify(&packet, &settings, sight.replies);
             totals.sourced += 1;
-            count_source(ctx, totals, in_use, packet.source, verdict, bytes);
+            let seen = Seen { verdict, bytes, now, completed: sight.completed };
+            count_source(ctx, totals, in_use, packet.source, &seen);
             if let Some((proto, port)) = packet.service() {
                 totals.ported += 1;
                 count_port(ctx, totals, in_use, PortKey::new(packet.source, proto, port), verdict);
@@ -52,15 +62,17 @@ fn log_malformed(ctx: &XdpContext, verdict: u32, bytes: u64) {
     debug!(ctx, "malformed packet: verdict {} of {} bytes", verdict, bytes);
 }
 
-#[inline(always)]
-fn count_source(
-    ctx: &XdpContext,
-    totals: &mut Totals,
-    in_use: u32,
-    source: Addr,
+/// What a source's entry is told of a packet.
+struct Seen {
     verdict: Verdict,
     bytes: u64,
-) {
+    /// Coarse monotonic nanoseconds.
+    now: u64,
+    completed: u32,
+}
+
+#[inline(always)]
+fn count_source(ctx: &XdpContext, totals: &mut Totals, in_use: u32, source: Addr, seen: &Seen) {
     static ZERO: SourceCounts = SourceCounts::ZERO;
 
     let Some(entry) = SOURCES.get(in_use).and_then(|map| entry(map, &source, &ZERO)) else {
@@ -75,19 +87,18 @@ fn count_source(
     };
     // SAFETY: the value belongs to this CPU, and the map is not drained while a program may hold it.
     let counts = unsafe { &mut *entry };
-    // SAFETY: the helper has no preconditions.
-    let now = unsafe { bpf_ktime_get_coarse_ns() };
     if counts.first_ns == 0 {
-        counts.first_ns = now;
+        counts.first_ns = seen.now;
     }
-    counts.last_ns = now;
-    counts.bytes += bytes;
-    counts.classes[verdict.class() as usize] += 1;
+    counts.last_ns = seen.now;
+    counts.bytes += seen.bytes;
+    counts.classes[seen.verdict.class() as usize] += 1;
+    counts.completed += seen.completed;
 }
 
 #[inline(always)]
 fn count_port(ctx: &XdpContext, totals: &mut Totals, in_use: u32, key: PortKey, verdict: Verdict) {
-    static ZERO: PortCounts = PortCounts { packets: 0, evidence: 0 };
+    static ZERO: PortCounts = PortCounts::ZERO;
 
     let Some(entry) = PORTS.get(in_use).and_then(|map| entry(map, &key, &ZERO)) else {
         totals.ports_lost += 1;
@@ -103,6 +114,8 @@ fn count_port(ctx: &XdpContext, totals: &mut Totals, in_use: u32, key: PortKey, 
     let counts = unsafe { &mut *entry };
     counts.packets += 1;
     counts.evidence += u32::from(verdict.is_scan_evidence());
+    counts.out_of_state += u32::from(verdict as u8 == Verdict::OutOfState as u8);
+    counts.known += u32::from(verdict as u8 == Verdict::Known as u8);
 }
 
 /// Of losses that come with every packet of a flood, only the first, second, fourth, eighth … are logged.

@@ -20,9 +20,9 @@ mod programs {
         macros::{btf_map, xdp},
         programs::XdpContext,
     };
-    use netwatch_common::{Addr, Frame as _, PortKey, Settings, classify, parse};
+    use netwatch_common::{Addr, Frame as _, PortKey, Replies, Settings, classify, parse};
 
-    use crate::{context::XdpFrame, entry::entry};
+    use crate::{context::Frame, entry::entry};
 
     /// The floor: what it costs to run any program.
     #[xdp(frags)]
@@ -34,8 +34,8 @@ mod programs {
     #[xdp(frags)]
     pub fn reference_parse(ctx: XdpContext) -> u32 {
         let settings = Settings::DEFAULT;
-        let verdict = match parse(&XdpFrame::multi_buffer(&ctx), &settings) {
-            Ok(packet) => classify(&packet, &settings) as u32 + (packet.source.0[3] & 1),
+        let verdict = match parse(&Frame::multi_buffer(&ctx), &settings) {
+            Ok(packet) => classify(&packet, &settings, Replies::ByFlags) as u32 + (packet.source.0[3] & 1),
             Err(reason) => reason as u32,
         };
         core::hint::black_box(verdict);
@@ -53,7 +53,7 @@ mod programs {
     pub fn reference_count(ctx: XdpContext) -> u32 {
         static ZERO_SOURCE: [u64; 2] = [0; 2];
         static ZERO_PORT: u64 = 0;
-        let frame = XdpFrame::multi_buffer(&ctx);
+        let frame = Frame::multi_buffer(&ctx);
         let Ok(packet) = parse(&frame, &Settings::DEFAULT) else { return XDP_PASS };
         if let Some(counts) = entry(&SOURCES, &packet.source, &ZERO_SOURCE) {
             // SAFETY: the value belongs to this CPU.

@@ -1,6 +1,6 @@
 //! How many sources and ports the kernel may count at once, from a budget of memory.
 
-use netwatch_common::{Addr, PortCounts, PortKey, SourceCounts};
+use netwatch_common::{Addr, Flow, FlowKey, PortCounts, PortKey, SourceCounts};
 
 use crate::analysis::{PortStats, SourceStats};
 
@@ -13,6 +13,8 @@ pub const MAX_MAP_MEMORY: u64 = 64 << 30;
 
 /// Ports counted per source counted, on average. Most sources talk to one port or two; scanners to many.
 const PORTS_PER_SOURCE: u64 = 2;
+/// Flows known per source counted: a client of ours has some connections at once.
+const FLOWS_PER_SOURCE: u64 = 2;
 /// One map takes packets while the other is drained.
 const BUFFERS: u64 = 2;
 
@@ -23,6 +25,8 @@ pub struct Capacity {
     pub sources: u32,
     /// Pairs of source and destination port counted per slot.
     pub ports: u32,
+    /// Flows known at once.
+    pub flows: u32,
 }
 
 impl Capacity {
@@ -49,6 +53,7 @@ impl Capacity {
         BUFFERS
             * (per_cpu_hash_bytes::<Addr, SourceCounts>(u64::from(self.sources), cpus)
                 + per_cpu_hash_bytes::<PortKey, PortCounts>(u64::from(self.ports), cpus))
+            + lru_hash_bytes::<FlowKey, Flow>(u64::from(self.flows))
     }
 
     /// Memory that a window of `slots` slots takes in userspace when every slot is full, in bytes: what is drained
@@ -62,7 +67,11 @@ impl Capacity {
 
     fn of(sources: u64) -> Self {
         let entries = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        Self { sources: entries(sources), ports: entries(sources * PORTS_PER_SOURCE) }
+        Self {
+            sources: entries(sources),
+            ports: entries(sources * PORTS_PER_SOURCE),
+            flows: entries(sources * FLOWS_PER_SOURCE),
+        }
     }
 }
 
@@ -72,6 +81,13 @@ const fn per_cpu_hash_bytes<K, V>(entries: u64, cpus: u64) -> u64 {
     let key = (size_of::<K>() as u64).next_multiple_of(8);
     let value = (size_of::<V>() as u64).next_multiple_of(8);
     16 * entries.next_power_of_two() + entries * (48 + key + 8 + value * cpus)
+}
+
+/// The same for a hash map that all CPUs share and that makes room by itself.
+const fn lru_hash_bytes<K, V>(entries: u64) -> u64 {
+    let key = (size_of::<K>() as u64).next_multiple_of(8);
+    let value = (size_of::<V>() as u64).next_multiple_of(8);
+    16 * entries.next_power_of_two() + entries * (48 + key + value)
 }
 
 #[cfg(test)]
@@ -93,6 +109,6 @@ mod tests {
 
     #[test]
     fn the_smallest_budget_still_counts() {
-        assert_eq!(Capacity::within(0, 2), Capacity { sources: 1, ports: 2 });
+        assert_eq!(Capacity::within(0, 2), Capacity { sources: 1, ports: 2, flows: 2 });
     }
 }

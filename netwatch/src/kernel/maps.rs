@@ -12,7 +12,7 @@ use aya::{
     maps::{Array, ArrayOfMaps, Map, MapData, MapError, PerCpuArray},
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_PERCPU_HASH;
-use netwatch_common::{Addr, PortCounts, PortKey, SourceCounts, Totals};
+use netwatch_common::{Addr, Control, PortCounts, PortKey, SourceCounts, Totals};
 
 use super::{Capacity, Error, batch::Batch};
 
@@ -26,7 +26,8 @@ unsafe impl<T: bytemuck::Pod> Pod for Wire<T> {}
 
 /// The maps of one interface.
 pub struct Maps {
-    in_use: Array<MapData, u32>,
+    control: Array<MapData, Wire<Control>>,
+    set: Control,
     sources: Pair<Addr, SourceCounts>,
     ports: Pair<PortKey, PortCounts>,
     totals: PerCpuArray<MapData, Wire<Totals>>,
@@ -38,7 +39,8 @@ impl Maps {
     pub(super) fn new(object: &mut Ebpf, capacity: Capacity, cpus: usize) -> Result<Self, Error> {
         let bytes = capacity.bytes(cpus as u64);
         Ok(Self {
-            in_use: take(object, "IN_USE")?,
+            control: take(object, "CONTROL")?,
+            set: Control::default(),
             sources: Pair::new(take(object, "SOURCES")?, "nw_sources", capacity.sources, cpus, bytes)?,
             ports: Pair::new(take(object, "PORTS")?, "nw_ports", capacity.ports, cpus, bytes)?,
             totals: take(object, "TOTALS")?,
@@ -53,9 +55,18 @@ impl Maps {
     /// The kernel's error. Programs may then still be counting in the maps that are not in use: drain them
     /// after the next swap but one, when nothing is lost.
     pub fn swap(&mut self) -> Result<(), Error> {
-        let next = 1 - self.in_use()?;
-        self.in_use.set(0, next, 0).map_err(|error| Error::from_map(error, 0))?;
+        self.tell(Control { in_use: 1 - self.set.in_use, ..self.set })?;
         self.sources.wait_for_programs()
+    }
+
+    /// Tells the programs how replies are told from now on, and until when unknown connections may be older than
+    /// they are.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; everything is then as it was.
+    pub fn set_replies(&mut self, replies: u32, grace_ends_ns: u64) -> Result<(), Error> {
+        self.tell(Control { replies, grace_ends_ns, ..self.set })
     }
 
     /// Empties the maps that are not in use.
@@ -68,7 +79,7 @@ impl Maps {
         source: impl FnMut(&Addr, &[SourceCounts]),
         port: impl FnMut(&PortKey, &[PortCounts]),
     ) -> Result<(), Error> {
-        let idle = usize::from(self.in_use()? == 0);
+        let idle = usize::from(self.set.in_use == 0);
         self.sources.drain(idle, source)?;
         self.ports.drain(idle, port)
     }
@@ -85,9 +96,10 @@ impl Maps {
         Ok(sum)
     }
 
-    /// Which pair of maps programs count in: 0 or 1.
-    fn in_use(&self) -> Result<u32, Error> {
-        self.in_use.get(&0, 0).map_err(|error| Error::from_map(error, 0))
+    fn tell(&mut self, control: Control) -> Result<(), Error> {
+        self.control.set(0, Wire(control), 0).map_err(|error| Error::from_map(error, 0))?;
+        self.set = control;
+        Ok(())
     }
 }
 

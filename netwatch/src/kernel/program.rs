@@ -4,10 +4,10 @@ use std::{fmt, io};
 
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
-    programs::{ProgramError, Xdp, XdpMode, links::FdLink},
+    programs::{ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode, links::FdLink},
 };
 use aya_log::EbpfLogger;
-use netwatch_common::{Addr, PortCounts, PortKey, Settings, SourceCounts, Totals};
+use netwatch_common::{Addr, Control, Flow, PortCounts, PortKey, Settings, SourceCounts, Totals};
 
 use super::{Capacity, Error, error, host, maps::Maps, maps::Wire, object};
 use crate::logging::KernelLog;
@@ -73,6 +73,7 @@ pub struct Watch {
     maps: Maps,
     logger: Option<Logger>,
     link: Option<FdLink>,
+    egress: Option<FdLink>,
 }
 
 /// Reads what the program logs.
@@ -102,11 +103,13 @@ impl Watch {
             .verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS)
             .override_global("SETTINGS", &settings, true)
             .override_global(aya_log::LEVEL, &options.log_level, true)
+            .map_max_entries("FLOWS", options.capacity.flows)
             .load(object)
             .map_err(|error| Error::from_load(error, bytes))?;
 
         let program = if running >= host::MULTI_BUFFER_KERNEL { "netwatch_frags" } else { "netwatch" };
         xdp(&mut object, program)?.load().map_err(Error::from_program_load)?;
+        egress(&mut object)?.load().map_err(Error::from_program_load)?;
         let logger = match options.log_level {
             0 => None,
             _ => Some(
@@ -115,7 +118,7 @@ impl Watch {
             ),
         };
         let maps = Maps::new(&mut object, options.capacity, host::possible_cpus())?;
-        Ok(Self { object, program, maps, logger, link: None })
+        Ok(Self { object, program, maps, logger, link: None, egress: None })
     }
 
     /// Attaches to an interface, in native mode where it can be had and unless generic mode is wanted.
@@ -151,10 +154,53 @@ impl Watch {
         Ok((Mode::Generic, refused))
     }
 
+    /// Starts to take note of what the host sends on an interface, so that replies are known. Connections that
+    /// are older are recognised for as long as a flow is known.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's refusal: before Linux 6.6 there are no tcx links, and a program attached in the older way
+    /// would outlive a crash. Replies are then told by their flags.
+    pub fn watch_egress(&mut self, interface: &str, now_ns: u64) -> Result<(), Error> {
+        if host::kernel_version() < host::TCX_KERNEL {
+            let needed = host::TCX_KERNEL;
+            let source = io::Error::new(io::ErrorKind::Unsupported, format!("Linux before {needed}"));
+            return Err(Error::System { call: "attach at egress", source });
+        }
+        let program = egress(&mut self.object)?;
+        let link =
+            program.attach(interface, TcAttachType::Egress).and_then(|id| program.take_link(id)).map_err(
+                |error| Error::System { call: "attach at egress", source: error::attach_source(error) },
+            )?;
+        let link = FdLink::try_from(link).map_err(|error| Error::Object(error.to_string()))?;
+        self.egress = Some(link);
+        self.maps.set_replies(Control::REPLIES_BY_FLOWS, now_ns + Flow::KNOWN_NS)
+    }
+
+    /// Takes every packet for what makes its answer known: both directions arrive here.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub fn watch_mirror(&mut self, now_ns: u64) -> Result<(), Error> {
+        self.maps.set_replies(Control::REPLIES_MIRRORED, now_ns)
+    }
+
+    /// Tells replies by their flags and ports again.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub fn forget_flows(&mut self) -> Result<(), Error> {
+        self.egress = None;
+        self.maps.set_replies(Control::REPLIES_BY_FLAGS, 0)
+    }
+
     /// Detaches, where attached. Counts stay in the maps until they are drained.
     pub fn detach(&mut self) {
-        // Closing the link's descriptor detaches, here as after a crash.
+        // Closing a link's descriptor detaches, here as after a crash.
         self.link = None;
+        self.egress = None;
     }
 
     /// Lets the program count into empty maps. See [`Maps::swap`].
@@ -252,6 +298,13 @@ fn xdp<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, Error> {
         .program_mut(name)
         .and_then(|program| <&mut Xdp>::try_from(program).ok())
         .ok_or_else(|| Error::Object(format!("it has no XDP program {name}")))
+}
+
+fn egress(object: &mut Ebpf) -> Result<&mut SchedClassifier, Error> {
+    object
+        .program_mut("netwatch_egress")
+        .and_then(|program| <&mut SchedClassifier>::try_from(program).ok())
+        .ok_or_else(|| Error::Object("it has no egress program".into()))
 }
 
 /// Whether the kernel refused the mode rather than the program: the driver has no native XDP, or not for this
