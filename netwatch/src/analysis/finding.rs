@@ -34,8 +34,8 @@ impl Check {
     #[must_use]
     pub fn observe(self, source: &SourceView) -> u64 {
         match (self.rule, self.proto) {
-            (RuleId::ScanVertical, Some(proto)) => source.ports(proto).distinct,
-            (RuleId::ScanVertical, None) => source.evidence_ports(),
+            (RuleId::ScanVertical, Some(proto)) => source.ports(proto).scanned(),
+            (RuleId::ScanVertical, None) => source.scanned_ports(),
             (RuleId::DosUnsolicited, _) => source.stats.unsolicited(),
             (RuleId::DosPackets, _) => source.stats.packets(),
         }
@@ -114,7 +114,7 @@ pub fn evaluate(source: &SourceView, policy: &Policy) -> [Finding; Check::COUNT]
             severity,
             weight: policy.weight(check.rule, severity),
             part_of_scan: check.rule != RuleId::ScanVertical
-                && observed <= source.evidence_ports().saturating_mul(PACKETS_PER_SCANNED_PORT),
+                && observed <= source.scanned_ports().saturating_mul(PACKETS_PER_SCANNED_PORT),
             permit: permits[check.rule as usize],
         }
     })
@@ -133,7 +133,7 @@ mod tests {
 
     fn source(tcp_ports: u16, udp_ports: u16, class: Class, packets: u64) -> SourceView {
         let mut view = SourceView::new(Ipv4Addr::new(192, 0, 2, 1).into());
-        let probe = PortStats { packets: 1, evidence: 1 };
+        let probe = PortStats { packets: 1, evidence: 1, ..PortStats::default() };
         (1..=tcp_ports).for_each(|port| view.tcp.add(port, &probe));
         (1..=udp_ports).for_each(|port| view.udp.add(port, &probe));
         view.stats.classes[class as usize] = packets;

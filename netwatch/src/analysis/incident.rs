@@ -4,7 +4,7 @@ use netwatch_common::{Addr, Proto};
 
 use super::finding::{Check, Finding, Permit};
 use super::rules::Severity;
-use super::slot::SourceStats;
+use super::slot::{Confidence, SourceStats};
 use super::transition::{CloseReason, State, Suppression, Transition};
 use super::window::{PortSummary, SourceView};
 
@@ -41,6 +41,8 @@ pub(super) struct Moment<'a> {
     pub(super) window_ns: u64,
     /// What the window really covers: less at first, more where a slot was drained late.
     pub(super) covered_ns: u64,
+    /// How replies were told.
+    pub(super) confidence: Confidence,
     /// Name of the interface.
     pub(super) interface: &'a str,
 }
@@ -235,6 +237,7 @@ impl Incident {
             peak: self.peak,
             threshold: self.threshold,
             window_ns: moment.told_window_ns(),
+            confidence: moment.confidence,
             ports: self.ports,
             evidence,
             packets: self.life.packets(),

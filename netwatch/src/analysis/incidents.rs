@@ -12,7 +12,7 @@ use super::incident::{Closed, Fingerprint, Incident, InterfaceId, Moment, Next};
 use super::limits::{CLOSED_INCIDENTS, OPEN_INCIDENTS};
 use super::policy::{Counting, Policy};
 use super::rules::RuleId;
-use super::slot::{Slot, SourceStats};
+use super::slot::{Confidence, Slot, SourceStats};
 use super::transition::{CloseReason, Counters, State, Suppression, Transition};
 use super::window::SourceView;
 
@@ -21,6 +21,8 @@ use super::window::SourceView;
 pub struct Incidents {
     policy: Policy,
     window_ns: u64,
+    /// How replies were told in the slot evaluated last.
+    confidence: Confidence,
     /// Those that go on, told or held back.
     active: BTreeMap<Fingerprint, Incident>,
     /// How many of them each rule has.
@@ -37,6 +39,7 @@ impl Incidents {
         Self {
             policy,
             window_ns,
+            confidence: Confidence::default(),
             active: BTreeMap::new(),
             active_by_rule: [0; RuleId::COUNT],
             closed: BTreeMap::new(),
@@ -60,11 +63,18 @@ impl Incidents {
         drained: &'a Slot,
         covered_ns: u64,
     ) -> Step<'a> {
+        self.confidence = drained.confidence;
         let keys = self.active.keys().filter(|key| key.interface == interface);
         let mut followed: Vec<Addr> = keys.map(|key| key.addr).collect();
         followed.dedup();
         Step {
-            moment: Moment { now_ns: drained.end_ns, window_ns: self.window_ns, covered_ns, interface: name },
+            moment: Moment {
+                now_ns: drained.end_ns,
+                window_ns: self.window_ns,
+                covered_ns,
+                confidence: drained.confidence,
+                interface: name,
+            },
             incidents: self,
             interface,
             drained,
@@ -84,6 +94,7 @@ impl Incidents {
                     now_ns,
                     window_ns: self.window_ns,
                     covered_ns: 0,
+                    confidence: self.confidence,
                     interface: name(key.interface),
                 };
                 let state = State::Close(CloseReason::Shutdown);

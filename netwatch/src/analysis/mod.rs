@@ -19,7 +19,7 @@ pub mod window;
 pub use incident::InterfaceId;
 pub use policy::Policy;
 pub use rules::{RuleId, Severity};
-pub use slot::{PortStats, Slot, SourceStats};
+pub use slot::{Confidence, PortStats, Slot, SourceStats};
 pub use transition::{CloseReason, Counters, State, Suppression, Transition};
 
 use incidents::Incidents;

@@ -65,8 +65,10 @@ pub const RULES: [Rule; RuleId::COUNT] = [
         text: Text {
             measures: "Distinct destination ports with evidence of a scan that one source sends to within the \
                 window, TCP and UDP apart. Evidence is a TCP SYN, TCP with flags that no connection uses \
-                (NULL, FIN, XMAS, SYN+FIN), or UDP that is no reply. A local source may try ten times as \
-                many.",
+                (NULL, FIN, XMAS, SYN+FIN), UDP that is no reply, or a first fragment too small to show its \
+                flags. Packets with ACK of no known connection (ACK, Window and Maimon scans) count where they \
+                go to more than ten ports and the source talks on less than a fifth of them. A local source \
+                may try ten times as many.",
             fires: "Looking for open ports comes before most attacks, and an ordinary client knows which few \
                 ports it wants. The eleventh port fires, the tenth does not.",
             spares: "Replies to your own connections, late FIN and RST packets, retransmissions to the same \

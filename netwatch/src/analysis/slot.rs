@@ -2,6 +2,16 @@
 
 use netwatch_common::{Addr, Class, PortCounts, PortKey, SourceCounts};
 
+/// How replies were told from probes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Confidence {
+    /// By flags and ports, which can be forged.
+    #[default]
+    Flags,
+    /// By what this host was seen to send.
+    Flows,
+}
+
 /// The drained maps of one interface after one slot, summed over CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
@@ -9,6 +19,8 @@ pub struct Slot {
     pub start_ns: u64,
     /// When it ended, in monotonic nanoseconds.
     pub end_ns: u64,
+    /// How replies were told from probes.
+    pub confidence: Confidence,
     sources: Vec<(Addr, SourceStats)>,
     ports: Vec<(PortKey, PortStats)>,
 }
@@ -24,13 +36,13 @@ impl Slot {
     ) -> Self {
         sort_and_merge(&mut sources, SourceStats::merge);
         sort_and_merge(&mut ports, PortStats::merge);
-        Self { start_ns, end_ns, sources, ports }
+        Self { start_ns, end_ns, confidence: Confidence::Flags, sources, ports }
     }
 
     /// A slot in which nothing was counted.
     #[must_use]
     pub const fn empty(start_ns: u64, end_ns: u64) -> Self {
-        Self { start_ns, end_ns, sources: Vec::new(), ports: Vec::new() }
+        Self { start_ns, end_ns, confidence: Confidence::Flags, sources: Vec::new(), ports: Vec::new() }
     }
 
     /// The sources, sorted, each once.
@@ -76,6 +88,8 @@ pub struct SourceStats {
     pub last_ns: u64,
     /// Packets by [`Class`].
     pub classes: [u64; Class::COUNT],
+    /// Handshakes that the source began and completed.
+    pub completed: u64,
 }
 
 impl SourceStats {
@@ -88,6 +102,7 @@ impl SourceStats {
                 first_ns: cpu.first_ns,
                 last_ns: cpu.last_ns,
                 classes: cpu.classes.map(u64::from),
+                completed: cpu.completed.into(),
             });
         }
         sum
@@ -105,6 +120,7 @@ impl SourceStats {
         for (mine, theirs) in self.classes.iter_mut().zip(other.classes) {
             *mine = mine.saturating_add(theirs);
         }
+        self.completed = self.completed.saturating_add(other.completed);
     }
 
     /// Packets of all classes.
@@ -113,12 +129,15 @@ impl SourceStats {
         self.classes.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// Packets that came without being asked for ([`Class::is_unsolicited`]).
+    /// Packets that came without being asked for ([`Class::is_unsolicited`]), less the SYNs of handshakes that
+    /// were completed: a client with hundreds of real connections is no flood.
     #[must_use]
     pub fn unsolicited(&self) -> u64 {
-        self.by_class()
+        let all = self
+            .by_class()
             .filter(|(class, _)| class.is_unsolicited())
-            .fold(0, |sum, (_, count)| sum.saturating_add(count))
+            .fold(0_u64, |sum, (_, count)| sum.saturating_add(count));
+        all - self.completed.min(self.classes[Class::Syn as usize])
     }
 
     /// The classes that have packets, with their number.
@@ -132,8 +151,13 @@ impl SourceStats {
 pub struct PortStats {
     /// Packets to the port.
     pub packets: u64,
-    /// Those of them that are evidence of a scan ([`Class::is_scan_evidence`]).
+    /// Those of them that are evidence of a scan
+    /// ([`Verdict::is_scan_evidence`](netwatch_common::Verdict::is_scan_evidence)).
     pub evidence: u64,
+    /// Those of class [`Class::OutOfState`].
+    pub out_of_state: u64,
+    /// Those of class [`Class::Known`].
+    pub known: u64,
 }
 
 impl PortStats {
@@ -141,7 +165,12 @@ impl PortStats {
     pub fn from_cpus<'a>(cpus: impl IntoIterator<Item = &'a PortCounts>) -> Self {
         let mut sum = Self::default();
         for cpu in cpus {
-            sum.merge(&Self { packets: u64::from(cpu.packets), evidence: u64::from(cpu.evidence) });
+            sum.merge(&Self {
+                packets: cpu.packets.into(),
+                evidence: cpu.evidence.into(),
+                out_of_state: cpu.out_of_state.into(),
+                known: cpu.known.into(),
+            });
         }
         sum
     }
@@ -150,6 +179,8 @@ impl PortStats {
     pub const fn merge(&mut self, other: &Self) {
         self.packets = self.packets.saturating_add(other.packets);
         self.evidence = self.evidence.saturating_add(other.evidence);
+        self.out_of_state = self.out_of_state.saturating_add(other.out_of_state);
+        self.known = self.known.saturating_add(other.known);
     }
 }
 
@@ -184,23 +215,37 @@ mod tests {
     fn a_cpu_that_counted_nothing_does_not_set_the_time() {
         let mut classes = [0; Class::COUNT];
         classes[Class::Syn as usize] = u32::MAX;
-        let busy = SourceCounts { bytes: 60, first_ns: 7, last_ns: 9, classes };
+        let busy = SourceCounts { bytes: 60, first_ns: 7, last_ns: 9, classes, ..SourceCounts::ZERO };
         let sum = SourceStats::from_cpus(&[SourceCounts::ZERO, busy, SourceCounts::ZERO, busy]);
         assert_eq!((sum.bytes, sum.first_ns, sum.last_ns), (120, 7, 9));
         assert_eq!(sum.packets(), 2 * u64::from(u32::MAX));
         assert_eq!(SourceStats::from_cpus(&[SourceCounts::ZERO]), SourceStats::default());
 
-        let cpu = PortCounts { packets: u32::MAX, evidence: 1 };
+        let cpu = PortCounts { packets: u32::MAX, evidence: 1, ..PortCounts::ZERO };
         assert_eq!(
             PortStats::from_cpus(&[cpu, cpu]),
-            PortStats { packets: 2 * u64::from(u32::MAX), evidence: 2 }
+            PortStats { packets: 2 * u64::from(u32::MAX), evidence: 2, ..PortStats::default() }
         );
     }
 
     #[test]
     fn unsolicited_leaves_out_what_belongs_to_connections() {
-        let stats = SourceStats { classes: [1, 2, 4, 8, 16, 32, 64, 128], ..SourceStats::default() };
-        assert_eq!((stats.unsolicited(), stats.packets()), (63, 255));
+        let stats =
+            SourceStats { classes: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512], ..SourceStats::default() };
+        assert_eq!((stats.unsolicited(), stats.packets()), (255, 1023));
+    }
+
+    #[test]
+    fn a_client_whose_handshakes_complete_is_no_flood() {
+        let of = |syns, completed| {
+            let mut stats = SourceStats { completed, ..SourceStats::default() };
+            stats.classes[Class::Syn as usize] = syns;
+            stats.classes[Class::IcmpProbe as usize] = 3;
+            stats.unsolicited()
+        };
+        assert_eq!((of(200, 0), of(200, 150), of(200, 200)), (203, 53, 3));
+        // A handshake may complete in a later window than it began.
+        assert_eq!(of(0, 7), 3);
     }
 
     #[test]
@@ -214,12 +259,18 @@ mod tests {
     fn slots() -> impl Strategy<Value = Slot> {
         let stats = (0..9u64, 0..5u64, 0..5u64, any::<[u8; Class::COUNT]>());
         let source = (0..6u8, stats).prop_map(|(last, (bytes, first_ns, last_ns, classes))| {
-            (addr(last), SourceStats { bytes, first_ns, last_ns, classes: classes.map(u64::from) })
+            (
+                addr(last),
+                SourceStats { bytes, first_ns, last_ns, classes: classes.map(u64::from), completed: 0 },
+            )
         });
         let port = (0..3u8, any::<bool>(), 0..4u16, 0..9u64, 0..9u64).prop_map(
             |(last, udp, port, packets, evidence)| {
                 let proto = if udp { Proto::Udp } else { Proto::Tcp };
-                (PortKey::new(addr(last), proto, port), PortStats { packets, evidence })
+                (
+                    PortKey::new(addr(last), proto, port),
+                    PortStats { packets, evidence, ..PortStats::default() },
+                )
             },
         );
         let sources = prop::collection::vec(source, 0..20);

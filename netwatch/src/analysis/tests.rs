@@ -89,7 +89,7 @@ fn scan(start_s: u64, last: u8, ports: core::ops::Range<u16>) -> Slot {
         ..SourceStats::default()
     };
     stats.classes[Class::Syn as usize] = ports.len() as u64;
-    let one = PortStats { packets: 1, evidence: 1 };
+    let one = PortStats { packets: 1, evidence: 1, ..PortStats::default() };
     let ports = ports.map(|port| (PortKey::new(addr(last), Proto::Tcp, port), one)).collect();
     Slot::new(start_s * SECOND, (start_s + 5) * SECOND, vec![(addr(last), stats)], ports)
 }
@@ -181,7 +181,7 @@ fn interfaces_do_not_share_windows() {
 
 #[test]
 fn a_flood_of_many_spoofed_sources_says_nothing() {
-    let stats = SourceStats { classes: [1, 0, 0, 0, 0, 0, 0, 0], ..SourceStats::default() };
+    let stats = SourceStats { classes: [1, 0, 0, 0, 0, 0, 0, 0, 0, 0], ..SourceStats::default() };
     let sources = (0..=255).map(|last| (addr(last), stats)).collect();
     assert_eq!(story(vec![Slot::new(0, 5 * SECOND, sources, Vec::new())]), [""; 0]);
 }
@@ -192,7 +192,9 @@ fn an_alert_tells_how_long_its_window_really_was() {
     let probes = |last: u8| {
         let source = Addr::from(Ipv4Addr::new(192, 0, 2, last));
         let port = |port| PortKey::new(source, Proto::Tcp, port);
-        (1..=20).map(|number| (port(number), PortStats { packets: 1, evidence: 1 })).collect::<Vec<_>>()
+        (1..=20)
+            .map(|number| (port(number), PortStats { packets: 1, evidence: 1, ..PortStats::default() }))
+            .collect::<Vec<_>>()
     };
     let options = Options { window_slots: 2, slot_ns: second, policy: Policy::default() };
     let mut analysis = Analysis::new(&options);

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use netwatch_common::{Class, Proto};
 
 use super::rules::{RuleId, Severity};
+use super::slot::Confidence;
 use super::window::PortSummary;
 
 /// One step in the life of an incident.
@@ -38,6 +39,8 @@ pub struct Transition {
     pub threshold: u64,
     /// Length of the window: that of a full one, or more where a slot was drained late.
     pub window_ns: u64,
+    /// How replies were told from probes.
+    pub confidence: Confidence,
     /// Ports with evidence in the window that set the peak: of the rule's protocol, or else of the one with
     /// more evidence.
     pub ports: PortSummary,

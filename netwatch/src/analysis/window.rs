@@ -121,10 +121,10 @@ impl SourceView {
         }
     }
 
-    /// Distinct ports of both protocols with evidence of a scan.
+    /// Distinct ports of both protocols that were scanned.
     #[must_use]
-    pub const fn evidence_ports(&self) -> u64 {
-        self.tcp.distinct + self.udp.distinct
+    pub const fn scanned_ports(&self) -> u64 {
+        self.tcp.scanned() + self.udp.scanned()
     }
 
     /// Merges what each slot knows about the ports of this source, which is sorted in each.
@@ -174,14 +174,34 @@ pub struct PortSummary {
     /// Those of them that are evidence of a scan.
     pub evidence: u64,
     first: [u16; FIRST_PORTS],
+    /// Ports without evidence to which packets of no known connection went.
+    stray: u64,
+    /// Those of them on which the source has no known connection either.
+    stray_closed: u64,
+    stray_first: [u16; FIRST_PORTS],
 }
 
 impl PortSummary {
     /// The lowest ports with evidence, ascending: all of them, or the first [`FIRST_PORTS`].
     #[must_use]
     pub fn first_ports(&self) -> &[u16] {
-        let len = usize::try_from(self.distinct).map_or(FIRST_PORTS, |distinct| distinct.min(FIRST_PORTS));
-        self.first.get(..len).unwrap_or(&self.first)
+        let (count, ports) = if self.distinct == 0 && self.scanned() > 0 {
+            (self.stray, &self.stray_first)
+        } else {
+            (self.distinct, &self.first)
+        };
+        let len = usize::try_from(count).map_or(FIRST_PORTS, |count| count.min(FIRST_PORTS));
+        ports.get(..len).unwrap_or(ports)
+    }
+
+    /// Ports that were scanned: those with evidence, and those to which packets of no known connection went,
+    /// where these are more than are hit by accident and nobody talks on nearly any of them (ACK, Window and
+    /// Maimon scans).
+    #[must_use]
+    pub const fn scanned(&self) -> u64 {
+        let mostly_closed = self.stray_closed * 5 >= self.stray * 4;
+        let is_scan = self.stray > STRAY_PORTS && mostly_closed;
+        self.distinct + if is_scan { self.stray } else { 0 }
     }
 
     /// Adds one port; each at most once, in ascending order.
@@ -189,12 +209,23 @@ impl PortSummary {
         self.packets = self.packets.saturating_add(stats.packets);
         self.evidence = self.evidence.saturating_add(stats.evidence);
         if stats.evidence > 0 {
-            let free = usize::try_from(self.distinct).ok().and_then(|index| self.first.get_mut(index));
-            if let Some(free) = free {
-                *free = port;
-            }
+            enter(port, self.distinct, &mut self.first);
             self.distinct += 1;
+        } else if stats.out_of_state > 0 {
+            enter(port, self.stray, &mut self.stray_first);
+            self.stray += 1;
+            self.stray_closed += u64::from(stats.known == 0);
         }
+    }
+}
+
+/// Ports up to which packets of no known connection are an accident: late packets of connections that are over.
+const STRAY_PORTS: u64 = 10;
+
+/// Puts a port behind those that are in the list, if there is room.
+fn enter(port: u16, count: u64, list: &mut [u16; FIRST_PORTS]) {
+    if let Some(free) = usize::try_from(count).ok().and_then(|index| list.get_mut(index)) {
+        *free = port;
     }
 }
 
@@ -259,7 +290,7 @@ mod tests {
     }
 
     fn probe(last: u8, proto: Proto, port: u16) -> (PortKey, PortStats) {
-        (PortKey::new(addr(last), proto, port), PortStats { packets: 1, evidence: 1 })
+        (PortKey::new(addr(last), proto, port), PortStats { packets: 1, evidence: 1, ..PortStats::default() })
     }
 
     fn views(window: &Window) -> Vec<SourceView> {
@@ -293,7 +324,10 @@ mod tests {
 
     #[test]
     fn ports_without_evidence_are_not_listed() {
-        let quiet = (PortKey::new(addr(1), Proto::Udp, 40000), PortStats { packets: 9, evidence: 0 });
+        let quiet = (
+            PortKey::new(addr(1), Proto::Udp, 40000),
+            PortStats { packets: 9, evidence: 0, ..PortStats::default() },
+        );
         let mut window = Window::new(1);
         window.push(Slot::new(0, 5, Vec::new(), vec![quiet, probe(1, Proto::Udp, 53)]));
         let [view] = views(&window)[..] else { panic!("one source") };
@@ -339,7 +373,10 @@ mod tests {
             .map(|(last, udp, port, packets, evidence)| {
                 let proto = if *udp { Proto::Udp } else { Proto::Tcp };
                 let evidence = if *evidence { *packets } else { 0 };
-                (PortKey::new(addr(*last), proto, *port), PortStats { packets: *packets, evidence })
+                (
+                    PortKey::new(addr(*last), proto, *port),
+                    PortStats { packets: *packets, evidence, ..PortStats::default() },
+                )
             })
             .collect();
         Slot::new(0, 1, sources, ports)

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 
 use super::Renderer;
 use super::text::{Duration, Units};
-use crate::analysis::{RuleId, Severity, State, Transition};
+use crate::analysis::{Confidence, RuleId, Severity, State, Transition};
 
 /// A line of EVE.
 #[derive(Serialize)]
@@ -108,8 +108,10 @@ pub(super) fn event<'a>(t: &'a Transition, renderer: &Renderer) -> Event<'a> {
                 last_seen: rfc3339(t.last_ns),
                 suppressed: t.suppressed,
                 attack_id: t.rule.rule().attack_id,
-                // Replies are told by flags and ports, not by a table of flows.
-                confidence: "flags",
+                confidence: match t.confidence {
+                    Confidence::Flags => "flags",
+                    Confidence::Flows => "flows",
+                },
             },
         },
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::analysis::slot::PortStats;
 use crate::analysis::window::PortSummary;
-use crate::analysis::{CloseReason, RuleId, Severity, State};
+use crate::analysis::{CloseReason, Confidence, RuleId, Severity, State};
 use netwatch_common::{Class, Proto};
 
 const SECOND: u64 = 1_000_000_000;
@@ -21,7 +21,7 @@ fn render(transition: &Transition, format: Format, colour: bool) -> String {
 fn ports(ports: impl IntoIterator<Item = u16>) -> PortSummary {
     let mut summary = PortSummary::default();
     for port in ports {
-        summary.add(port, &PortStats { packets: 1, evidence: 1 });
+        summary.add(port, &PortStats { packets: 1, evidence: 1, ..PortStats::default() });
     }
     summary
 }
@@ -31,6 +31,7 @@ pub(super) fn scan(state: State) -> Transition {
     evidence[Class::Syn as usize] = 1000;
     Transition {
         state,
+        confidence: Confidence::Flags,
         at_ns: 11 * SECOND,
         incident: 1,
         rule: RuleId::ScanVertical,
@@ -83,7 +84,7 @@ fn packets() -> Transition {
         severity: Severity::Info,
         weight: Severity::Info,
         ports: PortSummary::default(),
-        evidence: [0, 0, 0, 0, 0, 0, 5200, 0],
+        evidence: [0, 0, 0, 0, 0, 0, 0, 0, 5200, 0],
         suppressed: 0,
         ..flood(State::Update)
     }

@@ -21,7 +21,8 @@ struct Seen {
 
 fn view(seen: Seen) -> SourceView {
     let mut view = SourceView::new(Ipv4Addr::new(192, 0, 2, 1).into());
-    (1..=seen.ports).for_each(|port| view.tcp.add(port, &PortStats { packets: 1, evidence: 1 }));
+    (1..=seen.ports)
+        .for_each(|port| view.tcp.add(port, &PortStats { packets: 1, evidence: 1, ..PortStats::default() }));
     view.stats.classes[Class::Syn as usize] = seen.syns;
     view.stats.classes[Class::Known as usize] = seen.known;
     view
