@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tracing::{error, info, warn};
 
-use crate::analysis::{self, Analysis, Policy, Slot, Transition};
+use crate::analysis::{self, Analysis, Confidence, Policy, Slot, Transition};
 use crate::cli::{Format, When};
 use crate::config::{Changes as ConfigChanges, Config};
 use crate::iface::{Changes, Interface, Interfaces};
@@ -103,7 +103,7 @@ impl App {
         let mut watched = Vec::new();
         for interface in &found {
             let id = analysis.add_interface(&interface.name);
-            let mut watch = Watched::start(interface, id, &options, config.mode)?;
+            let mut watch = Watched::start(interface, id, &options, config.mode, config.replies)?;
             if let Some(logger) = watch.take_logger() {
                 logging::read_kernel_log(logger);
             }
@@ -154,8 +154,12 @@ impl App {
                 crate::kernel::Mode::Native => "native",
                 crate::kernel::Mode::Generic => "generic",
             });
+            let replies = match watched.attached.map(|attached| attached.confidence) {
+                Some(Confidence::Flows) => "flows",
+                _ => "flags and ports",
+            };
             info!(
-                "watching {} in {mode} mode: window {:?} in slots of {:?}, maps of {mib} MiB for {} sources and \
+                "watching {} in {mode} mode, replies told by {replies}: window {:?} in slots of {:?}, maps of {mib} MiB for {} sources and \
                  {} ports per slot, at most {} MiB for the window",
                 watched.name,
                 self.config.window(),
@@ -165,7 +169,6 @@ impl App {
                 capacity.window_bytes(self.config.slots) >> 20
             );
         }
-        info!("replies are told from probes by TCP flags and UDP ports, which can be forged");
     }
 
     async fn next_event(&mut self) -> Event {

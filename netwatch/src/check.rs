@@ -54,6 +54,7 @@ pub async fn check(names: &[String], map_memory: &str) -> anyhow::Result<Vec<Lin
     let names = config::interfaces(names).map_err(Usage)?;
     let map_memory = config::map_memory(map_memory).map_err(Usage)?;
     let mut lines = vec![kernel(), btf(), jit(), privileges()];
+    lines.push(replies());
     lines.extend(memory(map_memory));
     lines.push(trial(map_memory));
     let interfaces = Interfaces::connect()?;
@@ -128,6 +129,21 @@ fn jit() -> Line {
         Ok(_) => line(Standing::Ok, "JIT", "programs are compiled to machine code"),
         // In a network namespace of its own, or without the privilege, the file does not show.
         Err(_) => line(Standing::Ok, "JIT", "/proc/sys/net/core/bpf_jit_enable does not say"),
+    }
+}
+
+fn replies() -> Line {
+    if host::kernel_version() < host::TCX_KERNEL {
+        let needed = host::TCX_KERNEL;
+        line(
+            Standing::Warning,
+            "replies",
+            format!(
+                "told by flags and ports, which can be forged; Linux {needed} lets netwatch see what is sent"
+            ),
+        )
+    } else {
+        line(Standing::Ok, "replies", "told by what this host sends (tcx)")
     }
 }
 

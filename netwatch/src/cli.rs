@@ -117,6 +117,10 @@ pub struct RunArgs {
     #[arg(long = "for", value_name = "DURATION")]
     pub stop_after: Option<String>,
 
+    /// How replies are told from probes
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub replies: RepliesWish,
+
     /// Colour text alerts [default: on a terminal, unless NO_COLOR is set]
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub color: When,
@@ -199,6 +203,18 @@ pub enum Profile {
     Balanced,
     /// Every packet, in windows that do not overlap: as simple watchers do
     Literal,
+}
+
+/// How replies are told from probes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RepliesWish {
+    /// By what this host sends on the interface; by their flags where that cannot be seen
+    #[default]
+    Auto,
+    /// By what goes the other way: both directions arrive on the interface (SPAN port, tap)
+    Mirror,
+    /// By TCP flags and UDP ports alone
+    Flags,
 }
 
 /// How alerts are written.

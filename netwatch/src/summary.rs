@@ -141,6 +141,13 @@ fn interface(text: &mut String, watched: &Watched) {
     if !reasons.is_empty() {
         let _ = writeln!(text, "  of which: {}", reasons.join(", "));
     }
+    let Totals { sent, flows_new, flows_lost, .. } = watched.totals;
+    if flows_new > 0 {
+        let _ = writeln!(
+            text,
+            "  flows: {flows_new} entered by {sent} packets sent, {flows_lost} not for want of room"
+        );
+    }
     let unaccounted = watched.unaccounted();
     let _ = writeln!(
         text,

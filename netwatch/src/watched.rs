@@ -5,7 +5,8 @@ use std::io;
 use netwatch_common::{Addr, PortKey, Totals, Verdict};
 use tracing::{info, warn};
 
-use crate::analysis::{InterfaceId, PortStats, Slot, SourceStats};
+use crate::analysis::{Confidence, InterfaceId, PortStats, Slot, SourceStats};
+use crate::cli::RepliesWish;
 use crate::clock;
 use crate::iface::{self, Interface};
 use crate::kernel::{Error, Mode, ModeWish, Options, Watch};
@@ -24,6 +25,9 @@ pub struct Watched {
     pub totals: Totals,
     watch: Watch,
     wish: ModeWish,
+    replies: RepliesWish,
+    /// How replies were told last.
+    confidence: Confidence,
     link: u32,
     /// What the kernel calls the program.
     program_id: u32,
@@ -41,6 +45,8 @@ pub struct Attached {
     pub index: u32,
     /// The mode.
     pub mode: Mode,
+    /// How replies are told from probes.
+    pub confidence: Confidence,
 }
 
 /// Sums over all slots, to hold against the kernel's totals.
@@ -69,6 +75,7 @@ impl Watched {
         id: InterfaceId,
         options: &Options,
         wish: ModeWish,
+        replies: RepliesWish,
     ) -> Result<Self, Error> {
         let link = interface
             .link
@@ -86,6 +93,8 @@ impl Watched {
             totals: Totals::default(),
             watch,
             wish,
+            replies,
+            confidence: Confidence::Flags,
             link,
             slot_start_ns: clock::monotonic_ns(),
             renamed: None,
@@ -161,7 +170,9 @@ impl Watched {
         // They are kept for a whole window.
         sources.shrink_to_fit();
         ports.shrink_to_fit();
-        (Slot::new(start_ns, end_ns, sources, ports), error)
+        let mut slot = Slot::new(start_ns, end_ns, sources, ports);
+        slot.confidence = self.confidence;
+        (slot, error)
     }
 
     /// Detaches for good; what was counted until now remains to be drained.
@@ -229,8 +240,30 @@ impl Watched {
                 why_generic(&refused)
             );
         }
-        self.attached = Some(Attached { index: interface.index, mode });
+        let confidence = self.tell_replies();
+        self.confidence = confidence;
+        self.attached = Some(Attached { index: interface.index, mode, confidence });
         Ok(())
+    }
+
+    /// Starts to tell replies in the way that is wanted, or else by their flags, which it says.
+    fn tell_replies(&mut self) -> Confidence {
+        let now_ns = clock::monotonic_ns();
+        let told = match self.replies {
+            RepliesWish::Auto => self.watch.watch_egress(&self.name, now_ns),
+            RepliesWish::Mirror => self.watch.watch_mirror(now_ns),
+            RepliesWish::Flags => return Confidence::Flags,
+        };
+        match told {
+            Ok(()) => Confidence::Flows,
+            Err(error) => {
+                warn!("{}: cannot see what is sent ({error}); telling replies by their flags", self.name);
+                if let Err(error) = self.watch.forget_flows() {
+                    warn!("{}: {error}", self.name);
+                }
+                Confidence::Flags
+            }
+        }
     }
 
     fn attach_again(&mut self, interface: &Interface) {

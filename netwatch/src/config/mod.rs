@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use crate::analysis::policy::{Allow, Counting, RulePolicy};
 use crate::analysis::{Policy, RuleId, Severity};
-use crate::cli::{Format, LogLevel, Profile, RunArgs, SettingArgs};
+use crate::cli::{Format, LogLevel, Profile, RepliesWish, RunArgs, SettingArgs};
 use crate::kernel::ModeWish;
 use crate::{guide, units};
 
@@ -70,6 +70,8 @@ pub struct Config {
     pub stop_after: Option<Duration>,
     /// What the kernel program logs.
     pub kernel_log: LogLevel,
+    /// How replies are told from probes.
+    pub replies: RepliesWish,
     /// How the rules are applied, but for the allow-list.
     policy: Policy,
     allow: Vec<AllowEntry>,
@@ -87,6 +89,7 @@ impl Config {
     pub fn from_args(args: &RunArgs) -> Result<Self, String> {
         let mut config = Self::from_settings(&args.settings)?;
         config.kernel_log = args.kernel_log;
+        config.replies = args.replies;
         if let Some(text) = &args.stop_after {
             let after = units::duration(text).map_err(|wrong| format!("--for: {wrong}"))?;
             if after.is_zero() || after > STOP_AFTER_MAX {
@@ -198,6 +201,7 @@ impl Config {
             map_memory: map_memory.value,
             stop_after: None,
             kernel_log: LogLevel::Off,
+            replies: RepliesWish::default(),
             policy: Policy {
                 rules,
                 counting: if literal { Counting::Everything } else { Counting::Evidence },
