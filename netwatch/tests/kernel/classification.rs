@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use aya::programs::{TestRun as _, TestRunOptions};
 use netwatch::kernel::{Capacity, Options, Watch};
 use netwatch_common::classify::{ACK, FIN, RST, SYN, URG};
-use netwatch_common::{Addr, Class, PortKey, Settings, Totals, Verdict, classify, parse};
+use netwatch_common::{Addr, Class, PortKey, Replies, Settings, Totals, Verdict, classify, parse};
 use pcap_parser::{Block, PcapBlockOwned, PcapError};
 use xtask::traffic::Frame;
 use xtask::traffic::network::Extension;
@@ -31,7 +31,7 @@ impl Counts {
             Ok(packet) => packet,
             Err(reason) => return reason,
         };
-        let verdict = classify(&packet, settings);
+        let verdict = classify(&packet, settings, Replies::ByFlags);
         let (classes, bytes) = self.sources.entry(packet.source).or_default();
         classes[verdict.class() as usize] += 1;
         *bytes += frame.len() as u64;
@@ -83,7 +83,7 @@ impl Both {
         let options = options();
         let settings = Settings { link, ..options.settings };
         // Room for every frame to be a new source.
-        let capacity = Capacity { sources: 60_000, ports: 60_000 };
+        let capacity = Capacity { sources: 60_000, ports: 60_000, flows: 4096 };
         let watch = Watch::load(&Options { settings, capacity, ..options }).unwrap();
         Self { watch, settings, totals: Totals::default(), host: Counts::default(), frames: 0 }
     }

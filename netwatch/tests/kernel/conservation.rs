@@ -120,7 +120,7 @@ fn a_million_packets_over_many_swaps() {
 #[test]
 fn what_does_not_fit_is_counted() {
     let lab = lab();
-    let small = Options { capacity: Capacity { sources: 100, ports: 150 }, ..options() };
+    let small = Options { capacity: Capacity { sources: 100, ports: 150, flows: 4096 }, ..options() };
     let (mut watch, _) = watch(lab.watched(), &small, ModeWish::Native);
     let distinct = |number: u32| Ipv4Addr::from(0xcb00_7100 + number % 256);
     let frames: Vec<_> = (0..1000_u16)

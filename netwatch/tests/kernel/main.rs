@@ -6,6 +6,7 @@
 mod budget;
 mod classification;
 mod conservation;
+mod flows;
 mod life;
 mod process;
 mod reload;
@@ -27,5 +28,8 @@ fn lab() -> Lab {
 
 /// Options with small maps, which are made quickly.
 fn options() -> Options {
-    Options { capacity: Capacity { sources: 8192, ports: 16384 }, ..Options::of_this_host(1 << 20) }
+    Options {
+        capacity: Capacity { sources: 8192, ports: 16384, flows: 4096 },
+        ..Options::of_this_host(1 << 20)
+    }
 }

@@ -61,14 +61,20 @@ fn the_eleventh_port_is_a_scan_and_the_tenth_is_not() {
 #[test]
 fn the_hundred_and_first_packet_is_too_many_and_the_hundredth_is_not() {
     let flood = |last, count| scenario::syn_flood(host(last).into(), TARGET.into(), 443, count);
+    // An answer to a question that this host asked, as far as flags tell.
     let known = |last, count| {
         std::iter::repeat_n(Frame::ipv4(host(last), TARGET).tcp(443, 50_000, ACK).build(), count)
     };
     let frames: Vec<_> =
         flood(100, 100).chain(flood(101, 101)).chain(known(200, 100)).chain(known(201, 101)).collect();
-    assert_eq!(opened(&alerts_of("", &frames)), ["dos.unsolicited 203.0.113.101 101"]);
+    assert_eq!(opened(&alerts_of("--replies flags", &frames)), ["dos.unsolicited 203.0.113.101 101"]);
     assert_eq!(
-        opened(&alerts_of("--min-severity info", &frames)),
+        opened(&alerts_of("", &frames)),
+        ["dos.unsolicited 203.0.113.101 101", "dos.unsolicited 203.0.113.201 101"],
+        "this host has asked nothing"
+    );
+    assert_eq!(
+        opened(&alerts_of("--replies flags --min-severity info", &frames)),
         [
             "dos.packets 203.0.113.101 101",
             "dos.packets 203.0.113.201 101",

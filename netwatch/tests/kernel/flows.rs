@@ -1,0 +1,206 @@
+//! Replies to what this host sends are no scan and no flood, and what only looks like a reply is.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use netwatch_common::classify::{ACK, RST, SYN};
+use xtask::lab::Lab;
+use xtask::traffic::{Frame, scenario};
+
+use crate::process::{Netwatch, PATIENCE, opened};
+use crate::{lab, skip};
+
+const TARGET: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+
+fn host(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(203, 0, 113, last)
+}
+
+#[track_caller]
+fn send(lab: &Lab, frames: &[Vec<u8>]) {
+    let before = lab.watched().counters().unwrap().rx_packets;
+    let sent = lab.outside().sender().unwrap().send_all(frames, Some(50_000)).unwrap();
+    lab.watched().received(before + sent.accepted, PATIENCE).unwrap();
+}
+
+/// Fetches from a server `count` times, one connection each.
+fn fetch(from: SocketAddr, count: usize, bytes: usize) {
+    for _ in 0..count {
+        let mut stream = TcpStream::connect(from).unwrap();
+        stream.write_all(b"GET").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert_eq!(answer.len(), bytes);
+    }
+}
+
+/// Serves connections for ever, each with so many bytes.
+fn serve(listener: TcpListener, bytes: usize) {
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            let mut question = [0; 3];
+            let _ = stream.read_exact(&mut question).and_then(|()| stream.write_all(&vec![7; bytes]));
+        }
+    });
+}
+
+#[test]
+fn real_connections_both_ways_raise_nothing() {
+    let lab = lab();
+    let netwatch = Netwatch::start(lab.watched(), "");
+    for (server, client, address) in
+        [(lab.watched(), lab.outside(), TARGET), (lab.outside(), lab.watched(), OUTSIDE)]
+    {
+        let listener = server.run(|| TcpListener::bind((address, 8080)).unwrap()).unwrap();
+        serve(listener, 100_000);
+        // Three hundred connections of one client, and many packets in answer to what was asked.
+        client.run(|| fetch((address, 8080).into(), 300, 100_000)).unwrap();
+    }
+    assert_eq!(opened(&netwatch.alerts()), [""; 0]);
+}
+
+#[test]
+fn answers_from_closed_ports_are_no_scan() {
+    let lab = lab();
+    let netwatch = Netwatch::start(lab.watched(), "");
+    // Our side tries two hundred closed ports: every answer is a RST to another port of ours.
+    lab.watched()
+        .run(|| {
+            for port in 1..=200 {
+                assert!(TcpStream::connect((OUTSIDE, port)).is_err());
+            }
+        })
+        .unwrap();
+    assert_eq!(opened(&netwatch.alerts()), [""; 0]);
+}
+
+#[test]
+fn udp_both_ways_on_any_port_raises_nothing() {
+    let lab = lab();
+    let netwatch = Netwatch::start(lab.watched(), "");
+    let far = lab.outside().run(|| UdpSocket::bind((OUTSIDE, 9999)).unwrap()).unwrap();
+    let near = lab.watched().run(|| UdpSocket::bind((TARGET, 7777)).unwrap()).unwrap();
+    near.connect((OUTSIDE, 9999)).unwrap();
+    far.connect((TARGET, 7777)).unwrap();
+    let mut buffer = [0; 64];
+    near.send(b"question").unwrap();
+    far.recv(&mut buffer).unwrap();
+    for _ in 0..500 {
+        far.send(b"answer").unwrap();
+        near.recv(&mut buffer).unwrap();
+    }
+    // A resolver: a thousand questions, each answered on a port of its own.
+    let resolver = lab.outside().run(|| UdpSocket::bind((OUTSIDE, 53)).unwrap()).unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 64];
+        while let Ok((len, from)) = resolver.recv_from(&mut buffer) {
+            let _ = resolver.send_to(&buffer[..len], from);
+        }
+    });
+    lab.watched()
+        .run(|| {
+            for _ in 0..1000 {
+                let socket = UdpSocket::bind((TARGET, 0)).unwrap();
+                socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+                socket.send_to(b"name?", (OUTSIDE, 53)).unwrap();
+                socket.recv(&mut [0; 64]).unwrap();
+            }
+        })
+        .unwrap();
+    assert_eq!(opened(&netwatch.alerts()), [""; 0]);
+}
+
+#[test]
+fn a_restart_in_the_middle_of_connections_raises_nothing() {
+    let lab = lab();
+    let listener = lab.outside().run(|| TcpListener::bind((OUTSIDE, 8080)).unwrap()).unwrap();
+    let (mut near, mut far) = (Vec::new(), Vec::new());
+    for _ in 0..40 {
+        near.push(lab.watched().run(|| TcpStream::connect((OUTSIDE, 8080)).unwrap()).unwrap());
+        far.push(listener.accept().unwrap().0);
+    }
+    // netwatch starts when the connections are there; the other side speaks first, on forty of our ports.
+    let netwatch = Netwatch::start(lab.watched(), "");
+    for (near, far) in near.iter_mut().zip(&mut far) {
+        far.write_all(b"hello").unwrap();
+        near.read_exact(&mut [0; 5]).unwrap();
+    }
+    assert_eq!(opened(&netwatch.alerts()), [""; 0]);
+}
+
+#[test]
+fn what_only_looks_like_an_answer_is_seen() {
+    let ack = |last: u8, port| Frame::ipv4(host(last), TARGET).tcp(40_000, port, ACK).build();
+    let syn_ack = |last: u8, port| Frame::ipv4(host(last), TARGET).tcp(80, port, SYN | ACK).build();
+    let rst = |last: u8, port| Frame::ipv4(host(last), TARGET).tcp(80, port, RST | ACK).build();
+    let dns = |last: u8, port| Frame::ipv4(host(last), TARGET).udp(53, port, b"answer").build();
+    let frames: Vec<_> = (0..10)
+        .map(|port| ack(10, 5000 + port))
+        .chain((0..11).map(|port| ack(11, 5000 + port)))
+        .chain((0..60).map(|port| syn_ack(20, 40_000 + port)))
+        .chain((0..60).map(|port| rst(21, 40_000 + port)))
+        .chain((0..60).map(|port| dns(22, 40_000 + port)))
+        .chain((0..101).map(|_| syn_ack(30, 40_000)))
+        .collect();
+    let told = |options: &str| {
+        let lab = lab();
+        let netwatch = Netwatch::start(lab.watched(), options);
+        send(&lab, &frames);
+        let alerts = netwatch.alerts();
+        (opened(&alerts), alerts[0]["alert"]["context"]["confidence"].clone())
+    };
+    let (seen, confidence) = told("");
+    assert_eq!(seen, ["dos.unsolicited 203.0.113.30 101", "scan.vertical 203.0.113.11 11"]);
+    assert_eq!(confidence, "flows");
+    // By flags alone, all of it passes for answers.
+    let lab = lab();
+    let netwatch = Netwatch::start(lab.watched(), "--replies flags");
+    send(&lab, &frames);
+    assert_eq!(opened(&netwatch.alerts()), [""; 0]);
+}
+
+#[test]
+fn a_tap_that_sees_both_directions_knows_the_answers() {
+    let lab = lab();
+    let netwatch = Netwatch::start(lab.watched(), "--replies mirror");
+    // Conversations of others, both directions in one stream, on forty ports each; then a scan.
+    let (a, b) = (host(1), host(2));
+    let mut frames = Vec::new();
+    for port in 0..40 {
+        frames.push(Frame::ipv4(a, b).tcp(50_000 + port, 443, SYN).build());
+        frames.push(Frame::ipv4(b, a).tcp(443, 50_000 + port, SYN | ACK).build());
+        frames.push(Frame::ipv4(a, b).tcp(50_000 + port, 443, ACK).build());
+        for _ in 0..5 {
+            frames.push(Frame::ipv4(b, a).tcp(443, 50_000 + port, ACK).build());
+            frames.push(Frame::ipv4(a, b).udp(50_000 + port, 3000, b"question").build());
+            frames.push(Frame::ipv4(b, a).udp(3000, 50_000 + port, b"answer").build());
+        }
+    }
+    frames.extend(scenario::syn_scan(host(7).into(), TARGET.into(), 1..=30));
+    send(&lab, &frames);
+    assert_eq!(opened(&netwatch.alerts()), ["scan.vertical 203.0.113.7 30"]);
+}
+
+#[test]
+fn nmap_finds_no_technique_that_hides_it() {
+    for technique in ["-sT", "-sA", "-sW", "-sM", "-sF", "-sN", "-sX", "-sU"] {
+        let lab = lab();
+        let netwatch = Netwatch::start(lab.watched(), "");
+        let mut nmap = lab.outside().command("nmap");
+        nmap.args([technique, "-n", "-Pn", "-p", "1-40", "--max-retries", "1", "198.51.100.1"]);
+        match nmap.stdin(Stdio::null()).output() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return skip("nmap is not installed (`apt install nmap`)");
+            }
+            output => assert!(output.unwrap().status.success()),
+        }
+        let opened = opened(&netwatch.alerts());
+        let [only] = &opened[..] else { panic!("{technique}: {opened:?}") };
+        assert!(only.starts_with("scan.vertical 198.51.100.2 "), "{technique}: {only}");
+    }
+}
