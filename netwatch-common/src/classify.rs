@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::parse::{Kind, Packet, Transport};
+use crate::packet::{Kind, Packet, Transport};
 use crate::verdict::Verdict;
 
 /// TCP FIN.

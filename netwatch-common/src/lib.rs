@@ -4,7 +4,7 @@
 //! The crate is `no_std`, has no features, and depends on neither aya nor an
 //! allocator, so the very same code runs inside the kernel, in unit tests, under
 //! a property test and in a replay. Read it in this order: [`frame`] (how bytes
-//! are read), [`parse`](mod@parse) (headers), [`classify`](mod@classify) (one
+//! are read), [`packet`] and [`parse`](mod@parse) (headers), [`classify`](mod@classify) (one
 //! verdict per packet), [`verdict`] (the list of verdicts and classes), [`wire`]
 //! (map keys and values), [`limits`].
 #![no_std]
@@ -12,12 +12,14 @@
 pub mod classify;
 pub mod frame;
 pub mod limits;
+pub mod packet;
 pub mod parse;
 pub mod verdict;
 pub mod wire;
 
 pub use classify::{Replies, Settings, classify};
 pub use frame::Frame;
-pub use parse::{Kind, Packet, Transport, parse};
+pub use packet::{Kind, Packet, Transport};
+pub use parse::parse;
 pub use verdict::{Class, Verdict};
 pub use wire::{Addr, Control, Flow, FlowKey, PortCounts, PortKey, Proto, SourceCounts, Totals};

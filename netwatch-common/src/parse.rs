@@ -14,120 +14,12 @@
 use network_types::eth::EtherType;
 use network_types::ip::IpProto;
 
-use crate::classify::{RST, Settings};
+use crate::classify::Settings;
 use crate::frame::Frame;
 use crate::limits::{EXTENSION_HEADERS, HEADER_OFFSET, VLAN_TAGS};
+use crate::packet::{Kind, Packet, Transport};
 use crate::verdict::Verdict;
-use crate::wire::{Addr, FlowKey, Proto};
-
-/// An IP packet whose IP header is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Packet {
-    /// Where it says it comes from.
-    pub source: Addr,
-    /// Where it goes.
-    pub dest: Addr,
-    /// What it carries.
-    pub transport: Transport,
-}
-
-/// What an IP packet carries, as far as netwatch cares.
-///
-/// Flat, with every field set on every path: of an enum with payloads the compiler leaves a register unset
-/// where the payload is not used, and the verifier refuses the arithmetic on whatever it finds there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transport {
-    /// Which header there is.
-    pub kind: Kind,
-    /// Why it could not be read, where it is [`Kind::Malformed`] or tiny; [`Verdict::IpOther`] elsewhere.
-    pub reason: Verdict,
-    /// The eight TCP flags from CWR (0x80) to FIN (0x01); 0 for all but TCP.
-    pub flags: u8,
-    /// Source port; 0 where there is none.
-    pub source_port: u16,
-    /// Destination port; 0 where there is none.
-    pub dest_port: u16,
-}
-
-/// Which transport header a packet has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// TCP with a whole header.
-    Tcp,
-    /// UDP with a whole header.
-    Udp,
-    /// ICMP in IPv4 or ICMPv6 in IPv6 that asks for an answer: echo, timestamp or mask request.
-    IcmpProbe,
-    /// Any other ICMP.
-    IcmpOther,
-    /// None: this is a fragment other than the first.
-    Fragment,
-    /// TCP, in a first fragment that ends inside the header but behind the ports: a way to hide the flags.
-    TinyTcp,
-    /// UDP, likewise.
-    TinyUdp,
-    /// That of another protocol.
-    Other,
-    /// The IP header is good, something after it is not.
-    Malformed,
-}
-
-impl Packet {
-    /// Protocol and destination port, where the packet has one.
-    #[must_use]
-    #[inline(always)]
-    pub const fn service(&self) -> Option<(Proto, u16)> {
-        match self.transport.kind {
-            Kind::Tcp => Some((Proto::Tcp, self.transport.dest_port)),
-            Kind::Udp => Some((Proto::Udp, self.transport.dest_port)),
-            Kind::TinyTcp => Some((Proto::Tcp, self.transport.dest_port)),
-            Kind::TinyUdp => Some((Proto::Udp, self.transport.dest_port)),
-            _ => None,
-        }
-    }
-}
-
-impl Packet {
-    /// The flow that the packet is a part of when it comes from the other side.
-    #[must_use]
-    #[inline(always)]
-    pub const fn flow(&self) -> Option<FlowKey> {
-        let Transport { kind, source_port, dest_port, .. } = self.transport;
-        match kind {
-            Kind::Tcp => Some(FlowKey::new(self.source, source_port, self.dest, dest_port, Proto::Tcp)),
-            Kind::Udp => Some(FlowKey::new(self.source, source_port, self.dest, dest_port, Proto::Udp)),
-            _ => None,
-        }
-    }
-
-    /// The flow of which packets are known from now on because this host sent this one; none for a TCP RST,
-    /// which says that there is no such flow.
-    #[must_use]
-    #[inline(always)]
-    pub const fn answering_flow(&self) -> Option<FlowKey> {
-        let Transport { kind, source_port, dest_port, flags, .. } = self.transport;
-        match kind {
-            Kind::Tcp if flags & RST == 0 => {
-                Some(FlowKey::new(self.dest, dest_port, self.source, source_port, Proto::Tcp))
-            }
-            Kind::Udp => Some(FlowKey::new(self.dest, dest_port, self.source, source_port, Proto::Udp)),
-            _ => None,
-        }
-    }
-}
-
-impl Transport {
-    /// A header without ports.
-    #[inline(always)]
-    const fn without_ports(kind: Kind) -> Self {
-        Self { kind, reason: Verdict::IpOther, flags: 0, source_port: 0, dest_port: 0 }
-    }
-
-    #[inline(always)]
-    const fn malformed(reason: Verdict) -> Self {
-        Self { reason, ..Self::without_ports(Kind::Malformed) }
-    }
-}
+use crate::wire::Addr;
 
 /// Parses a frame.
 ///

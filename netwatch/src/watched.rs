@@ -235,7 +235,7 @@ impl Watched {
         })?;
         if let Some(refused) = refused {
             warn!(
-                "{}: {}; using generic mode, which costs more per packet",
+                "{}: {}; using generic mode, which costs more per packet and counts what GRO has merged as one",
                 self.name,
                 why_generic(&refused)
             );

@@ -71,7 +71,14 @@ fn checks(args: &Args, sum: &mut Tally) -> Result<()> {
         let result = host::step(&title, "", || match check {
             Check::Format => with_component("fmt", "rustfmt", &["--all", "--check"]),
             Check::Lint => {
-                with_component("clippy", "clippy", &["--workspace", "--all-targets", "--", "-D", "warnings"])
+                with_component(
+                    "clippy",
+                    "clippy",
+                    &["--workspace", "--all-targets", "--", "-D", "warnings"],
+                )?;
+                // A target that plain `cargo test` leaves alone is no part of "all".
+                let kernel = ["-p", "netwatch", "--test", "kernel", "--", "-D", "warnings"];
+                with_component("clippy", "clippy", &kernel)
             }
             Check::KernelLint => kernel_lint(&toolchain),
             Check::Unit => unit(),

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::classify::{ACK, FIN, Replies, SYN, classify};
+use crate::wire::Proto;
 
 const SRC4: [u8; 4] = [192, 0, 2, 1];
 const DST4: [u8; 4] = [198, 51, 100, 7];

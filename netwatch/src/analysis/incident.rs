@@ -3,10 +3,11 @@
 use netwatch_common::{Addr, Proto};
 
 use super::finding::{Check, Finding, Permit};
+use super::ports::PortSummary;
 use super::rules::Severity;
 use super::slot::{Confidence, SourceStats};
 use super::transition::{CloseReason, State, Suppression, Transition};
-use super::window::{PortSummary, SourceView};
+use super::window::SourceView;
 
 /// How long after a close the same incident is muted, in nanoseconds: 1 h.
 pub const MUTE_NS: u64 = 3_600 * 1_000_000_000;

@@ -11,6 +11,7 @@ pub mod incident;
 pub mod incidents;
 pub mod limits;
 pub mod policy;
+pub mod ports;
 pub mod rules;
 pub mod slot;
 pub mod transition;

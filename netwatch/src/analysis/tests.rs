@@ -5,13 +5,14 @@ use netwatch_common::{Addr, Class, PortKey, Proto};
 const SECOND: u64 = 1_000_000_000;
 
 /// What the module is made of, but for its tests.
-const SOURCES: [(&str, &str); 10] = [
+const SOURCES: [(&str, &str); 11] = [
     ("finding.rs", include_str!("finding.rs")),
     ("incident.rs", include_str!("incident.rs")),
     ("incidents.rs", include_str!("incidents.rs")),
     ("limits.rs", include_str!("limits.rs")),
     ("mod.rs", include_str!("mod.rs")),
     ("policy.rs", include_str!("policy.rs")),
+    ("ports.rs", include_str!("ports.rs")),
     ("rules.rs", include_str!("rules.rs")),
     ("slot.rs", include_str!("slot.rs")),
     ("transition.rs", include_str!("transition.rs")),

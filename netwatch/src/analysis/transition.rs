@@ -4,9 +4,9 @@ use core::net::IpAddr;
 
 use netwatch_common::{Class, Proto};
 
+use super::ports::PortSummary;
 use super::rules::{RuleId, Severity};
 use super::slot::Confidence;
-use super::window::PortSummary;
 
 /// One step in the life of an incident.
 ///

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use netwatch_common::{Addr, PortKey, Proto};
 
-use super::limits::{FIRST_PORTS, WINDOW_SLOTS_MAX};
+use super::limits::WINDOW_SLOTS_MAX;
 use super::policy::Counting;
+use super::ports::PortSummary;
 use super::slot::{PortStats, Slot, SourceStats};
 
 /// The last slots of one interface.
@@ -161,71 +162,6 @@ impl SourceView {
             Proto::Udp => &mut self.udp,
         };
         summary.add(key.port(), &stats);
-    }
-}
-
-/// The ports of one protocol that one source sent to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PortSummary {
-    /// Ports with at least one packet that is evidence of a scan.
-    pub distinct: u64,
-    /// Packets to all ports.
-    pub packets: u64,
-    /// Those of them that are evidence of a scan.
-    pub evidence: u64,
-    first: [u16; FIRST_PORTS],
-    /// Ports without evidence to which packets of no known connection went.
-    stray: u64,
-    /// Those of them on which the source has no known connection either.
-    stray_closed: u64,
-    stray_first: [u16; FIRST_PORTS],
-}
-
-impl PortSummary {
-    /// The lowest ports with evidence, ascending: all of them, or the first [`FIRST_PORTS`].
-    #[must_use]
-    pub fn first_ports(&self) -> &[u16] {
-        let (count, ports) = if self.distinct == 0 && self.scanned() > 0 {
-            (self.stray, &self.stray_first)
-        } else {
-            (self.distinct, &self.first)
-        };
-        let len = usize::try_from(count).map_or(FIRST_PORTS, |count| count.min(FIRST_PORTS));
-        ports.get(..len).unwrap_or(ports)
-    }
-
-    /// Ports that were scanned: those with evidence, and those to which packets of no known connection went,
-    /// where these are more than are hit by accident and nobody talks on nearly any of them (ACK, Window and
-    /// Maimon scans).
-    #[must_use]
-    pub const fn scanned(&self) -> u64 {
-        let mostly_closed = self.stray_closed * 5 >= self.stray * 4;
-        let is_scan = self.stray > STRAY_PORTS && mostly_closed;
-        self.distinct + if is_scan { self.stray } else { 0 }
-    }
-
-    /// Adds one port; each at most once, in ascending order.
-    pub fn add(&mut self, port: u16, stats: &PortStats) {
-        self.packets = self.packets.saturating_add(stats.packets);
-        self.evidence = self.evidence.saturating_add(stats.evidence);
-        if stats.evidence > 0 {
-            enter(port, self.distinct, &mut self.first);
-            self.distinct += 1;
-        } else if stats.out_of_state > 0 {
-            enter(port, self.stray, &mut self.stray_first);
-            self.stray += 1;
-            self.stray_closed += u64::from(stats.known == 0);
-        }
-    }
-}
-
-/// Ports up to which packets of no known connection are an accident: late packets of connections that are over.
-const STRAY_PORTS: u64 = 10;
-
-/// Puts a port behind those that are in the list, if there is room.
-fn enter(port: u16, count: u64, list: &mut [u16; FIRST_PORTS]) {
-    if let Some(free) = usize::try_from(count).ok().and_then(|index| list.get_mut(index)) {
-        *free = port;
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
+use crate::analysis::ports::PortSummary;
 use crate::analysis::slot::PortStats;
-use crate::analysis::window::PortSummary;
 use crate::analysis::{CloseReason, Confidence, RuleId, Severity, State};
 use netwatch_common::{Class, Proto};
 

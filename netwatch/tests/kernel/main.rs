@@ -1,7 +1,14 @@
 //! netwatch against a real kernel, in network namespaces of its own. Needs root.
 //!
 //! Each test makes its own laboratory, which ends with it: nothing is left over, even where a test is killed.
-#![allow(missing_docs, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 mod budget;
 mod classification;
@@ -9,6 +16,7 @@ mod conservation;
 mod flows;
 mod life;
 mod process;
+mod refusals;
 mod reload;
 mod scans;
 
