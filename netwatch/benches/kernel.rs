@@ -41,22 +41,25 @@ fn run(json: bool) -> anyhow::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &cpu).context("stay on one CPU")?;
 
     let mut references = Ebpf::load(object::reference().context("built without the reference programs")?)?;
-    let mut watch = Watch::load(&Options::of_this_host(limits::DEFAULT_MAP_MEMORY))?;
-    let names = ["reference_pass", "reference_parse", REFERENCE, "netwatch"];
+    let options = Options::of_this_host(limits::DEFAULT_MAP_MEMORY);
+    let mut watches = [Watch::load(&options)?, Watch::load(&options)?];
+    // Asks for the flow of every packet but SYNs, and enters the flow that answers it: the dearest way.
+    watches[1].watch_mirror(0)?;
+    let names = ["reference_pass", "reference_parse", REFERENCE, "netwatch", "netwatch_mirror"];
     let frames = frames();
     let mut sizes = Vec::new();
     for name in names {
-        if name != "netwatch" {
+        if name.starts_with("reference") {
             let program: &mut Xdp = references.program_mut(name).context("no such program")?.try_into()?;
             program.load()?;
         }
-        sizes.push(size_of_program(program(&mut references, &mut watch, name)?)?);
+        sizes.push(size_of_program(program(&mut references, &mut watches, name)?)?);
     }
     let mut times = vec![vec![Vec::new(); names.len()]; frames.len()];
     for _ in 0..ROUNDS {
         for (frame, times) in frames.iter().zip(&mut times) {
             for (name, times) in names.iter().zip(times) {
-                let program = program(&mut references, &mut watch, name)?;
+                let program = program(&mut references, &mut watches, name)?;
                 let run =
                     TestRunOptions { data_in: Some(&frame.bytes), repeat: PACKETS, ..TestRunOptions::new() };
                 times.push(u64::try_from(program.test_run(run)?.duration.as_nanos())?);
@@ -100,9 +103,15 @@ fn frames() -> Vec<Sample> {
     ]
 }
 
-fn program<'a>(references: &'a mut Ebpf, watch: &'a mut Watch, name: &str) -> anyhow::Result<&'a Xdp> {
-    if name == "netwatch" {
-        return Ok(watch.program()?);
+fn program<'a>(
+    references: &'a mut Ebpf,
+    [by_flags, mirror]: &'a mut [Watch; 2],
+    name: &str,
+) -> anyhow::Result<&'a Xdp> {
+    match name {
+        "netwatch" => return Ok(by_flags.program()?),
+        "netwatch_mirror" => return Ok(mirror.program()?),
+        _ => {}
     }
     let program: &mut Xdp = references.program_mut(name).context("no such program")?.try_into()?;
     Ok(program)
@@ -132,14 +141,16 @@ fn print(names: &[&str], sizes: &[ProgramSize], frames: &[Sample], medians: &[Ve
     println!();
     println!(
         "medians of {ROUNDS} runs of {PACKETS} packets, one source and port, one CPU. The first ratio is \
-         netwatch to {REFERENCE}; the second the same after taking off reference_pass, which does nothing."
+         netwatch to {REFERENCE}; the second the same after taking off reference_pass, which does nothing. \
+         netwatch_mirror tells replies by flows: it asks for one and enters one for every packet, where with an \
+         egress program ingress only asks."
     );
 }
 
 /// netwatch's cost in terms of the reference's, with and without the cost of running any program.
 #[expect(clippy::cast_precision_loss, reason = "nanoseconds per packet are small")]
 fn ratios(medians: &[u64]) -> (f64, f64) {
-    let [pass, _, reference, netwatch] = medians else { return (f64::NAN, f64::NAN) };
+    let [pass, _, reference, netwatch, ..] = medians else { return (f64::NAN, f64::NAN) };
     let net = |ns: &u64| ns.saturating_sub(*pass).max(1) as f64;
     (*netwatch as f64 / *reference as f64, net(netwatch) / net(reference))
 }
