@@ -188,7 +188,7 @@ impl Watcher {
     fn stop(mut self) -> Result<ExitStatus> {
         let start = Instant::now();
         if self.child.try_wait()?.is_none() {
-            kill(self.pid()?, Signal::SIGINT).context("asking netwatch to end")?;
+            kill(self.pid()?, Signal::SIGTERM).context("asking netwatch to end")?;
         }
         let status = loop {
             match self.child.try_wait()? {
@@ -198,7 +198,7 @@ impl Watcher {
                     // The whole group, which is netwatch's own, so that nobody keeps the namespace.
                     killpg(self.pid()?, Signal::SIGKILL).context("ending netwatch")?;
                     self.child.wait()?;
-                    bail!("netwatch had to be killed: it ignored SIGINT for {} seconds", PATIENCE.as_secs());
+                    bail!("netwatch had to be killed: it ignored SIGTERM for {} seconds", PATIENCE.as_secs());
                 }
             }
         };

@@ -1,12 +1,13 @@
 //! The netwatch command as a user runs it.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use serde_json::Value;
 use xtask::lab::Side;
@@ -51,7 +52,18 @@ impl Netwatch {
     }
 
     /// Starts a command and collects what it says.
+    ///
+    /// Tests may be run in the background, where a shell has interrupts ignored; netwatch would ignore them too.
     pub fn spawn(command: &mut Command) -> Self {
+        // SAFETY: between fork and exec only signal dispositions are set, which is allowed there.
+        unsafe {
+            command.pre_exec(|| {
+                for number in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+                    signal(number, SigHandler::SigDfl)?;
+                }
+                Ok(())
+            });
+        }
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("netwatch starts");
         let (sender, stderr) = channel();
