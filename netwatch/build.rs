@@ -31,7 +31,6 @@ fn objects() -> Result<(), String> {
         Ok(choice) if choice == "skip" => {
             write_if_new(&product, &[])?;
             write_if_new(&reference, &[])?;
-            println!("cargo::rustc-cfg=netwatch_stub_object");
         }
         Ok(prebuilt) if !prebuilt.is_empty() => {
             take_prebuilt(Path::new(&prebuilt), &product)?;

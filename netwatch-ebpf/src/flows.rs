@@ -51,8 +51,9 @@ pub fn record(totals: &mut Totals, packet: &Packet, now: u64) {
     let handshake =
         if flags & (SYN | ACK) == SYN | ACK { Flow::HANDSHAKE_ANSWERED } else { Flow::HANDSHAKE_NONE };
     if let Some(flow) = FLOWS.get_ptr_mut(key) {
-        // SAFETY: entries of the map stay where they are while a program runs. CPUs may write at the same time;
-        // every value they write is a right one.
+        // SAFETY: the map is preallocated, so the memory stays a flow. Another CPU may write to it at the same
+        // time, or, where the map is full, give the entry to another flow, which is then known a little longer
+        // than it should be: words are written whole, and nothing worse can come of it.
         let flow = unsafe { &mut *flow };
         if now.wrapping_sub(flow.sent_ns) > REFRESH_NS {
             flow.sent_ns = now;

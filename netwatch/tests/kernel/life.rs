@@ -1,6 +1,6 @@
 //! Starting, stopping, crashing, and interfaces that come and go.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::net::Ipv4Addr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use xtask::lab::{Lab, Side};
 use xtask::traffic::scenario;
 
-use crate::process::{Netwatch, PATIENCE, command, opened};
+use crate::process::{Bare, Netwatch, PATIENCE, command, opened};
 use crate::refusals::fails;
 use crate::{lab, skip};
 
@@ -49,26 +49,16 @@ fn both_signals_tell_what_is_due_and_leave_nothing_behind() {
 #[test]
 fn alerts_come_with_the_slot_and_not_only_at_the_end() {
     let lab = lab();
-    let mut child = command(lab.watched(), "-i nw0 --slot 200ms --window 2s")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("watching nw0") {
-        line.clear();
-        assert_ne!(said.read_line(&mut line).unwrap(), 0);
-    }
+    let mut netwatch = Bare::start(lab.watched(), "--slot 200ms --window 2s", Stdio::piped());
     let start = Instant::now();
     scan(&lab);
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut line = String::new();
+    BufReader::new(netwatch.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     println!("first alert after {:?}, in slots of 200 ms", start.elapsed());
     assert!(line.contains("scan.vertical"), "{line}");
     // The reader of the alerts is gone now: that ends netwatch, quietly and well, without another alert.
-    let mut rest = String::new();
-    said.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
+    let (code, rest) = netwatch.ended();
+    assert_eq!(code, Some(0), "{rest}");
     assert!(rest.contains("closed the pipe"), "{rest}");
 }
 
@@ -168,17 +158,7 @@ fn of_three_interfaces_one_may_go() {
 fn a_reader_that_does_not_read_keeps_netwatch_from_nothing() {
     let lab = lab();
     let (reader, writer) = std::io::pipe().unwrap();
-    let mut child = command(lab.watched(), "-i nw0 --slot 100ms --window 1s")
-        .stdout(writer)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("watching nw0") {
-        line.clear();
-        assert_ne!(said.read_line(&mut line).unwrap(), 0);
-    }
+    let netwatch = Bare::start(lab.watched(), "--slot 100ms --window 1s", writer);
     // Far more lines than a pipe of 64 KiB holds.
     for last in 1..=250 {
         let from = Ipv4Addr::new(192, 0, 2, last);
@@ -186,10 +166,10 @@ fn a_reader_that_does_not_read_keeps_netwatch_from_nothing() {
         lab.outside().sender().unwrap().send_all(frames, None).unwrap();
     }
     thread::sleep(Duration::from_millis(500));
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
-    let mut rest = String::new();
-    said.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(netwatch.child.id().cast_signed()), Signal::SIGTERM)
+        .unwrap();
+    let (code, rest) = netwatch.ended();
+    assert_eq!(code, Some(0), "{rest}");
     assert!(rest.contains("the last lines were not written"), "{rest}");
     assert!(rest.contains("incidents: 250 opened") && rest.contains("unaccounted for: 0"), "{rest}");
     drop(reader);
@@ -199,21 +179,10 @@ fn a_reader_that_does_not_read_keeps_netwatch_from_nothing() {
 fn alerts_that_cannot_be_written_are_an_error_after_the_summary() {
     let lab = lab();
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut child = command(lab.watched(), "-i nw0 --slot 100ms --window 1s")
-        .stdout(full)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("watching nw0") {
-        line.clear();
-        assert_ne!(said.read_line(&mut line).unwrap(), 0);
-    }
+    let netwatch = Bare::start(lab.watched(), "--slot 100ms --window 1s", full);
     scan(&lab);
-    let mut rest = String::new();
-    said.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest}");
+    let (code, rest) = netwatch.ended();
+    assert_eq!(code, Some(1), "{rest}");
     assert!(rest.contains("incidents: 1 opened"), "{rest}");
     assert!(rest.lines().last().unwrap().contains("write alerts: No space left on device"), "{rest}");
 }

@@ -1,8 +1,8 @@
 //! The netwatch command as a user runs it.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -21,6 +21,34 @@ pub struct Netwatch {
     stderr: Receiver<String>,
     said: Vec<String>,
     stdout: Option<JoinHandle<Vec<String>>>,
+}
+
+/// A running `netwatch run` whose stdout is the test's own affair.
+pub struct Bare {
+    pub child: Child,
+    said: BufReader<ChildStderr>,
+}
+
+impl Bare {
+    /// Starts netwatch on nw0 and waits until it watches.
+    pub fn start(side: &Side, options: &str, stdout: impl Into<Stdio>) -> Self {
+        let mut command = command(side, options);
+        let mut child = command.args(["-i", "nw0"]).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("watching nw0") {
+            line.clear();
+            assert_ne!(said.read_line(&mut line).unwrap(), 0, "netwatch ended early");
+        }
+        Self { child, said }
+    }
+
+    /// Waits for its end: the exit code, and what else it said.
+    pub fn ended(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.said.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
 }
 
 /// What is left of it.

@@ -1,7 +1,6 @@
 //! What netwatch may do, what it refuses, and what `netwatch check` says of both.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -13,7 +12,7 @@ use xtask::lab::Side;
 
 use crate::lab;
 use crate::life::{scan, xdp_of};
-use crate::process::{Netwatch, command, opened};
+use crate::process::{Bare, Netwatch, command, opened};
 
 /// Runs netwatch to its end and checks the code and the one line it says.
 #[track_caller]
@@ -84,17 +83,10 @@ fn three_capabilities_are_enough() {
 #[test]
 fn privileges_that_watching_does_not_need_are_given_up() {
     let lab = lab();
-    let mut child =
-        command(lab.watched(), "-i nw0").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("watching nw0") {
-        line.clear();
-        assert_ne!(said.read_line(&mut line).unwrap(), 0);
-    }
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let mut netwatch = Bare::start(lab.watched(), "", Stdio::null());
+    let status = fs::read_to_string(format!("/proc/{}/status", netwatch.child.id())).unwrap();
+    netwatch.child.kill().unwrap();
+    netwatch.ended();
     let set = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         u64::from_str_radix(line.trim(), 16).unwrap()
