@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::packet::{Kind, Packet, Transport};
 use crate::verdict::Verdict;
+use crate::wire::Addr;
 
 /// TCP FIN.
 pub const FIN: u8 = 0x01;
@@ -18,7 +19,7 @@ pub const ACK: u8 = 0x10;
 /// TCP URG.
 pub const URG: u8 = 0x20;
 
-/// What the classification must know about the host, set once when the program is loaded.
+/// What parser, classification and counting must know about the host, set once when the program is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Settings {
@@ -29,6 +30,8 @@ pub struct Settings {
     pub ephemeral_last: u16,
     /// What a frame starts with: [`LINK_ETHERNET`](Self::LINK_ETHERNET) or [`LINK_IP`](Self::LINK_IP).
     pub link: u32,
+    /// Which bits of an IPv6 source it is accounted by; words in network order, as in [`Addr`].
+    pub source6_mask: [u32; 4],
 }
 
 impl Settings {
@@ -37,9 +40,40 @@ impl Settings {
     /// Frames start with an IP header: tunnels and other interfaces without link-layer addresses.
     pub const LINK_IP: u32 = 1;
 
-    /// Linux' defaults on an Ethernet interface.
-    pub const DEFAULT: Self =
-        Self { ephemeral_first: 32768, ephemeral_last: 60999, link: Self::LINK_ETHERNET };
+    /// Linux' defaults on an Ethernet interface; IPv6 sources are accounted by /64, the least that a site gives
+    /// to one link.
+    pub const DEFAULT: Self = Self {
+        ephemeral_first: 32768,
+        ephemeral_last: 60999,
+        link: Self::LINK_ETHERNET,
+        source6_mask: Self::source6_prefix(64),
+    };
+
+    /// The mask of a prefix of `bits` bits, of 128 at most.
+    #[must_use]
+    pub const fn source6_prefix(bits: u8) -> [u32; 4] {
+        const fn word(bits: u8, before: u8) -> u32 {
+            let bits = bits.saturating_sub(before);
+            if bits >= 32 { u32::MAX } else { !(u32::MAX >> bits) }.to_be()
+        }
+        [word(bits, 0), word(bits, 32), word(bits, 64), word(bits, 96)]
+    }
+
+    /// What packets of `source` are accounted under: an IPv6 host with its network, because one attacker owns all
+    /// addresses of it; an IPv4 host by itself, and so is one with a link-local address, because that network is
+    /// everybody's.
+    #[must_use]
+    #[inline(always)]
+    pub const fn account(&self, source: Addr) -> Addr {
+        let Addr([a, b, c, d]) = source;
+        let is_v4 = a == 0 && b == 0 && c == 0xffff_u32.to_be();
+        let is_link_local = a & 0xffc0_0000_u32.to_be() == 0xfe80_0000_u32.to_be();
+        if is_v4 || is_link_local {
+            return source;
+        }
+        let mask = &self.source6_mask;
+        Addr([a & mask[0], b & mask[1], c & mask[2], d & mask[3]])
+    }
 }
 
 /// What is known of the flow that a packet belongs to.
@@ -58,7 +92,7 @@ pub enum Replies {
 #[must_use]
 #[inline(always)]
 pub fn classify(packet: &Packet, settings: &Settings, replies: Replies) -> Verdict {
-    let Transport { kind, reason, flags, source_port, dest_port } = packet.transport;
+    let Transport { kind, reason, flags, source_port, dest_port, .. } = packet.transport;
     match kind {
         Kind::Tcp => tcp(flags, replies),
         Kind::Udp => match replies {
@@ -119,12 +153,12 @@ const fn is_service(port: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Addr;
     use core::net::Ipv4Addr;
 
     fn verdict(kind: Kind, flags: u8, (source_port, dest_port): (u16, u16), replies: Replies) -> Verdict {
         let addr = Addr::from(Ipv4Addr::LOCALHOST);
-        let transport = Transport { kind, reason: Verdict::IpOther, flags, source_port, dest_port };
+        let ports = Transport { source_port, dest_port, ..Transport::without_ports(kind) };
+        let transport = Transport { flags, ..ports };
         classify(&Packet { source: addr, dest: addr, transport }, &Settings::DEFAULT, replies)
     }
 
@@ -147,6 +181,25 @@ mod tests {
             assert_eq!(got(Replies::Unknown), want(stray), "flags {flags:#04x}");
             let known = if asks { Verdict::Syn } else { Verdict::Known };
             assert_eq!(got(Replies::Known), known, "flags {flags:#04x}");
+        }
+    }
+
+    #[test]
+    fn ipv6_sources_are_accounted_by_network() {
+        for (bits, address, account) in [
+            (64, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            (64, "::1", "::"),
+            (56, "2001:db8:1:2ff::1", "2001:db8:1:200::"),
+            (32, "2001:db8:1:2:3:4:5:6", "2001:db8::"),
+            (127, "2001:db8::f", "2001:db8::e"),
+            (128, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:6"),
+            (0, "2001:db8::1", "::"),
+            (64, "192.0.2.1", "192.0.2.1"),
+            (32, "255.255.255.255", "255.255.255.255"),
+        ] {
+            let settings = Settings { source6_mask: Settings::source6_prefix(bits), ..Settings::DEFAULT };
+            let of = |text: &str| Addr::from(text.parse::<core::net::IpAddr>().unwrap());
+            assert_eq!(settings.account(of(address)), of(account), "{address}/{bits}");
         }
     }
 

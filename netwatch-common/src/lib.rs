@@ -6,20 +6,24 @@
 //! a property test and in a replay. Read it in this order: [`frame`] (how bytes
 //! are read), [`packet`] and [`parse`](mod@parse) (headers), [`classify`](mod@classify) (one
 //! verdict per packet), [`verdict`] (the list of verdicts and classes), [`wire`]
-//! (map keys and values), [`limits`].
+//! and [`target`] (map keys and values), [`hint`] (what cannot wait), [`limits`].
 #![no_std]
 
 pub mod classify;
 pub mod frame;
+pub mod hint;
 pub mod limits;
 pub mod packet;
 pub mod parse;
+pub mod target;
 pub mod verdict;
 pub mod wire;
 
 pub use classify::{Replies, Settings, classify};
 pub use frame::Frame;
+pub use hint::Hint;
 pub use packet::{Kind, Packet, Transport};
 pub use parse::parse;
+pub use target::{Service, TargetCounts, TargetKey, Techniques};
 pub use verdict::{Class, Verdict};
-pub use wire::{Addr, Control, Flow, FlowKey, PortCounts, PortKey, Proto, SourceCounts, Totals};
+pub use wire::{Addr, Control, Flow, FlowKey, Proto, SourceCounts, Totals};

@@ -31,6 +31,10 @@ pub struct Transport {
     pub source_port: u16,
     /// Destination port; 0 where there is none.
     pub dest_port: u16,
+    /// TCP sequence number; 0 for all but TCP.
+    pub sequence: u32,
+    /// TCP acknowledgement number, likewise.
+    pub acknowledgement: u32,
 }
 
 /// Which transport header a packet has.
@@ -54,21 +58,6 @@ pub enum Kind {
     Other,
     /// The IP header is good, something after it is not.
     Malformed,
-}
-
-impl Packet {
-    /// Protocol and destination port, where the packet has one.
-    #[must_use]
-    #[inline(always)]
-    pub const fn service(&self) -> Option<(Proto, u16)> {
-        match self.transport.kind {
-            Kind::Tcp => Some((Proto::Tcp, self.transport.dest_port)),
-            Kind::Udp => Some((Proto::Udp, self.transport.dest_port)),
-            Kind::TinyTcp => Some((Proto::Tcp, self.transport.dest_port)),
-            Kind::TinyUdp => Some((Proto::Udp, self.transport.dest_port)),
-            _ => None,
-        }
-    }
 }
 
 impl Packet {
@@ -104,7 +93,15 @@ impl Transport {
     /// A header without ports.
     #[inline(always)]
     pub(crate) const fn without_ports(kind: Kind) -> Self {
-        Self { kind, reason: Verdict::IpOther, flags: 0, source_port: 0, dest_port: 0 }
+        Self {
+            kind,
+            reason: Verdict::IpOther,
+            flags: 0,
+            source_port: 0,
+            dest_port: 0,
+            sequence: 0,
+            acknowledgement: 0,
+        }
     }
 
     #[inline(always)]

@@ -257,6 +257,8 @@ fn transport<F: Frame + ?Sized>(frame: &F, at: Reach, protocol: u8, version: u8)
                 flags: ((u32::from_be(words[3]) >> 16) & 0xff) as u8,
                 source_port: (ports >> 16) as u16,
                 dest_port: (ports & 0xffff) as u16,
+                sequence: u32::from_be(words[1]),
+                acknowledgement: u32::from_be(words[2]),
                 ..Transport::without_ports(Kind::Tcp)
             }
         }

@@ -3,6 +3,8 @@
 //! Every packet gets exactly one [`Verdict`], decided once. A verdict is a class, or a class and the reason
 //! why a packet fell into it; each has a counter, and the counters add up to the packets seen.
 
+use bytemuck::CheckedBitPattern;
+
 /// What a packet means to detection.
 ///
 /// Order matters: everything before [`Class::Known`] counts as unsolicited.
@@ -81,7 +83,7 @@ macro_rules! verdicts {
         /// The finest thing that is counted about a packet.
         ///
         /// Grouped so that [`Verdict::class`] is a few comparisons: the kernel runs it for every packet.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, CheckedBitPattern)]
         #[repr(u8)]
         pub enum Verdict {
             $( $(#[$doc])* $variant, )+

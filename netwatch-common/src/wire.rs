@@ -75,59 +75,8 @@ impl Proto {
     }
 }
 
-/// Key of the ports map: one source and one destination port of one protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
-#[repr(C)]
-pub struct PortKey {
-    /// The source.
-    pub source: Addr,
-    /// Protocol number in bits 16 to 23, destination port in bits 0 to 15; the other bits are zero.
-    service: u32,
-}
-
-impl PortKey {
-    /// The key of `source` and its destination `port`.
-    #[must_use]
-    #[inline(always)]
-    pub const fn new(source: Addr, proto: Proto, port: u16) -> Self {
-        Self { source, service: (proto as u32) << 16 | port as u32 }
-    }
-
-    /// The protocol.
-    #[must_use]
-    pub const fn proto(&self) -> Proto {
-        if self.service >> 16 == Proto::Udp as u32 { Proto::Udp } else { Proto::Tcp }
-    }
-
-    /// The destination port.
-    #[must_use]
-    pub const fn port(&self) -> u16 {
-        (self.service & 0xffff) as u16
-    }
-}
-
-/// Value of the ports map: one CPU's counts of one [`PortKey`] during one slot.
-///
-/// A `u32` cannot wrap: 4 billion packets in a slot of at most 60 s would be 71 million packets/s on one CPU.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-pub struct PortCounts {
-    /// Packets to the port.
-    pub packets: u32,
-    /// Those of them that are evidence of a scan ([`Verdict::is_scan_evidence`]).
-    pub evidence: u32,
-    /// Those of class [`Class::OutOfState`].
-    pub out_of_state: u32,
-    /// Those of class [`Class::Known`]: somebody talks on this port.
-    pub known: u32,
-}
-
-impl PortCounts {
-    /// A new entry: nothing counted yet.
-    pub const ZERO: Self = Self { packets: 0, evidence: 0, out_of_state: 0, known: 0 };
-}
-
-/// Value of the sources map: one CPU's counts of one source address during one slot.
+/// Value of the sources map: one CPU's counts of one source during one slot. A source is an IPv4 address, or an
+/// IPv6 network ([`Settings::account`](crate::Settings::account)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct SourceCounts {
@@ -141,14 +90,29 @@ pub struct SourceCounts {
     pub classes: [u32; Class::COUNT],
     /// Handshakes completed: first packets with ACK on flows on which this host sent a SYN-ACK.
     pub completed: u32,
-    /// Always zero.
-    pub padding: u32,
+    /// Of the host that sent the first packet, the last 64 bits of its address; words in network order.
+    pub host: [u32; 2],
+    /// 1 once a packet came from a host of which these bits are others, 0 until then.
+    pub many_hosts: u32,
+    /// Packets that nobody asked for ([`Class::is_unsolicited`]).
+    pub unsolicited: u32,
+    /// Targets that the source has probed ([`TargetCounts::count`](crate::TargetCounts::count)).
+    pub probes: u32,
 }
 
 impl SourceCounts {
     /// A new entry: nothing counted yet.
-    pub const ZERO: Self =
-        Self { bytes: 0, first_ns: 0, last_ns: 0, classes: [0; Class::COUNT], completed: 0, padding: 0 };
+    pub const ZERO: Self = Self {
+        bytes: 0,
+        first_ns: 0,
+        last_ns: 0,
+        classes: [0; Class::COUNT],
+        completed: 0,
+        host: [0; 2],
+        many_hosts: 0,
+        unsolicited: 0,
+        probes: 0,
+    };
 
     /// Packets of all classes.
     #[must_use]
@@ -187,31 +151,56 @@ pub struct Flow {
     /// When this host last sent on the flow: coarse monotonic nanoseconds.
     pub sent_ns: u64,
     /// How far the handshake has come that the other side began: one of the constants of this type.
-    pub handshake: u64,
+    pub handshake: u32,
+    /// The sequence number of the SYN-ACK with which this host answered, in host byte order.
+    pub answer: u32,
 }
 
 impl Flow {
     /// How long after this host has last sent a flow is known, in nanoseconds: 120 s.
     pub const KNOWN_NS: u64 = 120_000_000_000;
     /// The other side began no handshake, as far as was seen.
-    pub const HANDSHAKE_NONE: u64 = 0;
+    pub const HANDSHAKE_NONE: u32 = 0;
     /// This host answered a SYN.
-    pub const HANDSHAKE_ANSWERED: u64 = 1;
+    pub const HANDSHAKE_ANSWERED: u32 = 1;
     /// The other side acknowledged the answer.
-    pub const HANDSHAKE_COMPLETED: u64 = 2;
+    pub const HANDSHAKE_COMPLETED: u32 = 2;
+
+    /// How far beyond the answer an acknowledgement may lie that completes a handshake: a server that knows its client
+    /// may send a little before that (TCP Fast Open).
+    const AHEAD: u32 = 1 << 16;
+
+    /// Whether a TCP packet with ACK on this flow acknowledges the answer to its SYN. Who forged the SYN's source has
+    /// not seen the answer, and does not know the number.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_acknowledged_by(&self, acknowledgement: u32) -> bool {
+        acknowledgement.wrapping_sub(self.answer.wrapping_add(1)) < Self::AHEAD
+    }
 }
 
 /// What userspace tells a running program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Control {
-    /// Which of the two pairs of maps packets are counted in: 0 or 1.
-    pub in_use: u32,
+    /// Number of the slot that packets are counted in, which grows by one with each swap, and wraps. Slots of even
+    /// numbers are counted in the first pair of maps, those of odd numbers in the second.
+    pub slot: u32,
     /// How replies are told: one of the constants of this type.
     pub replies: u32,
     /// Until when connections that the flows map does not know may be older than the program: monotonic
     /// nanoseconds.
     pub grace_ends_ns: u64,
+    /// A [`Hint::PACKETS`](crate::Hint::PACKETS) is sent each time the packets of a source that nobody asked for
+    /// reach a multiple of this on one CPU within a slot, until they are well beyond
+    /// [`hint_crossing`](Self::hint_crossing); 0 is never.
+    pub hint_packets: u32,
+    /// One is sent, too, when they reach this: where all come to one CPU, the threshold is crossed then.
+    pub hint_crossing: u32,
+    /// The [`Hint::PROBE`](crate::Hint::PROBE) that has this number wakes the reader; 0 is none.
+    pub hint_probes: u32,
+    /// Always zero.
+    pub padding: u32,
 }
 
 impl Control {
@@ -233,17 +222,24 @@ pub struct Totals {
     pub bytes: u64,
     /// Packets that could not be counted under their source because the sources map took no new entry.
     pub sources_lost: u64,
-    /// Packets that could not be counted under their destination port, likewise.
-    pub ports_lost: u64,
-    /// Packets with a source address, that is those which the sources map should account for.
+    /// Packets that could not be counted under their target, likewise.
+    pub targets_lost: u64,
+    /// Packets with a good IP header, that is those which the maps of sources and of targets should account for.
     pub sourced: u64,
-    /// Packets with a destination port, which the ports map should account for.
-    pub ported: u64,
+    /// Hints sent.
+    pub hints: u64,
+    /// Hints that the ring had no room for.
+    pub hints_lost: u64,
+    /// Hints not sent because this CPU had sent as many as it may for the time being.
+    pub hints_withheld: u64,
     /// Flows entered into the flows map. Where more come within [`Flow::KNOWN_NS`] than it holds, the oldest
     /// make room.
     pub flows_new: u64,
     /// Flows that the map took no entry for.
     pub flows_lost: u64,
+    /// Those of [`flows_new`](Self::flows_new) that began with a TCP packet from the middle of a connection, after
+    /// connections older than the program had their time: flows that had to make room too early.
+    pub flows_again: u64,
     /// Packets that the egress program looked at.
     pub sent: u64,
     /// Packets by [`Verdict`].
@@ -281,12 +277,10 @@ impl Totals {
 }
 
 const _: () = assert!(size_of::<Addr>() == 16 && align_of::<Addr>() == 4);
-const _: () = assert!(size_of::<PortKey>() == 20 && align_of::<PortKey>() == 4);
-const _: () = assert!(size_of::<PortCounts>() == 16);
-const _: () = assert!(size_of::<SourceCounts>() == 72);
-const _: () = assert!(size_of::<Totals>() == 8 * (9 + Verdict::COUNT));
+const _: () = assert!(size_of::<SourceCounts>() == 88);
+const _: () = assert!(size_of::<Totals>() == 8 * (12 + Verdict::COUNT));
 const _: () = assert!(size_of::<FlowKey>() == 40 && align_of::<FlowKey>() == 4);
-const _: () = assert!(size_of::<Flow>() == 16 && size_of::<Control>() == 16);
+const _: () = assert!(size_of::<Flow>() == 16 && size_of::<Control>() == 32);
 
 #[cfg(test)]
 mod tests {
@@ -300,15 +294,6 @@ mod tests {
         }
         let word = u32::from_ne_bytes([192, 0, 2, 1]);
         assert_eq!(Addr::from_v4_word(word), Addr::from(Ipv4Addr::new(192, 0, 2, 1)));
-    }
-
-    #[test]
-    fn port_keys_survive_the_round_trip() {
-        let source = Addr::from(Ipv4Addr::LOCALHOST);
-        for (proto, port) in [(Proto::Tcp, 0), (Proto::Tcp, 65535), (Proto::Udp, 53)] {
-            let key = PortKey::new(source, proto, port);
-            assert_eq!((key.source, key.proto(), key.port()), (source, proto, port));
-        }
     }
 
     #[test]

@@ -3,13 +3,15 @@
 use aya_ebpf::{helpers::generated::bpf_ktime_get_coarse_ns, programs::XdpContext};
 use aya_log_ebpf::{debug, warn};
 use netwatch_common::{
-    Addr, Class, Control, Frame, PortCounts, PortKey, SourceCounts, Totals, Verdict, classify, parse,
+    Addr, Class, Control, Frame, Hint, SourceCounts, TargetCounts, TargetKey, Totals, Verdict, classify,
+    parse,
 };
 
 use crate::{
     entry::entry,
     flows,
-    maps::{CONTROL, PORTS, SETTINGS, SOURCES, TOTALS},
+    hints::{News, tell},
+    maps::{CONTROL, SETTINGS, SOURCES, TARGETS, TOTALS, VERDICT},
 };
 
 /// Counts one packet. Does nothing else: the caller passes the packet on whatever happens here.
@@ -25,27 +27,37 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
 
     let settings = SETTINGS.load();
     let verdict = match parse(frame, &settings) {
-        Err(reason) => reason,
+        Err(reason) => forget(reason),
         Ok(packet) => {
             let Some(control) = CONTROL.get_ptr(0) else { return };
             // Read once, so that both counts of a packet belong to the same slot.
             // SAFETY: the pointer is to a live value of the map.
             let control = unsafe { control.read_volatile() };
-            let in_use = control.in_use;
             // SAFETY: the helper has no preconditions.
             let now = unsafe { bpf_ktime_get_coarse_ns() };
             let sight = flows::look_up(ctx, &packet, &settings, &control, now);
             if control.replies == Control::REPLIES_MIRRORED {
                 flows::record(totals, &packet, now);
             }
-            let verdict = classify(&packet, &settings, sight.replies);
+            let verdict = forget(classify(&packet, &settings, sight.replies));
+            let target = TargetKey {
+                // Loaded once more: kept since the first time, the mask would lie on the stack.
+                source: SETTINGS.load().account(packet.source),
+                dest: packet.dest,
+                service: packet.service(),
+            };
+            let Addr([.., host_high, host_low]) = packet.source;
+            let seen = Seen {
+                verdict,
+                flags: packet.transport.flags,
+                bytes,
+                now,
+                completed: sight.completed,
+                host: [host_high, host_low],
+            };
             totals.sourced += 1;
-            let seen = Seen { verdict, bytes, now, completed: sight.completed };
-            count_source(ctx, totals, in_use, packet.source, &seen);
-            if let Some((proto, port)) = packet.service() {
-                totals.ported += 1;
-                count_port(ctx, totals, in_use, PortKey::new(packet.source, proto, port), verdict);
-            }
+            let probes = count_target(ctx, totals, &control, &target, &seen);
+            count_source(ctx, totals, &control, &target, &seen, probes);
             verdict
         }
     };
@@ -55,6 +67,19 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
     }
 }
 
+/// Makes the verifier forget which verdict it is, by way of memory of which it does not know the contents. It would
+/// otherwise follow each verdict on its own through all that is counted, and through what is logged once more.
+#[inline(always)]
+fn forget(verdict: Verdict) -> Verdict {
+    let Some(scratch) = VERDICT.get_ptr_mut(0) else { return Verdict::IpOther };
+    // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
+    let number = unsafe {
+        scratch.write_volatile(verdict as u8);
+        scratch.read_volatile()
+    };
+    bytemuck::checked::try_cast(number).unwrap_or(Verdict::IpOther)
+}
+
 /// A function of its own, because logging takes the address of what it logs: in the caller, the verdict would
 /// then live in memory, where the verifier no longer knows that it is a valid index.
 #[inline(never)]
@@ -62,60 +87,105 @@ fn log_malformed(ctx: &XdpContext, verdict: u32, bytes: u64) {
     debug!(ctx, "malformed packet: verdict {} of {} bytes", verdict, bytes);
 }
 
-/// What a source's entry is told of a packet.
+/// What entries are told of a packet.
 struct Seen {
     verdict: Verdict,
+    /// TCP flags.
+    flags: u8,
     bytes: u64,
     /// Coarse monotonic nanoseconds.
     now: u64,
     completed: u32,
+    /// The last 64 bits of the source's address.
+    host: [u32; 2],
 }
 
+/// Returns whether this is the first packet by which the source probes the target, on this CPU in this slot.
 #[inline(always)]
-fn count_source(ctx: &XdpContext, totals: &mut Totals, in_use: u32, source: Addr, seen: &Seen) {
-    static ZERO: SourceCounts = SourceCounts::ZERO;
+fn count_target(
+    ctx: &XdpContext,
+    totals: &mut Totals,
+    control: &Control,
+    target: &TargetKey,
+    seen: &Seen,
+) -> bool {
+    static ZERO: TargetCounts = TargetCounts::ZERO;
 
-    let Some(entry) = SOURCES.get(in_use).and_then(|map| entry(map, &source, &ZERO)) else {
-        totals.sources_lost += 1;
-        if is_worth_a_word(totals.sources_lost) {
-            warn!(
-                ctx,
-                "the sources map takes no more entries; {} packets so far on this CPU", totals.sources_lost
-            );
+    let Some(entry) = TARGETS.get(control.slot & 1).and_then(|map| entry(map, target, &ZERO)) else {
+        totals.targets_lost += 1;
+        if is_worth_a_word(totals.targets_lost) {
+            log_targets_full(ctx, totals.targets_lost);
         }
-        return;
+        return false;
     };
     // SAFETY: the value belongs to this CPU, and the map is not drained while a program may hold it.
     let counts = unsafe { &mut *entry };
-    if counts.first_ns == 0 {
-        counts.first_ns = seen.now;
-    }
-    counts.last_ns = seen.now;
-    counts.bytes += seen.bytes;
-    counts.classes[seen.verdict.class() as usize] += 1;
-    counts.completed += seen.completed;
+    counts.count(target.service, seen.verdict, seen.flags, seen.bytes, seen.completed)
 }
 
 #[inline(always)]
-fn count_port(ctx: &XdpContext, totals: &mut Totals, in_use: u32, key: PortKey, verdict: Verdict) {
-    static ZERO: PortCounts = PortCounts::ZERO;
+fn count_source(
+    ctx: &XdpContext,
+    totals: &mut Totals,
+    control: &Control,
+    target: &TargetKey,
+    seen: &Seen,
+    probes: bool,
+) {
+    static ZERO: SourceCounts = SourceCounts::ZERO;
 
-    let Some(entry) = PORTS.get(in_use).and_then(|map| entry(map, &key, &ZERO)) else {
-        totals.ports_lost += 1;
-        if is_worth_a_word(totals.ports_lost) {
-            warn!(
-                ctx,
-                "the ports map takes no more entries; {} packets so far on this CPU", totals.ports_lost
-            );
+    let Some(entry) = SOURCES.get(control.slot & 1).and_then(|map| entry(map, &target.source, &ZERO)) else {
+        totals.sources_lost += 1;
+        if is_worth_a_word(totals.sources_lost) {
+            log_sources_full(ctx, totals.sources_lost);
         }
         return;
     };
-    // SAFETY: as for sources.
+    // SAFETY: as for targets.
     let counts = unsafe { &mut *entry };
-    counts.packets += 1;
-    counts.evidence += u32::from(verdict.is_scan_evidence());
-    counts.out_of_state += u32::from(verdict as u8 == Verdict::OutOfState as u8);
-    counts.known += u32::from(verdict as u8 == Verdict::Known as u8);
+    if counts.first_ns == 0 {
+        counts.first_ns = seen.now;
+        counts.host = seen.host;
+    } else if counts.host[0] != seen.host[0] || counts.host[1] != seen.host[1] {
+        counts.many_hosts = 1;
+    }
+    counts.last_ns = seen.now;
+    counts.bytes += seen.bytes;
+    let class = seen.verdict.class();
+    counts.classes[class as usize] += 1;
+    counts.completed += seen.completed;
+
+    let news = |kind, number| News {
+        kind,
+        slot: control.slot,
+        number,
+        hint_probes: control.hint_probes,
+        now: seen.now,
+    };
+    if class.is_unsolicited() {
+        counts.unsolicited += 1;
+        let packets = counts.unsolicited;
+        let is_due = packets == control.hint_crossing || packets.checked_rem(control.hint_packets) == Some(0);
+        if packets <= control.hint_crossing.saturating_add(Hint::PACKETS_BEYOND) && is_due {
+            tell(totals, target, &news(Hint::PACKETS, packets));
+        }
+        if probes {
+            counts.probes += 1;
+            if counts.probes <= Hint::MAX_PROBES {
+                tell(totals, target, &news(Hint::PROBE, counts.probes));
+            }
+        }
+    }
+}
+
+#[inline(never)]
+fn log_targets_full(ctx: &XdpContext, lost: u64) {
+    warn!(ctx, "the targets map takes no more entries; {} packets so far on this CPU", lost);
+}
+
+#[inline(never)]
+fn log_sources_full(ctx: &XdpContext, lost: u64) {
+    warn!(ctx, "the sources map takes no more entries; {} packets so far on this CPU", lost);
 }
 
 /// Of losses that come with every packet of a flood, only the first, second, fourth, eighth … are logged.

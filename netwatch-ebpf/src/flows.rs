@@ -13,7 +13,7 @@ use netwatch_common::{
 
 use crate::{
     context::Frame,
-    maps::{FLOWS, SETTINGS, TOTALS},
+    maps::{CONTROL, FLOWS, SETTINGS, TOTALS},
 };
 
 /// How stale the time of a flow may get before it is written again: a write for every packet would make CPUs
@@ -61,12 +61,22 @@ pub fn record(totals: &mut Totals, packet: &Packet, now: u64) {
         if flags & SYN != 0 {
             flow.sent_ns = now;
             flow.handshake = handshake;
+            flow.answer = packet.transport.sequence;
         }
         return;
     }
-    let flow = Flow { sent_ns: now, handshake };
+    let flow = Flow { sent_ns: now, handshake, answer: packet.transport.sequence };
     if FLOWS.insert(key, flow, BPF_ANY.into()).is_ok() {
         totals.flows_new += 1;
+        let is_begun = matches!(packet.transport.kind, Kind::Tcp) && flags & SYN == 0;
+        if is_begun
+            && CONTROL.get_ptr(0).is_some_and(|control| {
+                // SAFETY: the pointer is to a live value of the map.
+                now > unsafe { (*control).grace_ends_ns }
+            })
+        {
+            totals.flows_again += 1;
+        }
     } else {
         totals.flows_lost += 1;
     }
@@ -89,12 +99,16 @@ pub fn look_up(ctx: &XdpContext, packet: &Packet, settings: &Settings, control: 
         // SAFETY: as above.
         let flow = unsafe { &mut *flow };
         if now.wrapping_sub(flow.sent_ns) <= Flow::KNOWN_NS {
-            let completes =
-                is_tcp && flow.handshake == Flow::HANDSHAKE_ANSWERED && flags & (ACK | SYN | RST) == ACK;
-            if completes {
-                flow.handshake = Flow::HANDSHAKE_COMPLETED;
+            let is_answer = is_tcp && flags & (ACK | SYN | RST) == ACK;
+            if !is_answer || flow.handshake != Flow::HANDSHAKE_ANSWERED {
+                return nothing(Replies::Known);
             }
-            return Sight { replies: Replies::Known, completed: u32::from(completes) };
+            if flow.is_acknowledged_by(packet.transport.acknowledgement) {
+                flow.handshake = Flow::HANDSHAKE_COMPLETED;
+                return Sight { replies: Replies::Known, completed: 1 };
+            }
+            // Somebody guesses: the flow is not known to whoever sent this.
+            return nothing(Replies::Unknown);
         }
     }
     if now < control.grace_ends_ns && is_older(ctx, packet, &key, settings) {

@@ -1,15 +1,19 @@
 //! The maps, and what the loader sets before the program is verified.
 //!
-//! Sources and ports are counted in one of two pairs of maps, which [`CONTROL`] names. Userspace names the other
-//! pair and waits until no program that read the old name still runs: then the old pair can be drained, nothing
-//! is counted twice or lost, and no packet is split between two slots.
+//! Sources and targets are counted in one of two pairs of maps, by the number of the slot in [`CONTROL`]. Userspace
+//! writes the next number and waits until no program that read the old one still runs: then the old pair can be
+//! drained, nothing is counted twice or lost, and no packet is split between two slots.
 
 use aya_ebpf::{
     Global,
-    btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, PerCpuHashMap},
+    btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
     macros::btf_map,
 };
-use netwatch_common::{Addr, Control, Flow, FlowKey, PortCounts, PortKey, Settings, SourceCounts, Totals};
+use netwatch_common::{
+    Addr, Control, Flow, FlowKey, Hint, Settings, SourceCounts, TargetCounts, TargetKey, Totals,
+};
+
+use crate::hints::Allowance;
 
 /// What userspace tells the programs while they run.
 #[btf_map]
@@ -23,13 +27,28 @@ pub static FLOWS: LruHashMap<FlowKey, Flow, 65536> = LruHashMap::new();
 #[btf_map]
 pub static SOURCES: ArrayOfMaps<PerCpuHashMap<Addr, SourceCounts, 1>, 2> = ArrayOfMaps::new();
 
-/// Counts per source and destination port.
+/// Counts per source, destination and service.
 #[btf_map]
-pub static PORTS: ArrayOfMaps<PerCpuHashMap<PortKey, PortCounts, 1>, 2> = ArrayOfMaps::new();
+pub static TARGETS: ArrayOfMaps<PerCpuHashMap<TargetKey, TargetCounts, 1>, 2> = ArrayOfMaps::new();
+
+/// Room for hints, in bytes: some 4,000 of them.
+pub const RING_BYTES: usize = 256 * 1024;
+
+/// What cannot wait for the end of its slot.
+#[btf_map]
+pub static HINTS: RingBuf<Hint, RING_BYTES> = RingBuf::new();
+
+/// How many more hints this CPU may send for the time being.
+#[btf_map]
+pub static ALLOWANCE: PerCpuArray<Allowance, 1> = PerCpuArray::new();
 
 /// Counts of everything since the program was loaded.
 #[btf_map]
 pub static TOTALS: PerCpuArray<Totals, 1> = PerCpuArray::new();
+
+/// The verdict of the packet at hand, by number.
+#[btf_map]
+pub static VERDICT: PerCpuArray<u8, 1> = PerCpuArray::new();
 
 /// Frozen before the program is verified, so reading it costs nothing.
 #[unsafe(no_mangle)]

@@ -20,7 +20,8 @@ mod programs {
         macros::{btf_map, xdp},
         programs::XdpContext,
     };
-    use netwatch_common::{Addr, Frame as _, PortKey, Replies, Settings, classify, parse};
+    use bytemuck::{Pod, Zeroable};
+    use netwatch_common::{Addr, Frame as _, Replies, Settings, classify, parse};
 
     use crate::{context::Frame, entry::entry};
 
@@ -42,6 +43,15 @@ mod programs {
         XDP_PASS
     }
 
+    /// One source and one destination port of one protocol.
+    #[derive(Clone, Copy, Pod, Zeroable)]
+    #[repr(C)]
+    struct PortKey {
+        source: Addr,
+        /// Protocol number in bits 16 to 23, port in bits 0 to 15.
+        port: u32,
+    }
+
     #[btf_map]
     static SOURCES: PerCpuHashMap<Addr, [u64; 2], 65536> = PerCpuHashMap::new();
     #[btf_map]
@@ -61,11 +71,12 @@ mod programs {
             counts[0] += 1;
             counts[1] += frame.len() as u64;
         }
-        if let Some((proto, port)) = packet.service()
-            && let Some(count) = entry(&PORTS, &PortKey::new(packet.source, proto, port), &ZERO_PORT)
-        {
-            // SAFETY: as above.
-            unsafe { *count += 1 };
+        if let Some((proto, port)) = packet.service().port() {
+            let key = PortKey { source: packet.source, port: (proto as u32) << 16 | u32::from(port) };
+            if let Some(count) = entry(&PORTS, &key, &ZERO_PORT) {
+                // SAFETY: as above.
+                unsafe { *count += 1 };
+            }
         }
         XDP_PASS
     }

@@ -1,20 +1,26 @@
 //! `netwatch run`: start, watch, drain, stop. The one place that knows all edges.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::panic::resume_unwind;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use netwatch_common::Settings;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::spawn_blocking;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tracing::{error, info, warn};
 
-use crate::analysis::{self, Analysis, Confidence, Policy, Slot, Transition};
-use crate::cli::{Format, When};
+use crate::analysis::policy::Prefix;
+use crate::analysis::{self, Analysis, Confidence, Digest, Policy, Slot, Transition};
+use crate::cli::{Format, WatchMode, When};
 use crate::config::{Changes as ConfigChanges, Config};
 use crate::iface::{Changes, Interface, Interfaces};
 use crate::kernel::{Error, Options, host};
+use crate::live::Live;
 use crate::outlet::{Outlet, Trouble};
+use crate::signals::{Asked, Signals};
 use crate::sinks::{self, Output, Renderer, Wall};
 use crate::summary::{self, Summary};
 use crate::watched::Watched;
@@ -30,11 +36,13 @@ pub async fn run(config: Config, color: When) -> anyhow::Result<()> {
     app.announce();
     let failure = loop {
         match app.next_event().await {
-            Event::Slot => {
-                app.slot(false).await?;
+            Event::Slot => app.begin_drain(),
+            Event::Drained(drained) => {
+                app.drained(drained.context("drain an interface")?);
                 // The kernel tells of changes; a look with each slot makes sure that none is missed for good.
                 app.follow_interfaces().await;
             }
+            Event::Hints(index) => app.hints(index),
             Event::InterfacesChanged => app.follow_interfaces().await,
             Event::Output(Trouble::Failed(error)) => break Some(error),
             Event::Output(Trouble::Closed) => {
@@ -59,6 +67,10 @@ const CHANGES_TOLD: usize = 50;
 enum Event {
     /// A slot is over.
     Slot,
+    /// The slot that was over is drained.
+    Drained(Result<Drained, JoinError>),
+    /// An interface may have hints.
+    Hints(usize),
     /// Some interface came, went or changed.
     InterfacesChanged,
     /// Alerts can be written no more.
@@ -69,21 +81,28 @@ enum Event {
     Stop(&'static str),
 }
 
+/// Every interface with what was drained of it, and what went wrong.
+type Drained = Vec<(Watched, Slot, Option<Error>)>;
+
 struct App {
     config: Config,
     /// What of the configuration is applied now.
     policy: Policy,
+    /// Networks that this host is connected to.
+    connected: Vec<Prefix>,
     analysis: Analysis,
+    /// The interfaces; none while they are being drained.
     watched: Vec<Watched>,
+    /// What drains them.
+    draining: Option<JoinHandle<Drained>>,
+    live: Vec<Live>,
     interfaces: Interfaces,
     changes: Changes,
     output: Output<Outlet>,
     trouble: UnboundedReceiver<Trouble>,
     ticks: Interval,
     deadline: Option<Instant>,
-    stops: Vec<(Signal, &'static str)>,
-    hangup: Option<Signal>,
-    terminal: bool,
+    signals: Signals,
     summary: Summary,
 }
 
@@ -95,18 +114,29 @@ impl App {
         let found = find(&interfaces, &config).await?;
 
         let slot_ns = u64::try_from(config.slot.as_nanos()).unwrap_or(u64::MAX);
-        let policy = config.policy_at(clock::now());
-        let mut analysis =
-            Analysis::new(&analysis::Options { window_slots: config.slots, slot_ns, policy: policy.clone() });
+        let connected = connected(&interfaces, &config).await;
+        let policy = Policy { connected: connected.clone(), ..config.policy_at(clock::now()) };
+        let mut analysis = Analysis::new(&analysis::Options {
+            window_slots: config.slots,
+            slot_ns,
+            ipv6_bits: config.ipv6_prefix,
+            policy: policy.clone(),
+        });
         let mut options = Options::of_this_host(config.map_memory);
         options.log_level = config.kernel_log as u8;
-        let mut watched = Vec::new();
+        options.settings.source6_mask = Settings::source6_prefix(config.ipv6_prefix);
+        let (mut watched, mut live) = (Vec::new(), Vec::new());
         for interface in &found {
             let id = analysis.add_interface(&interface.name);
-            let mut watch = Watched::start(interface, id, &options, config.mode, config.replies)?;
+            let mut watch = Watched::start(interface, id, &options, config.xdp_mode, config.mode)?;
             if let Some(logger) = watch.take_logger() {
                 logging::read_kernel_log(logger);
             }
+            watch.tell_hints(&policy);
+            if let Some(attached) = watch.attached {
+                analysis.tell_confidence(id, attached.confidence);
+            }
+            live.extend(watch.live()?);
             watched.push(watch);
         }
         // Loading takes a while for many interfaces: the first slot begins for all of them now.
@@ -115,32 +145,20 @@ impl App {
         let mut ticks = interval_at(Instant::now() + config.slot, config.slot);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (output, trouble) = output(&config, color);
-        let mut stops = Vec::new();
-        for (kind, number, why) in [
-            (SignalKind::interrupt(), nix::sys::signal::SIGINT, "interrupted"),
-            (SignalKind::terminate(), nix::sys::signal::SIGTERM, "asked to terminate"),
-        ] {
-            if !is_ignored(number) {
-                stops.push((signal(kind)?, why));
-            }
-        }
-        let hangup = match is_ignored(nix::sys::signal::SIGHUP) {
-            true => None,
-            false => Some(signal(SignalKind::hangup())?),
-        };
         Ok(Self {
             policy,
+            connected,
             analysis,
             watched,
+            draining: None,
+            live,
             interfaces,
             changes,
             output,
             trouble,
             ticks,
             deadline: config.stop_after.map(|after| Instant::now() + after),
-            stops,
-            hangup,
-            terminal: has_terminal(),
+            signals: Signals::listen()?,
             summary: Summary::new(config.window()),
             config,
         })
@@ -160,12 +178,12 @@ impl App {
             };
             info!(
                 "watching {} in {mode} mode, replies told by {replies}: window {:?} in slots of {:?}, maps of {mib} MiB for {} sources and \
-                 {} ports per slot, at most {} MiB for the window",
+                 {} targets per slot, at most {} MiB for the window",
                 watched.name,
                 self.config.window(),
                 self.config.slot,
                 capacity.sources,
-                capacity.ports,
+                capacity.targets,
                 capacity.window_bytes(self.config.slots) >> 20
             );
         }
@@ -174,15 +192,15 @@ impl App {
     async fn next_event(&mut self) -> Event {
         tokio::select! {
             biased;
-            why = any_of(&mut self.stops) => Event::Stop(why),
-            // The same signal says that the terminal is gone, where there was one.
-            () = hung_up(self.hangup.as_mut()) => match self.terminal && !has_terminal() {
-                true => Event::Stop("the terminal hung up"),
-                false => Event::Reload,
+            asked = self.signals.next() => match asked {
+                Asked::Stop(why) => Event::Stop(why),
+                Asked::Reload => Event::Reload,
             },
-            () = at(self.deadline) => Event::Stop("the time given with --for is over"),
+            () = clock::at(self.deadline) => Event::Stop("the time given with --for is over"),
             Some(trouble) = self.trouble.recv() => Event::Output(trouble),
-            _ = self.ticks.tick() => Event::Slot,
+            drained = finished(&mut self.draining) => Event::Drained(drained),
+            _ = self.ticks.tick(), if self.draining.is_none() => Event::Slot,
+            index = any_hints(&mut self.live) => Event::Hints(index),
             () = self.changes.next() => Event::InterfacesChanged,
         }
     }
@@ -215,48 +233,59 @@ impl App {
 
     /// Applies what the configuration says by now: entries of the allow-list come to their end.
     fn keep_policy(&mut self) {
-        let policy = self.config.policy_at(clock::now());
+        let policy = Policy { connected: self.connected.clone(), ..self.config.policy_at(clock::now()) };
         if policy != self.policy {
+            self.watched.iter_mut().for_each(|watched| watched.tell_hints(&policy));
             self.analysis.apply(policy.clone());
             self.policy = policy;
         }
     }
 
-    /// Drains every interface and tells what that means.
-    async fn slot(&mut self, last: bool) -> anyhow::Result<()> {
-        let allowed = self.policy.allow.len();
-        self.keep_policy();
-        if self.policy.allow.len() < allowed {
-            info!("{} entries of the allow-list came to their end", allowed - self.policy.allow.len());
-        }
-        let slot_ns = u64::try_from(self.config.slot.as_nanos()).unwrap_or(u64::MAX);
-        // Swapping waits for the kernel: on threads of their own, at the same time, the interfaces with them.
-        let drains: Vec<_> = std::mem::take(&mut self.watched)
-            .into_iter()
-            .map(|mut watched| {
-                spawn_blocking(move || {
-                    if last {
-                        watched.stop();
-                    }
-                    let (slot, error) = watched.drain(slot_ns);
-                    (watched, slot, error)
-                })
-            })
-            .collect();
-        for drain in drains {
-            let (watched, slot, error): (Watched, Slot, _) = drain.await.context("drain an interface")?;
+    /// Begins to drain every interface. Swapping waits for the kernel: on threads of their own, at the same time,
+    /// the interfaces with them, while hints are still read here.
+    fn begin_drain(&mut self) {
+        let watched = std::mem::take(&mut self.watched);
+        let slot = self.config.slot;
+        self.draining = Some(spawn_blocking(move || drain(watched, slot, false)));
+    }
+
+    /// Tells what the drained slot means.
+    fn drained(&mut self, drained: Drained) {
+        for (mut watched, slot, error) in drained {
             if let Some(error) = error {
                 error!("{}: {error}; its counts come with a later slot", watched.name);
             }
+            watched.tell_hints(&self.policy);
             self.summary.slot(&watched, &slot);
             let transitions = self.analysis.push(watched.id, slot);
             self.watched.push(watched);
             self.tell(&transitions);
         }
-        Ok(())
+        let digest = self.analysis.digest(clock::monotonic_ns());
+        self.tell_digest(digest);
+        let allowed = self.policy.allow.len();
+        self.keep_policy();
+        if self.policy.allow.len() < allowed {
+            info!("{} entries of the allow-list came to their end", allowed - self.policy.allow.len());
+        }
     }
 
+    /// Tells what the hints of an interface mean.
+    fn hints(&mut self, index: usize) {
+        let Some(live) = self.live.get_mut(index) else { return };
+        let id = live.id;
+        let (hints, maps) = live.read();
+        let transitions = self.analysis.hints(id, hints, clock::monotonic_ns(), maps);
+        live.schedule(self.analysis.is_near(id));
+        self.tell(&transitions);
+    }
+
+    /// Follows the interfaces where they went. While they are being drained they are followed right after.
     async fn follow_interfaces(&mut self) {
+        if self.draining.is_some() {
+            return;
+        }
+        self.connected = connected(&self.interfaces, &self.config).await;
         for watched in &mut self.watched {
             match self.interfaces.by_name(&watched.name).await {
                 Ok(interface) => watched.follow(interface.as_ref()),
@@ -266,18 +295,38 @@ impl App {
     }
 
     fn tell(&mut self, transitions: &[Transition]) {
+        if transitions.is_empty() {
+            return;
+        }
         self.output.keep_time(Wall::new(clock::wall_offset_ns()));
         if let Err(error) = self.output.write(transitions) {
             error!("{error}");
         }
     }
 
+    fn tell_digest(&mut self, digest: Option<Digest>) {
+        if let Some(digest) = digest {
+            self.output.keep_time(Wall::new(clock::wall_offset_ns()));
+            if let Err(error) = self.output.digest(&digest) {
+                error!("{error}");
+            }
+        }
+    }
+
     /// Detaches, counts the last packets, tells what is due, and sums up.
     async fn stop(mut self) -> anyhow::Result<()> {
-        self.slot(true).await?;
-        let closing = self.analysis.close_all(clock::monotonic_ns());
+        if let Some(draining) = self.draining.take() {
+            let drained = draining.await.context("drain an interface")?;
+            self.drained(drained);
+        }
+        let (watched, slot) = (std::mem::take(&mut self.watched), self.config.slot);
+        let drained =
+            spawn_blocking(move || drain(watched, slot, true)).await.context("drain an interface")?;
+        self.drained(drained);
+        let (closing, digest) = self.analysis.close_all(clock::monotonic_ns());
+        self.tell_digest(digest);
         self.tell(&closing);
-        let text = summary::text(&self.watched, &self.analysis.counters(), &self.output);
+        let text = summary::text(&self.watched, &self.analysis, &self.output);
         let dropped = self.output.stream().dropped_lines();
         if dropped > 0 {
             warn!("{dropped} lines were not written because nobody read fast enough");
@@ -339,49 +388,48 @@ fn run_id() -> String {
     format!("{:x}-{:x}", now_ns / 1_000_000_000, std::process::id())
 }
 
-/// Whether whoever started netwatch wants it to ignore a signal, as `nohup` does.
-fn is_ignored(number: nix::sys::signal::Signal) -> bool {
-    // SAFETY: all zeros are a valid `sigaction`, and the call only writes to it.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(number as libc::c_int, std::ptr::null(), &raw mut action) == 0
-            && action.sa_sigaction == libc::SIG_IGN
-    }
+/// Drains interfaces at the same time; for good where it is the last time. Blocks for a grace period of the kernel.
+fn drain(watched: Vec<Watched>, slot: Duration, last: bool) -> Drained {
+    let slot_ns = u64::try_from(slot.as_nanos()).unwrap_or(u64::MAX);
+    let drain = |mut watched: Watched| {
+        if last {
+            watched.stop();
+        }
+        let (slot, error) = watched.drain(slot_ns);
+        (watched, slot, error)
+    };
+    thread::scope(|scope| {
+        let drains: Vec<_> = watched.into_iter().map(|watched| scope.spawn(move || drain(watched))).collect();
+        let resume =
+            |drain: thread::ScopedJoinHandle<'_, _>| drain.join().unwrap_or_else(|why| resume_unwind(why));
+        drains.into_iter().map(resume).collect()
+    })
 }
 
-/// Waits for any of several signals and returns what it stands for.
-async fn any_of(stops: &mut [(Signal, &'static str)]) -> &'static str {
-    if stops.is_empty() {
+/// Waits until interfaces are drained; for ever where none is.
+async fn finished(draining: &mut Option<JoinHandle<Drained>>) -> Result<Drained, JoinError> {
+    let Some(drain) = draining else { return std::future::pending().await };
+    let drained = drain.await;
+    *draining = None;
+    drained
+}
+
+/// Waits until any interface may have hints, and returns its place.
+async fn any_hints(live: &mut [Live]) -> usize {
+    if live.is_empty() {
         return std::future::pending().await;
     }
-    let waiting = stops.iter_mut().map(|(signal, why)| {
-        Box::pin(async move {
-            signal.recv().await;
-            *why
-        })
-    });
-    futures_util::future::select_all(waiting).await.0
+    let waiting = live.iter_mut().map(|live| Box::pin(live.wait()));
+    futures_util::future::select_all(waiting).await.1
 }
 
-/// Waits for a hangup; for ever where it is ignored.
-async fn hung_up(hangup: Option<&mut Signal>) {
-    match hangup {
-        Some(hangup) => {
-            hangup.recv().await;
-        }
-        None => std::future::pending().await,
+/// Networks that this host is connected to. What a mirror shows belongs to others.
+async fn connected(interfaces: &Interfaces, config: &Config) -> Vec<Prefix> {
+    if config.mode == WatchMode::Mirror {
+        return Vec::new();
     }
-}
-
-/// Whether there is a terminal that could hang up.
-fn has_terminal() -> bool {
-    std::fs::File::open("/dev/tty").is_ok()
-}
-
-/// Waits for an instant; for ever where there is none.
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
+    interfaces.networks().await.unwrap_or_else(|error| {
+        warn!("cannot ask for this host's addresses: {error}; all destinations count as local");
+        Vec::new()
+    })
 }

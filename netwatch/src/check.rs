@@ -133,18 +133,8 @@ fn jit() -> Line {
 }
 
 fn replies() -> Line {
-    if host::kernel_version() < host::TCX_KERNEL {
-        let needed = host::TCX_KERNEL;
-        line(
-            Standing::Warning,
-            "replies",
-            format!(
-                "told by flags and ports, which can be forged; Linux {needed} lets netwatch see what is sent"
-            ),
-        )
-    } else {
-        line(Standing::Ok, "replies", "told by what this host sends (tcx)")
-    }
+    let by = if host::kernel_version() < host::TCX_KERNEL { "clsact" } else { "tcx" };
+    line(Standing::Ok, "replies", format!("told by what this host sends ({by})"))
 }
 
 fn privileges() -> Line {
@@ -168,10 +158,10 @@ fn memory(map_memory: u64) -> Vec<Line> {
     let capacity = Capacity::within(map_memory, cpus);
     let mib = capacity.bytes(cpus) >> 20;
     let text = format!(
-        "{mib} MiB per interface count {} sources and {} ports per slot on {cpus} CPUs; under a flood of forged \
+        "{mib} MiB per interface count {} sources and {} targets per slot on {cpus} CPUs; under a flood of forged \
          sources the window takes up to {} MiB besides",
         capacity.sources,
-        capacity.ports,
+        capacity.targets,
         capacity.window_bytes(WINDOW_SLOTS) >> 20
     );
     let mut lines = vec![match host::available_memory() {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::analysis::rules::RULES;
+use crate::guide;
 use crate::kernel::ModeWish;
 
 /// netwatch counts every packet of a network interface inside the kernel and turns the counts into alerts.
@@ -86,19 +87,20 @@ Exit codes:
 fn run_help() -> String {
     let mut help = "\
 Alerts go to stdout, everything else to stderr. Ctrl-C or SIGTERM counts the last packets, prints what is due
-and detaches. SIGHUP reads the configuration file again: rules, allow-list, local networks and min_severity
-change, counts and incidents go on, and a file that is not right changes nothing.
+and detaches. SIGHUP reads the configuration file again: rules, allow-list, local networks, min_severity and
+notifications_per_minute change, counts and incidents go on, and a file that is not right changes nothing.
 
-Rules; each fires when one source has more of this within the window than the threshold:
+Rules; each fires when there is more of this than the threshold, over the window or as it says:
 "
     .to_owned();
     for rule in RULES {
         let _ = writeln!(
             help,
-            "  {:<15} {:<20} {:>4}  {}",
+            "  {:<17}  {:<21} {:>6}  {:<6}  {}",
             rule.name,
             rule.unit,
             rule.threshold,
+            guide::over(&rule),
             rule.severity.name()
         );
     }
@@ -116,10 +118,6 @@ pub struct RunArgs {
     /// Stop by itself after this long [default: never]
     #[arg(long = "for", value_name = "DURATION")]
     pub stop_after: Option<String>,
-
-    /// How replies are told from probes
-    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    pub replies: RepliesWish,
 
     /// Colour text alerts [default: on a terminal, unless NO_COLOR is set]
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
@@ -166,6 +164,10 @@ pub struct SettingArgs {
     #[arg(long, value_enum, value_name = "MODE")]
     pub xdp_mode: Option<ModeWish>,
 
+    /// Where netwatch stands, and so how it tells replies from probes [default: host]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub mode: Option<WatchMode>,
+
     /// How far back a rule looks [default: 60s]
     #[arg(long, value_name = "DURATION")]
     pub window: Option<String>,
@@ -205,15 +207,15 @@ pub enum Profile {
     Literal,
 }
 
-/// How replies are told from probes.
+/// Where netwatch stands, and so how replies are told from probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum RepliesWish {
-    /// By what this host sends on the interface; by their flags where that cannot be seen
+pub enum WatchMode {
+    /// On the host: by what it sends on the interface; by their flags where that cannot be seen
     #[default]
-    Auto,
-    /// By what goes the other way: both directions arrive on the interface (SPAN port, tap)
+    Host,
+    /// On a SPAN port or tap, where both directions arrive: by what goes the other way
     Mirror,
-    /// By TCP flags and UDP ports alone
+    /// Anywhere: by TCP flags and UDP ports alone
     Flags,
 }
 

@@ -21,6 +21,14 @@ pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// Waits for an instant; for ever where there is none.
+pub async fn at(instant: Option<tokio::time::Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn read(clock: ClockId) -> i128 {
     // Neither clock can fail on Linux.
     clock_gettime(clock)

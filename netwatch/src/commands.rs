@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use crate::cli::{ConfigCommand, RulesCommand};
 use crate::config::Config;
 use crate::exit::Usage;
-use crate::guide;
+use crate::{clock, guide};
 
 /// `netwatch rules`.
 ///
@@ -33,8 +33,9 @@ pub fn config(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
             print(&Config::from_settings(settings).map_err(Usage)?.toml(*effective))
         }
         ConfigCommand::Check { file } => {
-            Config::check(file).map_err(|problems| Usage(problems.join("\n")))?;
-            print(&format!("{}: ok\n", file.display()))
+            let doubts = Config::check(file, clock::now()).map_err(|problems| Usage(problems.join("\n")))?;
+            let doubts: String = doubts.iter().map(|doubt| format!("warning: {doubt}\n")).collect();
+            print(&format!("{}: ok\n{doubts}", file.display()))
         }
     }
 }

@@ -2,23 +2,49 @@
 
 use std::fmt::Write as _;
 
-use crate::analysis::RuleId;
-use crate::analysis::policy::LOCAL_FACTOR;
-use crate::analysis::rules::{RULES, Rule, Severity};
+use crate::analysis::policy::LoginPorts;
+use crate::analysis::rules::{Param, RULES, Reach, Rule, Severity, Subject};
+use crate::analysis::{Policy, RuleId};
 use crate::nearest::nearest;
 
 /// Width of a line on a terminal.
 const WIDTH: usize = 100;
+/// The file that [`markdown`] makes.
+const DOCUMENT: &str = "docs/rules.md";
 
 /// One line per rule.
 #[must_use]
 pub fn list() -> String {
-    let mut text = format!("{:<15} {:>7}  {:<8}  {}\n", "RULE", "DEFAULT", "SEVERITY", "SUMMARY");
+    let row = |rule: &str, default: &str, over: &str, severity: &str, summary: &str| {
+        format!("{rule:<17} {default:>7}  {over:<6}  {severity:<8}  {summary}\n")
+    };
+    let mut text = row("RULE", "DEFAULT", "OVER", "SEVERITY", "SUMMARY");
     for rule in RULES {
-        let severity = rule.severity.name();
-        let _ = writeln!(text, "{:<15} {:>7}  {severity:<8}  {}", rule.name, rule.threshold, rule.summary);
+        let (default, severity) = (rule.threshold.to_string(), rule.severity.name());
+        text.push_str(&row(rule.name, &default, &over(&rule), severity, rule.summary));
     }
     text
+}
+
+/// How far back a rule looks, in few letters: `window`, `slot`, `1 h`.
+#[must_use]
+pub fn over(rule: &Rule) -> String {
+    match rule.reach {
+        Reach::Window => "window".into(),
+        Reach::Slot => "slot".into(),
+        Reach::Memory { default_s, .. } => time(default_s),
+    }
+}
+
+/// Where the documentation of a rule stands: a file of this repository, and the place in it.
+#[must_use]
+pub fn reference(rule: &Rule) -> String {
+    format!("{DOCUMENT}#{}", anchor(rule))
+}
+
+/// What a heading with the rule's name can be linked by.
+fn anchor(rule: &Rule) -> String {
+    rule.name.replace('.', "")
 }
 
 /// All there is to know about one rule.
@@ -29,8 +55,10 @@ pub fn list() -> String {
 pub fn explain(name: &str) -> Result<String, String> {
     let rule = find(name)?.rule();
     let mut text = format!("{}: {}\n\n", rule.name, rule.summary);
-    for (title, value) in facts(rule) {
-        let _ = writeln!(text, "  {title:<10} {value}");
+    let facts = facts(rule);
+    let width = facts.iter().map(|(title, _)| title.len()).max().unwrap_or(0);
+    for (title, value) in facts {
+        let _ = writeln!(text, "  {title:<width$}  {value}");
     }
     for (title, paragraph) in paragraphs(rule) {
         let _ = write!(text, "\n{title}\n{}", wrap(paragraph));
@@ -49,7 +77,7 @@ pub fn find(name: &str) -> Result<RuleId, String> {
         let names = RULES.map(|rule| rule.name);
         match nearest(name, names) {
             Some(near) => format!("no rule named {name:?}; did you mean {near}?"),
-            None => format!("no rule named {name:?}; there are {}", names.join(", ")),
+            None => format!("no rule named {name:?}; `netwatch rules list` names all"),
         }
     })
 }
@@ -60,30 +88,38 @@ pub fn markdown() -> String {
     let mut text = "\
 # Rules
 
-Made from the table in `netwatch/src/analysis/rules.rs` by `UPDATE=1 cargo test -p netwatch --test docs`; do not edit.
+Made from the table in `netwatch/src/analysis/rules/` by `UPDATE=1 cargo test -p netwatch --test docs`; do not edit.
 `netwatch rules explain RULE` says the same on a terminal.
 
-| rule | fires when one source has, within the window, more | default | severity | ATT&CK |
-|---|---|---|---|---|
+| rule | is about | fires over more | default | over | severity | ATT&CK |
+|---|---|---|---|---|---|---|
 "
     .to_owned();
     for rule in &RULES {
         let _ = writeln!(
             text,
-            "| [`{}`](#{}) | {} | {} | {} | {} |",
+            "| [`{}`](#{}) | {} | {} | {} | {} | {} | {} |",
             rule.name,
-            rule.name.replace('.', ""),
+            anchor(rule),
+            about(rule.subject),
             rule.unit,
             rule.threshold,
+            over(rule),
             severities(rule),
             attack(rule)
         );
     }
     text.push_str(
-        "\nA rule fires when it finds strictly more than its threshold. The window is 60 s unless set otherwise.\n",
+        "
+A rule fires when it finds strictly more than its threshold: within the window, which is 60 s unless set otherwise;
+in the slot that ended last, which is 5 s; or within a time of its own. `[rules.\"NAME\"]` in the configuration file
+takes `threshold`, `severity`, `notify` and `enabled` for every rule, `window` for those that do not look at one slot,
+and what is listed with the rule.
+",
     );
     for rule in &RULES {
         let _ = write!(text, "\n## {}\n\n{}\n", rule.name, rule.summary);
+        let _ = write!(text, "\n{}", list_of(&facts(rule)));
         for (title, paragraph) in paragraphs(rule) {
             let _ = write!(text, "\n**{title}.** {paragraph}\n");
         }
@@ -92,18 +128,48 @@ Made from the table in `netwatch/src/analysis/rules.rs` by `UPDATE=1 cargo test 
     text
 }
 
-fn facts(rule: &Rule) -> [(&'static str, String); 4] {
-    let scan = if rule.id == RuleId::ScanVertical {
-        format!(", {} for local sources", rule.threshold.saturating_mul(LOCAL_FACTOR))
-    } else {
-        String::new()
+/// What can be said of a rule in a word or a number each.
+fn facts(rule: &Rule) -> Vec<(&'static str, String)> {
+    let policy = Policy::default();
+    let local = match policy.threshold(rule.id, true) {
+        number if number == rule.threshold => String::new(),
+        number => format!(", {number} for local sources"),
     };
-    [
-        ("threshold", format!("more than {} {} in the window{scan}", rule.threshold, rule.unit)),
-        ("severity", severities(rule)),
-        ("notify", rule.notifies().to_string()),
-        ("ATT&CK", format!("{} (https://attack.mitre.org/techniques/{}/)", rule.attack_id, rule.attack_id)),
-    ]
+    let window = match rule.reach {
+        Reach::Window => "that of all rules unless set: whole slots".to_owned(),
+        Reach::Slot => "none: it looks at the slot that ended last".to_owned(),
+        Reach::Memory { default_s, min_s, max_s } => {
+            format!("{} unless set: {} to {}", time(default_s), time(min_s), time(max_s))
+        }
+    };
+    let mut facts = vec![
+        ("about", about(rule.subject).to_owned()),
+        ("threshold", format!("more than {} {}{local}", rule.threshold, rule.unit)),
+        ("window", window),
+    ];
+    for Param { name, default, min, max, meaning } in rule.params {
+        facts.push((name, format!("{default}: {meaning}; {min} to {max}")));
+    }
+    if rule.id == RuleId::PortHammer {
+        facts.push(("ports", "those below unless set; \"any\" for all".to_owned()));
+    }
+    facts.push(("severity", severities(rule)));
+    facts.push(("notify", rule.notifies().to_string()));
+    if !rule.attack_id.is_empty() {
+        let link = format!("https://attack.mitre.org/techniques/{}/", rule.attack_id.replace('.', "/"));
+        facts.push(("ATT&CK", format!("{} ({link})", rule.attack_id)));
+    }
+    facts
+}
+
+const fn about(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Source => "a source",
+        Subject::SourcePort => "a source and a destination port",
+        Subject::Destination => "a destination",
+        Subject::DestinationPort => "a destination and a port of it",
+        Subject::Itself => "netwatch itself",
+    }
 }
 
 const fn paragraphs(rule: &Rule) -> [(&'static str, &'static str); 4] {
@@ -129,11 +195,40 @@ fn severities(rule: &Rule) -> String {
 }
 
 fn attack(rule: &Rule) -> String {
-    format!("[{0}](https://attack.mitre.org/techniques/{0}/)", rule.attack_id)
+    match rule.attack_id {
+        "" => "-".into(),
+        id => format!("[{id}](https://attack.mitre.org/techniques/{}/)", id.replace('.', "/")),
+    }
 }
 
+/// What one would set most likely, at its defaults.
 fn example(rule: &Rule) -> String {
-    format!("[rules.{:?}]\nthreshold = {}\nnotify = {}\n", rule.name, rule.threshold, rule.notifies())
+    let mut text =
+        format!("[rules.{:?}]\nthreshold = {}\nnotify = {}\n", rule.name, rule.threshold, rule.notifies());
+    if let Reach::Memory { default_s, .. } = rule.reach {
+        let _ = writeln!(text, "window = \"{default_s}s\"");
+    }
+    for param in rule.params {
+        let _ = writeln!(text, "{} = {}", param.name, param.default);
+    }
+    if let (RuleId::PortHammer, LoginPorts::These(ports)) = (rule.id, Policy::default().login_ports) {
+        let _ = writeln!(text, "ports = {ports:?}");
+    }
+    text
+}
+
+/// A number of seconds, in the largest unit that leaves nothing over.
+fn time(seconds: u64) -> String {
+    match seconds {
+        s if s.is_multiple_of(3_600) => format!("{} h", s / 3_600),
+        s if s.is_multiple_of(60) => format!("{} min", s / 60),
+        s => format!("{s} s"),
+    }
+}
+
+/// Facts as a list.
+fn list_of(facts: &[(&'static str, String)]) -> String {
+    facts.iter().map(|(title, value)| format!("- {title}: {value}\n")).collect()
 }
 
 fn indent(text: &str) -> String {
@@ -156,4 +251,32 @@ fn wrap(paragraph: &str) -> String {
     }
     let _ = writeln!(text, "  {line}");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reference_leads_to_a_heading() {
+        let text = markdown();
+        for rule in &RULES {
+            let (file, anchor) =
+                reference(rule).split_once('#').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+            // A heading is linked by its lower-case letters, digits and underscores.
+            let mut headings = text.lines().filter_map(|line| line.strip_prefix("## "));
+            let linked =
+                |heading: &str| heading.replace(|c: char| !(c.is_ascii_alphanumeric() || c == '_'), "");
+            assert!(file == "docs/rules.md" && headings.any(|heading| linked(heading) == anchor), "{anchor}");
+        }
+    }
+
+    #[test]
+    fn tables_fit_a_terminal() {
+        let lists = RULES.iter().map(|rule| explain(rule.name).unwrap()).chain([list()]);
+        for line in lists.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()) {
+            // A list of ports is one line of the file.
+            assert!(line.chars().count() <= WIDTH || line.contains("ports = ["), "{line}");
+        }
+    }
 }

@@ -7,12 +7,14 @@ use netwatch_common::Settings;
 use rtnetlink::{
     Handle, MulticastGroup, RouteMessageBuilder, new_connection, new_multicast_connection,
     packet_route::{
+        address::{AddressAttribute, AddressMessage},
         link::{LinkAttribute, LinkLayerType, LinkMessage, LinkXdp},
         route::{RouteAttribute, RouteMessage},
     },
 };
 use tokio::task::JoinHandle;
 
+use crate::analysis::policy::Prefix;
 use crate::kernel::Error;
 
 /// One interface, as the kernel describes it now.
@@ -113,6 +115,35 @@ impl Interfaces {
         }
         Err(Error::NoDefaultRoute)
     }
+}
+
+impl Interfaces {
+    /// The networks that this host has an address in, on any interface but loopback.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's answer could not be had.
+    pub async fn networks(&self) -> Result<Vec<Prefix>, Error> {
+        let addresses = self.handle.address().get().execute();
+        let addresses: Vec<_> =
+            addresses.try_collect().await.map_err(|error| netlink_error("ask for addresses", &error))?;
+        let mut networks: Vec<Prefix> = addresses.iter().filter_map(network).collect();
+        networks.sort_unstable();
+        networks.dedup();
+        Ok(networks)
+    }
+}
+
+/// The network of an address, unless it is a loopback address.
+fn network(message: &AddressMessage) -> Option<Prefix> {
+    let address = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Address(address) => Some(*address),
+        _ => None,
+    })?;
+    // IPv4 is mapped into the last 32 bits.
+    let before = if address.is_ipv4() { 96 } else { 0 };
+    let bits = message.header.prefix_len.checked_add(before)?;
+    if address.is_loopback() { None } else { Prefix::new(address.into(), bits) }
 }
 
 impl Drop for Interfaces {

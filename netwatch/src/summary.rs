@@ -7,7 +7,7 @@ use std::time::Duration;
 use netwatch_common::{Class, Totals, Verdict};
 use tracing::{info, warn};
 
-use crate::analysis::{Counters, Severity, Slot, Suppression};
+use crate::analysis::{Analysis, Severity, Slot, Suppression};
 use crate::sinks::Output;
 use crate::watched::Watched;
 
@@ -51,7 +51,7 @@ impl Summary {
         };
         let status = &mut self.interfaces[index];
         let lost = (watched.totals.sources_lost - status.before.sources_lost)
-            + (watched.totals.ports_lost - status.before.ports_lost);
+            + (watched.totals.targets_lost - status.before.targets_lost);
         if lost > 0 && !status.complained {
             status.complained = true;
             warn!(
@@ -88,7 +88,8 @@ impl Summary {
 
 /// The summary at the end, several lines.
 #[must_use]
-pub fn text<W: Write>(watched: &[Watched], counters: &Counters, output: &Output<W>) -> String {
+pub fn text<W: Write>(watched: &[Watched], analysis: &Analysis, output: &Output<W>) -> String {
+    let counters = analysis.counters();
     let mut text = String::new();
     for watched in watched {
         interface(&mut text, watched);
@@ -111,11 +112,20 @@ pub fn text<W: Write>(watched: &[Watched], counters: &Counters, output: &Output<
         }
     }
     text.push('\n');
+    let deferred = analysis.deferred();
+    if deferred > 0 {
+        let _ = writeln!(text, "early looks: {deferred} had to wait for the end of their slot");
+    }
+    let forgotten = analysis.forgotten();
+    if forgotten > 0 {
+        let _ =
+            writeln!(text, "long memory: {forgotten} sources and destinations forgotten for want of room");
+    }
     text
 }
 
 fn interface(text: &mut String, watched: &Watched) {
-    let Totals { seen, bytes, sources_lost, ports_lost, .. } = watched.totals;
+    let Totals { seen, bytes, sources_lost, targets_lost, .. } = watched.totals;
     let drained = &watched.drained;
     let _ = writeln!(
         text,
@@ -141,18 +151,26 @@ fn interface(text: &mut String, watched: &Watched) {
     if !reasons.is_empty() {
         let _ = writeln!(text, "  of which: {}", reasons.join(", "));
     }
-    let Totals { sent, flows_new, flows_lost, .. } = watched.totals;
+    let Totals { sent, flows_new, flows_lost, flows_again, .. } = watched.totals;
     if flows_new > 0 {
         let _ = writeln!(
             text,
-            "  flows: {flows_new} entered by {sent} packets sent, {flows_lost} not for want of room"
+            "  flows: {flows_new} entered by {sent} packets sent, {flows_lost} not for want of room, {flows_again} had to \
+             make room too early and came back"
+        );
+    }
+    let Totals { hints, hints_lost, hints_withheld, .. } = watched.totals;
+    if hints + hints_lost + hints_withheld > 0 {
+        let _ = writeln!(
+            text,
+            "  hints of what may not wait: {hints}, {hints_lost} not for want of room, {hints_withheld} held back in floods"
         );
     }
     let unaccounted = watched.unaccounted();
     let _ = writeln!(
         text,
-        "  under their source: {} counted, {sources_lost} not for want of room; under their port: {} counted, \
-         {ports_lost} not; unaccounted for: {unaccounted}",
-        drained.sourced, drained.ported
+        "  under their source: {} counted, {sources_lost} not for want of room; under their target: {} counted, \
+         {targets_lost} not; unaccounted for: {unaccounted}",
+        drained.sourced, drained.targeted
     );
 }

@@ -2,14 +2,15 @@
 
 use std::io;
 
-use netwatch_common::{Addr, PortKey, Totals, Verdict};
+use netwatch_common::{Addr, Class, TargetKey, Totals, Verdict};
 use tracing::{info, warn};
 
-use crate::analysis::{Confidence, InterfaceId, PortStats, Slot, SourceStats};
-use crate::cli::RepliesWish;
+use crate::analysis::{Confidence, Health, InterfaceId, Policy, RuleId, Slot, SourceStats, TargetStats};
+use crate::cli::WatchMode;
 use crate::clock;
 use crate::iface::{self, Interface};
-use crate::kernel::{Error, Mode, ModeWish, Options, Watch};
+use crate::kernel::{EgressHook, EgressWish, Error, HintRates, Mode, ModeWish, Options, Watch, host};
+use crate::live::Live;
 
 /// One interface under watch.
 pub struct Watched {
@@ -25,18 +26,23 @@ pub struct Watched {
     pub totals: Totals,
     watch: Watch,
     wish: ModeWish,
-    replies: RepliesWish,
+    replies: WatchMode,
     /// How replies were told last.
     confidence: Confidence,
     link: u32,
     /// What the kernel calls the program.
     program_id: u32,
     slot_start_ns: u64,
+    /// Of how much the program gives hints.
+    hints: HintRates,
     /// The name that the interface was given, and whether another interface has the old one.
     renamed: Option<(String, bool)>,
     /// Whether the last try to attach again failed: one complaint is enough.
     complained: bool,
 }
+
+/// How much too late a slot may be, in nanoseconds, before that is told as trouble: 1 s. Short slots are late easily.
+const LATE_NS: u64 = 1_000_000_000;
 
 /// Where and how a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +60,8 @@ pub struct Attached {
 pub struct Drained {
     /// Packets counted under a source.
     pub sourced: u64,
-    /// Packets counted under a destination port.
-    pub ported: u64,
+    /// Packets counted under a target.
+    pub targeted: u64,
     /// Slots drained.
     pub slots: u64,
     /// Slots that lasted over one and a half times as long as they should.
@@ -75,7 +81,7 @@ impl Watched {
         id: InterfaceId,
         options: &Options,
         wish: ModeWish,
-        replies: RepliesWish,
+        replies: WatchMode,
     ) -> Result<Self, Error> {
         let link = interface
             .link
@@ -97,6 +103,7 @@ impl Watched {
             confidence: Confidence::Flags,
             link,
             slot_start_ns: clock::monotonic_ns(),
+            hints: HintRates::default(),
             renamed: None,
             complained: false,
         };
@@ -109,6 +116,29 @@ impl Watched {
         self.watch.take_logger()
     }
 
+    /// What the program tells before a slot ends, once.
+    ///
+    /// # Errors
+    ///
+    /// The runtime cannot wait for it.
+    pub fn live(&mut self) -> io::Result<Option<Live>> {
+        let maps = self.watch.reader();
+        self.watch.take_hints().map(|hints| Live::new(self.id, hints, maps)).transpose()
+    }
+
+    /// Tells the program when to give hints: often enough that no threshold is crossed by much before there is one,
+    /// on whichever CPUs the packets come.
+    pub fn tell_hints(&mut self, policy: &Policy) {
+        let wanted = hints(policy, host::possible_cpus());
+        if self.hints == wanted {
+            return;
+        }
+        match self.watch.set_hints(wanted) {
+            Ok(()) => self.hints = wanted,
+            Err(error) => warn!("{}: alerts may come late: {error}", self.name),
+        }
+    }
+
     /// The first slot begins now.
     pub fn begin_slot(&mut self, now_ns: u64) {
         self.slot_start_ns = now_ns;
@@ -117,7 +147,7 @@ impl Watched {
     /// Follows the interface where it went: it may be gone, back, or have another name, or somebody may have
     /// detached the program. `now` is the interface that has the name now.
     pub fn follow(&mut self, now: Option<&Interface>) {
-        let Some(Attached { index, .. }) = self.attached else {
+        let Some(attached @ Attached { index, .. }) = self.attached else {
             if let Some(interface) = now {
                 self.attach_again(interface);
             }
@@ -130,6 +160,13 @@ impl Watched {
                     warn!("somebody detached netwatch from {}", self.name);
                     self.lose();
                     self.attach_again(interface);
+                } else if !self.watch.egress_attached() {
+                    warn!(
+                        "somebody detached netwatch's egress program from {}; attaching it again",
+                        self.name
+                    );
+                    self.confidence = self.tell_replies();
+                    self.attached = Some(Attached { confidence: self.confidence, ..attached });
                 }
             }
             other => match iface::name_of(index) {
@@ -149,14 +186,16 @@ impl Watched {
     ///
     /// Blocks for a grace period of the kernel, mostly 10 to 40 ms.
     pub fn drain(&mut self, slot_ns: u64) -> (Slot, Option<Error>) {
-        let (mut sources, mut ports) = (Vec::new(), Vec::new());
-        let mut error = self.swap_and_drain(&mut sources, &mut ports).err();
+        let (mut sources, mut targets) = (Vec::new(), Vec::new());
+        let number = self.watch.slot();
+        let before = self.totals;
+        let mut error = self.swap_and_drain(&mut sources, &mut targets).err();
         let (start_ns, end_ns) = (self.slot_start_ns, clock::monotonic_ns());
         self.slot_start_ns = end_ns;
         if self.attached.is_none() && error.is_none() {
             // Once detached, a program that was still running may have counted into the maps just put into
             // use. It has ended by now: what it counted is the last there is.
-            error = self.swap_and_drain(&mut sources, &mut ports).err();
+            error = self.swap_and_drain(&mut sources, &mut targets).err();
         }
         match self.watch.totals() {
             Ok(totals) => self.totals = totals,
@@ -166,12 +205,15 @@ impl Watched {
         self.drained.late_slots += u64::from((end_ns - start_ns) * 2 > slot_ns * 3);
         self.drained.failed_slots += u64::from(error.is_some());
         self.drained.sourced += sources.iter().map(|(_, stats)| stats.packets()).sum::<u64>();
-        self.drained.ported += ports.iter().map(|(_, stats)| stats.packets).sum::<u64>();
+        self.drained.targeted += targets.iter().map(|(_, stats)| stats.packets()).sum::<u64>();
         // They are kept for a whole window.
         sources.shrink_to_fit();
-        ports.shrink_to_fit();
-        let mut slot = Slot::new(start_ns, end_ns, sources, ports);
+        targets.shrink_to_fit();
+        let mut slot = Slot::new(start_ns, end_ns, sources, targets);
+        slot.number = number;
         slot.confidence = self.confidence;
+        let is_late = (end_ns - start_ns).saturating_sub(slot_ns) > (slot_ns / 2).max(LATE_NS);
+        slot.health = health(&before, &self.totals, u64::from(is_late) + u64::from(error.is_some()));
         (slot, error)
     }
 
@@ -188,18 +230,18 @@ impl Watched {
         let by_verdict: u64 = Verdict::ALL.into_iter().map(|verdict| totals.verdict(verdict)).sum();
         totals.seen.abs_diff(by_verdict)
             + totals.sourced.abs_diff(self.drained.sourced + totals.sources_lost)
-            + totals.ported.abs_diff(self.drained.ported + totals.ports_lost)
+            + totals.sourced.abs_diff(self.drained.targeted + totals.targets_lost)
     }
 
     fn swap_and_drain(
         &mut self,
         sources: &mut Vec<(Addr, SourceStats)>,
-        ports: &mut Vec<(PortKey, PortStats)>,
+        targets: &mut Vec<(TargetKey, TargetStats)>,
     ) -> Result<(), Error> {
         self.watch.swap()?;
         self.watch.drain(
             |source, cpus| sources.push((*source, SourceStats::from_cpus(cpus))),
-            |key, cpus| ports.push((*key, PortStats::from_cpus(cpus))),
+            |target, cpus| targets.push((*target, TargetStats::from_cpus(cpus))),
         )
     }
 
@@ -250,12 +292,20 @@ impl Watched {
     fn tell_replies(&mut self) -> Confidence {
         let now_ns = clock::monotonic_ns();
         let told = match self.replies {
-            RepliesWish::Auto => self.watch.watch_egress(&self.name, now_ns),
-            RepliesWish::Mirror => self.watch.watch_mirror(now_ns),
-            RepliesWish::Flags => return Confidence::Flags,
+            WatchMode::Host => self.watch.watch_egress(&self.name, EgressWish::Auto, now_ns).map(Some),
+            WatchMode::Mirror => self.watch.watch_mirror(now_ns).map(|()| None),
+            WatchMode::Flags => return Confidence::Flags,
         };
         match told {
-            Ok(()) => Confidence::Flows,
+            Ok(hook) => {
+                if hook == Some(EgressHook::Clsact) {
+                    info!(
+                        "{}: watching what is sent by a filter of the clsact qdisc, which stays",
+                        self.name
+                    );
+                }
+                Confidence::Flows
+            }
             Err(error) => {
                 warn!("{}: cannot see what is sent ({error}); telling replies by their flags", self.name);
                 if let Err(error) = self.watch.forget_flows() {
@@ -284,6 +334,37 @@ impl Watched {
             }
             Err(_) => {}
         }
+    }
+}
+
+/// Of how many unsolicited packets, and probed targets, of a source on one CPU there should be a hint: a share of the
+/// threshold, so that some CPU has seen as many when all together have crossed it.
+fn hints(policy: &Policy, cpus: usize) -> HintRates {
+    let cpus = u64::try_from(cpus.max(1)).unwrap_or(u64::MAX);
+    let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let crossing = |rules: &[RuleId]| {
+        let enabled = rules.iter().map(|rule| policy.of(*rule)).filter(|rule| rule.enabled);
+        enabled.map(|rule| rule.threshold.saturating_add(1)).min()
+    };
+    let packets = crossing(&[RuleId::DosUnsolicited]);
+    let probes = crossing(&[RuleId::ScanVertical, RuleId::ScanHorizontal, RuleId::ScanSweepIcmp]);
+    let share = |crossing: Option<u64>| crossing.map_or(0, |crossing| narrow(crossing.div_ceil(cpus)));
+    HintRates { packets: share(packets), crossing: packets.map_or(0, narrow), probes: share(probes) }
+}
+
+/// How well counting went between two looks at the totals.
+fn health(before: &Totals, now: &Totals, late: u64) -> Health {
+    let lost = |totals: &Totals| totals.sources_lost + totals.targets_lost;
+    // First fragments that hide their flags are no trouble of the parser's: they are evidence, and seen as such.
+    let malformed =
+        |totals: &Totals| totals.class(Class::Malformed) - totals.verdict(Verdict::FirstFragmentTruncated);
+    Health {
+        seen: now.seen - before.seen,
+        malformed: malformed(now) - malformed(before),
+        lost: lost(now) - lost(before),
+        lost_targets: now.targets_lost - before.targets_lost,
+        hints_lost: now.hints_lost - before.hints_lost,
+        late,
     }
 }
 

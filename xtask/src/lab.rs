@@ -119,6 +119,17 @@ impl Lab {
         &self.outside
     }
 
+    /// Puts a network behind the watched side, which answers for all its addresses, and sends the outside there.
+    ///
+    /// # Errors
+    ///
+    /// Where `ip` refuses, because such a route is there already for instance.
+    pub fn add_network(&self, network: Ipv4Addr, prefix: u8) -> Result<()> {
+        self.watched.namespace.ip(&format!("route add local {network}/{prefix} dev lo"))?;
+        let (gateway, interface) = (self.watched.ipv4, self.outside.interface);
+        self.outside.namespace.ip(&format!("route add {network}/{prefix} via {gateway} dev {interface}"))
+    }
+
     /// Deletes both interfaces, as when a card is pulled out or a container stops.
     ///
     /// # Errors

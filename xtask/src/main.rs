@@ -50,7 +50,7 @@ enum Verb {
     },
     /// Build a benchmark and run it as root.
     Bench {
-        /// Which one, such as `kernel`.
+        /// Which one: `kernel`, what a packet costs in the kernel; `latency`, how soon an attack is told of.
         name: String,
         /// What the benchmark is given.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -100,7 +100,7 @@ fn a_plain_syn_has_addresses_ports_and_flags() {
 
     let packet = parsed(&eth(0x86dd, &ip6(&[], 17, &udp()))).unwrap();
     assert_eq!(packet.source, Addr::from(core::net::Ipv6Addr::from(SRC6)));
-    assert_eq!(packet.service(), Some((Proto::Udp, 80)));
+    assert_eq!(packet.service().port(), Some((Proto::Udp, 80)));
 }
 
 #[test]
@@ -136,13 +136,13 @@ fn ports_come_from_first_fragments_only() {
     for fragment in [1, more | 1, 0x1fff, 0x0fff] {
         let frame = eth(0x0800, &ip4(&[], fragment, 6, &tcp(SYN)));
         check(&frame, Verdict::Fragment);
-        assert_eq!(parsed(&frame).unwrap().service(), None);
+        assert_eq!(parsed(&frame).unwrap().service().port(), None);
     }
     // Of a tiny first fragment, the ports are read where they are there; ICMP has none.
     for (bytes, service) in [(3, None), (4, Some((Proto::Tcp, 80))), (8, Some((Proto::Tcp, 80)))] {
         let frame = eth(0x0800, &ip4(&[], more, 6, &tcp(SYN)[..bytes]));
         check(&frame, Verdict::FirstFragmentTruncated);
-        assert_eq!(parsed(&frame).unwrap().service(), service);
+        assert_eq!(parsed(&frame).unwrap().service().port(), service);
     }
     check(&eth(0x0800, &ip4(&[], more, 1, &[8, 0])), Verdict::FirstFragmentTruncated);
     // "Don't fragment" is no fragment.
@@ -305,8 +305,10 @@ fn interfaces_without_a_link_header_start_with_ip() {
     let settings = Settings { link: Settings::LINK_IP, ..Settings::DEFAULT };
     let four = ip4(&[], 0, 6, &tcp(SYN));
     let six = ip6(&[], 6, &tcp(SYN));
-    assert!(parse(&four[..], &settings).is_ok_and(|packet| packet.service() == Some((Proto::Tcp, 80))));
-    assert!(parse(&six[..], &settings).is_ok_and(|packet| packet.service() == Some((Proto::Tcp, 80))));
+    assert!(
+        parse(&four[..], &settings).is_ok_and(|packet| packet.service().port() == Some((Proto::Tcp, 80)))
+    );
+    assert!(parse(&six[..], &settings).is_ok_and(|packet| packet.service().port() == Some((Proto::Tcp, 80))));
     assert_eq!(parse(&[0_u8; 40][..], &settings), Err(Verdict::NonIp));
     assert_eq!(parse(&[0x45_u8][..], &settings), Err(Verdict::Ip4Truncated));
 }

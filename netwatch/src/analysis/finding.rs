@@ -1,43 +1,85 @@
-//! What each rule finds about a source.
+//! What a rule finds, and what explains it.
 //!
 //! A rule fires when what it measures is *strictly greater* than its threshold: the 11th distinct port and the
 //! 101st packet fire, 10 and 100 do not.
 
-use netwatch_common::Proto;
+use netwatch_common::{Proto, Service, Techniques};
 
 use super::policy::Policy;
+use super::ports::PortSummary;
 use super::rules::{RuleId, Severity};
-use super::window::SourceView;
+use super::stats::SourceStats;
+use super::transition::{DestSummary, Suppression};
 
-/// One rule applied to one aspect of a source; with the source it makes the key of an incident.
+/// One rule applied to one aspect of a source or destination; with it the key of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Check {
     /// The rule.
     pub rule: RuleId,
-    /// The protocol, where the rule looks at one.
-    pub proto: Option<Proto>,
+    /// What the rule looks at.
+    pub aspect: Aspect,
+}
+
+/// What of a source or destination a rule looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Aspect {
+    /// All of it.
+    Whole,
+    /// Its bits, where the rule counts something else first.
+    Bits,
+    /// One protocol.
+    Proto(Proto),
+    /// One port.
+    Port(Service),
 }
 
 impl Check {
-    /// How many checks there are.
-    pub const COUNT: usize = Self::ALL.len();
-
-    /// All checks of a source, scans first.
-    pub const ALL: [Self; 4] = [
-        Self { rule: RuleId::ScanVertical, proto: Some(Proto::Tcp) },
-        Self { rule: RuleId::ScanVertical, proto: Some(Proto::Udp) },
-        Self { rule: RuleId::DosUnsolicited, proto: None },
-        Self { rule: RuleId::DosPackets, proto: None },
-    ];
-
-    /// How many units the source has of what this check measures.
+    /// A rule applied to all there is.
     #[must_use]
-    pub fn observe(self, source: &SourceView) -> u64 {
-        match (self.rule, self.proto) {
-            (RuleId::ScanVertical, Some(proto)) => source.ports(proto).scanned(),
-            (RuleId::ScanVertical, None) => source.scanned_ports(),
-            (RuleId::DosUnsolicited, _) => source.stats.unsolicited(),
-            (RuleId::DosPackets, _) => source.stats.packets(),
+    pub const fn whole(rule: RuleId) -> Self {
+        Self { rule, aspect: Aspect::Whole }
+    }
+
+    /// A rule applied to one port.
+    #[must_use]
+    pub const fn port(rule: RuleId, service: Service) -> Self {
+        Self { rule, aspect: Aspect::Port(service) }
+    }
+
+    /// The protocol that it looks at, where it is one.
+    #[must_use]
+    pub fn proto(self) -> Option<Proto> {
+        match self.aspect {
+            Aspect::Proto(proto) => Some(proto),
+            Aspect::Port(service) => service.port().map(|(proto, _)| proto),
+            Aspect::Whole | Aspect::Bits => None,
+        }
+    }
+
+    /// The port that it looks at, where it is one.
+    #[must_use]
+    pub fn dest_port(self) -> Option<u16> {
+        match self.aspect {
+            Aspect::Port(service) => service.port().map(|(_, port)| port),
+            Aspect::Whole | Aspect::Bits | Aspect::Proto(_) => None,
+        }
+    }
+
+    /// What it counts, in the plural.
+    #[must_use]
+    pub fn unit(self) -> &'static str {
+        match self.aspect {
+            Aspect::Bits => "bits/s",
+            Aspect::Whole | Aspect::Proto(_) | Aspect::Port(_) => self.rule.rule().unit,
+        }
+    }
+
+    /// How much of it is tolerated.
+    #[must_use]
+    pub fn threshold(self, policy: &Policy, is_local: bool) -> u64 {
+        match self.aspect {
+            Aspect::Bits => policy.param(self.rule, 0),
+            Aspect::Whole | Aspect::Proto(_) | Aspect::Port(_) => policy.threshold(self.rule, is_local),
         }
     }
 }
@@ -47,16 +89,16 @@ impl Check {
 pub struct Finding {
     /// The check.
     pub check: Check,
-    /// What was observed, in the rule's units.
+    /// What was observed, in the check's units.
     pub observed: u64,
-    /// What is tolerated of this source, in the rule's units.
+    /// What is tolerated, in the check's units.
     pub threshold: u64,
     /// How severe it is.
     pub severity: Severity,
     /// How severe it is where it is decided who is told: see [`RulePolicy::notify`](super::policy::RulePolicy).
     pub weight: Severity,
-    /// Whether a scan by the same source, if there is one, explains all of it.
-    pub part_of_scan: bool,
+    /// What else explains all of it, where something does.
+    pub explained: Option<Suppression>,
     /// Whether anything may come of it.
     pub permit: Permit,
 }
@@ -73,6 +115,34 @@ pub enum Permit {
 }
 
 impl Finding {
+    /// What `check` found; unexplained.
+    #[must_use]
+    pub fn new(check: Check, observed: u64, threshold: u64, policy: &Policy, permit: Permit) -> Self {
+        let severity = policy.severity(check.rule, if check.aspect == Aspect::Bits { 0 } else { observed });
+        let weight = policy.weight(check.rule, severity);
+        Self { check, observed, threshold, severity, weight, explained: None, permit }
+    }
+
+    /// Makes it at least so severe, unless the operator says how severe it is.
+    #[must_use]
+    pub fn at_least(self, severity: Severity, policy: &Policy) -> Self {
+        if policy.of(self.check.rule).severity.is_some() {
+            return self;
+        }
+        let severity = self.severity.max(severity);
+        Self { severity, weight: policy.weight(self.check.rule, severity), ..self }
+    }
+
+    /// Makes it at most so severe, unless the operator says how severe it is.
+    #[must_use]
+    pub fn at_most(self, severity: Severity, policy: &Policy) -> Self {
+        if policy.of(self.check.rule).severity.is_some() {
+            return self;
+        }
+        let severity = self.severity.min(severity);
+        Self { severity, weight: policy.weight(self.check.rule, severity), ..self }
+    }
+
     /// Whether more was observed than is tolerated, by a rule that is switched on.
     #[must_use]
     pub const fn fires(&self) -> bool {
@@ -88,110 +158,91 @@ impl Finding {
     }
 }
 
-/// Whether any rule could fire for this source, without looking at lists of prefixes: most sources do nothing.
-#[must_use]
-pub fn may_fire(source: &SourceView, policy: &Policy) -> bool {
-    Check::ALL.into_iter().any(|check| {
-        let rule = policy.of(check.rule);
-        rule.enabled && check.observe(source) > rule.threshold
-    })
+/// What an alert shows beside the number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Packets of the source, or to the destination, within the window.
+    pub stats: SourceStats,
+    /// Ports that were tried.
+    pub ports: PortSummary,
+    /// Destinations that were tried.
+    pub dests: DestSummary,
+    /// Sources that took part.
+    pub sources: u64,
+    /// How it was probed.
+    pub techniques: Techniques,
 }
 
-/// Applies every rule to one source.
-///
-/// What stays under its threshold is reported too: an open incident needs it to come to its end.
-#[must_use]
-pub fn evaluate(source: &SourceView, policy: &Policy) -> [Finding; Check::COUNT] {
-    let is_local = policy.is_local(source.addr);
-    let permits = policy.permits(source.addr);
-    Check::ALL.map(|check| {
-        let observed = check.observe(source);
-        let severity = policy.severity(check.rule, observed);
-        Finding {
-            check,
-            observed,
-            threshold: policy.threshold(check.rule, is_local),
-            severity,
-            weight: policy.weight(check.rule, severity),
-            part_of_scan: check.rule != RuleId::ScanVertical
-                && observed <= source.scanned_ports().saturating_mul(PACKETS_PER_SCANNED_PORT),
-            permit: permits[check.rule as usize],
+/// A set of rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleSet(u32);
+
+impl RuleSet {
+    /// Scans: what they explain is no flood.
+    pub const SCANS: Self = Self::of(&[
+        RuleId::ScanVertical,
+        RuleId::ScanStealth,
+        RuleId::ScanHorizontal,
+        RuleId::ScanSweepIcmp,
+        RuleId::ScanSlow,
+    ]);
+    /// Floods of a destination.
+    pub const FLOODS: Self = Self::of(&[RuleId::FloodSyn, RuleId::FloodFragment, RuleId::DdosDestination]);
+
+    /// These rules.
+    #[must_use]
+    pub const fn of(rules: &[RuleId]) -> Self {
+        let mut set = 0;
+        let mut index = 0;
+        while index < rules.len() {
+            set |= 1 << rules[index] as u32;
+            index += 1;
         }
-    })
+        Self(set)
+    }
+
+    /// Adds a rule.
+    pub const fn insert(&mut self, rule: RuleId) {
+        self.0 |= 1 << rule as u32;
+    }
+
+    /// Whether a rule is in it.
+    #[must_use]
+    pub const fn contains(self, rule: RuleId) -> bool {
+        self.0 & (1 << rule as u32) != 0
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub const fn only(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Those that are not in the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether any rule is in both.
+    #[must_use]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
 }
 
-/// Packets per port up to which a scan explains them: a scanner repeats a probe that gets no answer, mostly
-/// once (nmap without congestion) and rarely more than three times. A flood sends more to each port.
-const PACKETS_PER_SCANNED_PORT: u64 = 4;
+/// Which incidents go on that may explain another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// Of the same source or destination, told or held back.
+    pub active: RuleSet,
+    /// Of the same source or destination, told.
+    pub told: RuleSet,
+    /// How many of those told are about single ports.
+    pub told_ports: usize,
+    /// Of the destination that a source sends most to, told.
+    pub at_dest: RuleSet,
+}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::analysis::slot::PortStats;
-    use core::net::Ipv4Addr;
-    use netwatch_common::Class;
-
-    fn source(tcp_ports: u16, udp_ports: u16, class: Class, packets: u64) -> SourceView {
-        let mut view = SourceView::new(Ipv4Addr::new(192, 0, 2, 1).into());
-        let probe = PortStats { packets: 1, evidence: 1, ..PortStats::default() };
-        (1..=tcp_ports).for_each(|port| view.tcp.add(port, &probe));
-        (1..=udp_ports).for_each(|port| view.udp.add(port, &probe));
-        view.stats.classes[class as usize] = packets;
-        view
-    }
-
-    #[test]
-    fn only_more_than_the_threshold_fires() {
-        let check = |view: SourceView, expect: &[&str]| {
-            let findings = evaluate(&view, &Policy::default());
-            let fired: Vec<String> = findings
-                .iter()
-                .filter(|finding| finding.fires())
-                .map(|finding| {
-                    let proto = finding.check.proto.map_or("", Proto::name);
-                    format!(
-                        "{}{}{}",
-                        finding.check.rule.name(),
-                        if proto.is_empty() { "" } else { " " },
-                        proto
-                    )
-                })
-                .collect();
-            assert_eq!(fired, expect);
-        };
-        check(source(0, 0, Class::Syn, 0), &[]);
-        check(source(10, 10, Class::Syn, 20), &[]);
-        check(source(11, 10, Class::Syn, 21), &["scan.vertical tcp"]);
-        check(source(10, 11, Class::Syn, 21), &["scan.vertical udp"]);
-        check(source(1, 0, Class::Syn, 100), &[]);
-        check(source(1, 0, Class::Syn, 101), &["dos.unsolicited", "dos.packets"]);
-        check(source(0, 0, Class::IcmpProbe, 101), &["dos.unsolicited", "dos.packets"]);
-        check(source(0, 0, Class::Known, 101), &["dos.packets"]);
-        check(
-            source(11, 11, Class::Syn, 101),
-            &["scan.vertical tcp", "scan.vertical udp", "dos.unsolicited", "dos.packets"],
-        );
-    }
-
-    #[test]
-    fn a_scan_explains_four_packets_per_port() {
-        let check = |view: SourceView, expect: [bool; Check::COUNT]| {
-            let findings = evaluate(&view, &Policy::default());
-            assert_eq!(findings.map(|finding| finding.part_of_scan), expect);
-        };
-        check(source(100, 0, Class::Syn, 400), [false, false, true, true]);
-        check(source(100, 0, Class::Syn, 401), [false, false, false, false]);
-        check(source(60, 40, Class::Syn, 400), [false, false, true, true]);
-        let mut client = source(100, 0, Class::Syn, 200);
-        client.stats.classes[Class::Known as usize] = 1_000;
-        check(client, [false, false, true, false]);
-    }
-
-    #[test]
-    fn quiet_is_less_than_half() {
-        let [finding, ..] = evaluate(&source(0, 0, Class::Syn, 0), &Policy::default());
-        let finding = |observed, threshold| Finding { observed, threshold, ..finding };
-        assert!(finding(4, 10).is_quiet() && !finding(5, 10).is_quiet());
-        assert!(finding(0, 0).is_quiet() && !finding(1, 0).is_quiet());
-    }
-}
+mod tests;

@@ -1,13 +1,14 @@
 //! The life of one incident: when it is told, told again, held back and ended.
 
-use netwatch_common::{Addr, Proto};
+use core::net::{IpAddr, Ipv6Addr};
 
-use super::finding::{Check, Finding, Permit};
-use super::ports::PortSummary;
-use super::rules::Severity;
-use super::slot::{Confidence, SourceStats};
-use super::transition::{CloseReason, State, Suppression, Transition};
-use super::window::SourceView;
+use netwatch_common::{Addr, Class};
+
+use super::finding::{Check, Evidence, Finding, Permit};
+use super::rules::{Severity, Subject};
+use super::slot::Confidence;
+use super::stats::{Hosts, SourceStats};
+use super::transition::{CloseReason, Peer, State, Suppression, Transition};
 
 /// How long after a close the same incident is muted, in nanoseconds: 1 h.
 pub const MUTE_NS: u64 = 3_600 * 1_000_000_000;
@@ -25,10 +26,11 @@ pub const GROWTH: u64 = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceId(pub(super) usize);
 
-/// What makes two incidents the same one. Ordered by interface, then source.
+/// What makes two incidents the same one. Ordered by interface, then source or destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fingerprint {
     pub(super) interface: InterfaceId,
+    /// The source or destination that the rule is about; zeros where it is about netwatch itself.
     pub(super) addr: Addr,
     pub(super) check: Check,
 }
@@ -38,14 +40,20 @@ pub(super) struct Fingerprint {
 pub(super) struct Moment<'a> {
     /// Monotonic nanoseconds.
     pub(super) now_ns: u64,
-    /// Length of a full window.
+    /// How far back the rule looks.
     pub(super) window_ns: u64,
-    /// What the window really covers: less at first, more where a slot was drained late.
+    /// How far it really did: less at first, more where a slot was drained late.
     pub(super) covered_ns: u64,
+    /// How long a source must be quiet before its incident ends.
+    pub(super) patience_ns: u64,
     /// How replies were told.
     pub(super) confidence: Confidence,
+    /// Whether something that should have been counted within the window was not.
+    pub(super) degraded: bool,
     /// Name of the interface.
     pub(super) interface: &'a str,
+    /// With how many bits of their addresses IPv6 sources are accounted.
+    pub(super) ipv6_bits: u8,
 }
 
 impl Moment<'_> {
@@ -55,6 +63,15 @@ impl Moment<'_> {
         let late = self.covered_ns > self.window_ns.saturating_add(self.window_ns / 4);
         if late { self.covered_ns } else { self.window_ns }
     }
+}
+
+/// What was sent since the last evaluation.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sent {
+    /// In the slot, or the part of it, that ended just now.
+    Slot(SourceStats),
+    /// In the slot that goes on, since it began.
+    Early(SourceStats),
 }
 
 /// A breach of a rule that goes on, whether it was told or not.
@@ -70,13 +87,17 @@ pub(super) struct Incident {
     severity: Severity,
     /// The highest weight so far: what was told is told to its end.
     weight: Severity,
-    /// The ports at the peak.
-    ports: PortSummary,
-    /// What the source sent in the window.
-    window: SourceStats,
-    /// What it sent since the incident began.
-    life: SourceStats,
+    /// What the window showed last; ports, destinations and sources are those at the peak.
+    evidence: Evidence,
+    /// What was sent in ended slots since the incident began.
+    settled: SourceStats,
+    /// What was sent in the slot that goes on, as far as is known.
+    fresh: SourceStats,
+    /// Whether anything was lost while it was open.
+    degraded: bool,
     suppressed: u64,
+    /// When the last minute began in which the cap on notifications held it back.
+    waits_in_ns: Option<u64>,
     /// The close that may mute it.
     closed: Option<Closed>,
 }
@@ -130,8 +151,18 @@ pub(super) enum Next {
 }
 
 impl Incident {
-    /// A new incident of a source; counts all that the window knows of it.
-    pub(super) fn new(finding: &Finding, view: &SourceView, closed: Option<Closed>, now_ns: u64) -> Self {
+    /// A new incident; counts all that the window knows of it.
+    pub(super) fn new(
+        finding: &Finding,
+        evidence: &Evidence,
+        sent: &Sent,
+        closed: Option<Closed>,
+        now_ns: u64,
+    ) -> Self {
+        let (settled, fresh) = match sent {
+            Sent::Slot(_) => (evidence.stats, SourceStats::default()),
+            Sent::Early(now) => (evidence.stats.without(now), *now),
+        };
         Self {
             phase: Phase::Held(None),
             opened_ns: now_ns,
@@ -141,29 +172,31 @@ impl Incident {
             peak: 0,
             severity: Severity::Info,
             weight: Severity::Info,
-            ports: PortSummary::default(),
-            window: view.stats,
-            life: view.stats,
+            evidence: *evidence,
+            settled,
+            fresh,
+            degraded: false,
             suppressed: closed.map_or(0, |closed| closed.suppressed),
+            waits_in_ns: None,
             closed,
         }
     }
 
-    /// Adds what the source sent since the last evaluation. Windows overlap and cannot be added up.
-    pub(super) fn add(&mut self, sent: &SourceStats) {
-        self.life.merge(sent);
+    /// Adds what was sent since the last evaluation. Windows overlap and cannot be added up.
+    pub(super) fn add(&mut self, sent: &Sent) {
+        match sent {
+            // All of the slot, so also what was known of it before it ended.
+            Sent::Slot(sent) => {
+                self.settled.merge(sent);
+                self.fresh = SourceStats::default();
+            }
+            Sent::Early(now) => self.fresh = *now,
+        }
     }
 
-    /// Takes note of the window and decides what that means. `in_scan` says that the source has a scan that
-    /// goes on and explains this finding.
-    pub(super) fn next(
-        &mut self,
-        finding: &Finding,
-        view: &SourceView,
-        in_scan: bool,
-        moment: &Moment<'_>,
-    ) -> Next {
-        self.observe(finding, view, moment.now_ns);
+    /// Takes note of the window and decides what that means.
+    pub(super) fn next(&mut self, finding: &Finding, evidence: &Evidence, moment: &Moment<'_>) -> Next {
+        self.observe(finding, evidence, moment);
         match (self.phase, finding.permit) {
             (_, Permit::Disabled) => return Next::End(CloseReason::Disabled),
             (Phase::Open(_), Permit::Allowed) => return Next::End(CloseReason::Allowed),
@@ -172,13 +205,11 @@ impl Incident {
         }
         match self.phase {
             Phase::Open(notice) if self.is_worth_an_update(&notice, finding, moment.now_ns) => Next::Update,
-            Phase::Held(was) if finding.fires() => match self.reason_to_hold(finding, in_scan, moment.now_ns)
-            {
+            Phase::Held(was) if finding.fires() => match self.reason_to_hold(finding, moment.now_ns) {
                 None => Next::Open,
                 reason if reason == was => Next::Stay,
                 Some(reason) => {
-                    self.phase = Phase::Held(Some(reason));
-                    self.suppressed += 1;
+                    self.hold(reason);
                     Next::Hold(reason)
                 }
             },
@@ -191,7 +222,17 @@ impl Incident {
         self.severity = self.severity.max(finding.severity);
         self.weight = self.weight.max(finding.weight);
         let number = self.number().unwrap_or(number);
-        self.phase = Phase::Open(Notice { number, at_ns: now_ns, observed: finding.observed });
+        let notice = Notice { number, at_ns: now_ns, observed: finding.observed };
+        self.phase = Phase::Open(notice);
+    }
+
+    /// Marks the incident as waiting to be told, or told again, in the minute that began at `minute_ns`. Returns
+    /// whether that is new in this minute.
+    pub(super) fn wait(&mut self, minute_ns: u64) -> bool {
+        if matches!(self.phase, Phase::Held(reason) if reason != Some(Suppression::OverCap)) {
+            self.hold(Suppression::OverCap);
+        }
+        self.waits_in_ns.replace(minute_ns) != Some(minute_ns)
     }
 
     /// Its number, once it was told.
@@ -218,79 +259,152 @@ impl Incident {
         key: &Fingerprint,
         moment: &Moment<'_>,
     ) -> Transition {
+        let mut life = self.settled;
+        life.merge(&self.fresh);
         let evidence = match state {
-            State::Open | State::Update => self.window.classes,
-            State::Close(_) => self.life.classes,
+            State::Open | State::Update => self.evidence.stats.classes,
+            State::Close(_) => life.classes,
         };
-        // Times are missing where the sources map was full and only ports were counted.
+        // Times are missing where the sources map was full and only targets were counted.
         let known = |time_ns: u64| if time_ns == 0 { self.opened_ns } else { time_ns };
+        let (source, dest) = match key.check.rule.rule().subject {
+            Subject::Source | Subject::SourcePort => {
+                (Some(peer(key.addr, moment.ipv6_bits, self.evidence.stats.hosts.union(life.hosts))), None)
+            }
+            Subject::Destination | Subject::DestinationPort => (None, Some(key.addr.into())),
+            Subject::Itself => (None, None),
+        };
         Transition {
             state,
             at_ns: moment.now_ns,
             incident: number,
             rule: key.check.rule,
-            proto: key.check.proto,
+            proto: key.check.proto(),
             severity: self.severity,
             weight: self.weight,
-            source: key.addr.into(),
+            source,
+            dest,
+            port: key.check.dest_port(),
             interface: moment.interface.into(),
+            unit: key.check.unit(),
             observed: self.observed,
             peak: self.peak,
             threshold: self.threshold,
             window_ns: moment.told_window_ns(),
             confidence: moment.confidence,
-            ports: self.ports,
+            ports: self.evidence.ports,
+            dests: self.evidence.dests,
+            sources: self.evidence.sources,
+            techniques: self.evidence.techniques,
             evidence,
-            packets: self.life.packets(),
-            bytes: self.life.bytes,
-            first_ns: known(self.life.first_ns),
-            last_ns: known(self.life.last_ns),
+            packets: life.packets(),
+            bytes: life.bytes,
+            first_ns: known(life.first_ns),
+            last_ns: known(life.last_ns),
+            spoofable: match key.check.rule.rule().subject {
+                Subject::Source | Subject::SourcePort => is_spoofable(&life, moment.confidence),
+                // Most of the sources.
+                Subject::Destination | Subject::DestinationPort => {
+                    life.completed * 2 < life.class(Class::Syn).max(1)
+                }
+                Subject::Itself => false,
+            },
+            degraded: self.degraded,
             opened_ns: self.opened_ns,
             suppressed: self.suppressed,
         }
     }
 
-    fn observe(&mut self, finding: &Finding, view: &SourceView, now_ns: u64) {
+    fn hold(&mut self, reason: Suppression) {
+        self.phase = Phase::Held(Some(reason));
+        self.suppressed += 1;
+    }
+
+    fn observe(&mut self, finding: &Finding, evidence: &Evidence, moment: &Moment<'_>) {
         self.observed = finding.observed;
         self.threshold = finding.threshold;
-        self.window = view.stats;
+        self.degraded |= moment.degraded;
+        let at_peak = self.evidence;
+        self.evidence = *evidence;
         if finding.observed >= self.peak {
             self.peak = finding.observed;
-            self.ports = *match finding.check.proto {
-                Some(proto) => view.ports(proto),
-                None if view.udp.evidence > view.tcp.evidence => view.ports(Proto::Udp),
-                None => view.ports(Proto::Tcp),
-            };
+        } else {
+            self.evidence.ports = at_peak.ports;
+            self.evidence.dests = at_peak.dests;
+            self.evidence.sources = at_peak.sources;
         }
+        self.evidence.techniques = at_peak.techniques.union(evidence.techniques);
         if finding.is_quiet() {
-            self.quiet_since_ns.get_or_insert(now_ns);
+            self.quiet_since_ns.get_or_insert(moment.now_ns);
         } else {
             self.quiet_since_ns = None;
         }
     }
 
     fn is_over(&self, moment: &Moment<'_>) -> bool {
-        let patience_ns = moment.window_ns.saturating_mul(QUIET_WINDOWS);
-        self.quiet_since_ns.is_some_and(|since_ns| moment.now_ns.saturating_sub(since_ns) >= patience_ns)
+        let is_long = |since_ns| moment.now_ns.saturating_sub(since_ns) >= moment.patience_ns;
+        self.quiet_since_ns.is_some_and(is_long)
     }
 
     fn is_worth_an_update(&self, last: &Notice, finding: &Finding, now_ns: u64) -> bool {
         !finding.is_quiet()
+            && finding.explained != Some(Suppression::PartOfFlood)
             && (finding.observed >= last.observed.saturating_mul(GROWTH)
                 || finding.severity > self.severity
                 || now_ns.saturating_sub(last.at_ns) >= REMIND_NS)
     }
 
-    fn reason_to_hold(&self, finding: &Finding, in_scan: bool, now_ns: u64) -> Option<Suppression> {
+    fn reason_to_hold(&self, finding: &Finding, now_ns: u64) -> Option<Suppression> {
         let is_muted = |closed: Closed| closed.mutes(now_ns) && finding.severity <= closed.severity;
         if finding.permit == Permit::Allowed {
             Some(Suppression::Allowed)
-        } else if in_scan {
-            Some(Suppression::PartOfScan)
+        } else if finding.explained.is_some() {
+            finding.explained
         } else if self.closed.is_some_and(is_muted) {
             Some(Suppression::MutedAfterClose)
         } else {
             None
         }
     }
+}
+
+/// Whether whoever sent this may have forged the address: nothing shows that answers arrived there. Where
+/// handshakes are not counted, packets that look like those of a connection have to do.
+fn is_spoofable(sent: &SourceStats, confidence: Confidence) -> bool {
+    sent.completed == 0 && (confidence == Confidence::Flows || sent.class(Class::Known) == 0)
+}
+
+/// A source as it is told.
+fn peer(addr: Addr, ipv6_bits: u8, hosts: Hosts) -> Peer {
+    let shown = IpAddr::from(addr);
+    match shown {
+        IpAddr::V4(_) => Peer { addr: shown, bits: 32, host: None },
+        // Everybody's network: its hosts are accounted by themselves.
+        IpAddr::V6(local) if local.is_unicast_link_local() => Peer { addr: shown, bits: 128, host: None },
+        IpAddr::V6(_) => {
+            let host = only_host(addr, hosts, ipv6_bits).map(IpAddr::from);
+            Peer { addr: shown, bits: ipv6_bits, host }
+        }
+    }
+}
+
+/// A source by its whole address where one host of its network only was seen, and by the network where that is not
+/// known.
+pub(super) fn host(addr: Addr, hosts: Hosts, ipv6_bits: u8) -> Addr {
+    only_host(addr, hosts, ipv6_bits).unwrap_or(addr)
+}
+
+/// The only host of an IPv6 network that was seen. Of it the last 64 bits are kept.
+fn only_host(addr: Addr, hosts: Hosts, ipv6_bits: u8) -> Option<Addr> {
+    let IpAddr::V6(network) = IpAddr::from(addr) else { return None };
+    let Hosts::One(low) = hosts else { return None };
+    let low = u64::from_be_bytes(bytes_of(low));
+    let host = Ipv6Addr::from_bits(network.to_bits() >> 64 << 64 | u128::from(low));
+    (64..128).contains(&ipv6_bits).then(|| host.into())
+}
+
+/// The bytes of two words as they lie in memory.
+fn bytes_of([high, low]: [u32; 2]) -> [u8; 8] {
+    let ([a, b, c, d], [e, f, g, h]) = (high.to_ne_bytes(), low.to_ne_bytes());
+    [a, b, c, d, e, f, g, h]
 }

@@ -6,24 +6,42 @@
 //! the operator makes of it), [`finding`] (what is too much), [`incident`] (the life of one incident),
 //! [`incidents`] (all of them), [`transition`] (what comes out), [`limits`].
 
+mod cap;
+mod dest;
+pub mod early;
+mod evaluate;
 pub mod finding;
 pub mod incident;
-pub mod incidents;
+mod incidents;
+mod learn;
 pub mod limits;
+mod memory;
 pub mod policy;
 pub mod ports;
 pub mod rules;
 pub mod slot;
+mod source;
+pub mod stats;
 pub mod transition;
+pub mod view;
 pub mod window;
 
+use netwatch_common::{Addr, Hint};
+
+pub use early::Look;
 pub use incident::InterfaceId;
 pub use policy::Policy;
 pub use rules::{RuleId, Severity};
-pub use slot::{Confidence, PortStats, Slot, SourceStats};
-pub use transition::{CloseReason, Counters, State, Suppression, Transition};
+pub use slot::{Confidence, Health, Slot};
+pub use stats::{Hosts, SourceStats, TargetStats};
+pub use transition::{CloseReason, Counters, DestSummary, Digest, Peer, State, Suppression, Transition};
 
+use early::Early;
+use evaluate::Evaluation;
+use incident::Moment;
 use incidents::Incidents;
+use learn::Usual;
+use memory::Memory;
 use window::Window;
 
 /// What the analysis is told once.
@@ -33,30 +51,54 @@ pub struct Options {
     pub window_slots: usize,
     /// Length of a slot, in nanoseconds.
     pub slot_ns: u64,
+    /// With how many bits of their addresses IPv6 sources are accounted.
+    pub ipv6_bits: u8,
     /// How the rules are applied at first.
     pub policy: Policy,
 }
 
 impl Default for Options {
-    /// A minute of 5 s slots.
+    /// A minute of 5 s slots, and IPv6 networks of 64 bits.
     fn default() -> Self {
-        Self { window_slots: limits::WINDOW_SLOTS, slot_ns: 5_000_000_000, policy: Policy::default() }
+        let policy = Policy::default();
+        Self { window_slots: limits::WINDOW_SLOTS, slot_ns: 5_000_000_000, ipv6_bits: 64, policy }
     }
 }
 
 /// The analysis of all interfaces.
 #[derive(Clone, Debug)]
 pub struct Analysis {
-    window_slots: usize,
-    slot_ns: u64,
+    setting: Setting,
+    policy: Policy,
     interfaces: Vec<Interface>,
     incidents: Incidents,
+}
+
+/// What stays the same as long as netwatch runs.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    window_slots: usize,
+    slot_ns: u64,
+    ipv6_bits: u8,
 }
 
 #[derive(Clone, Debug)]
 struct Interface {
     name: Box<str>,
     window: Window,
+    /// How replies were told in the slot that ended last.
+    confidence: Confidence,
+    known: Knowledge,
+}
+
+/// What is known of an interface besides its window.
+#[derive(Clone, Debug, Default)]
+struct Knowledge {
+    memory: Memory,
+    usual: Usual,
+    early: Early,
+    /// Sources of which so much was seen that a few hints more may break a rule; ascending.
+    notable: Vec<Addr>,
 }
 
 impl Analysis {
@@ -64,35 +106,42 @@ impl Analysis {
     #[must_use]
     pub fn new(options: &Options) -> Self {
         let window_slots = options.window_slots.clamp(1, limits::WINDOW_SLOTS_MAX);
-        let slots = u64::try_from(window_slots).unwrap_or(u64::MAX);
-        let window_ns = options.slot_ns.saturating_mul(slots);
         Self {
-            window_slots,
-            slot_ns: options.slot_ns,
+            setting: Setting { window_slots, slot_ns: options.slot_ns, ipv6_bits: options.ipv6_bits },
+            policy: options.policy.clone(),
             interfaces: Vec::new(),
-            incidents: Incidents::new(options.policy.clone(), window_ns),
+            incidents: Incidents::default(),
         }
     }
 
     /// Adds an interface with a window of its own; its name appears in transitions.
     pub fn add_interface(&mut self, name: &str) -> InterfaceId {
-        self.interfaces.push(Interface { name: name.into(), window: Window::new(self.window_slots) });
+        self.interfaces.push(Interface {
+            name: name.into(),
+            window: Window::new(self.slots_kept()),
+            confidence: Confidence::default(),
+            known: Knowledge::default(),
+        });
         InterfaceId(self.interfaces.len() - 1)
     }
 
-    /// Slides an interface's window by `slot` and returns what that means, in the order of sources.
+    /// Slides an interface's window by `slot` and returns what that means: first for destinations, then for
+    /// sources, each in their order.
     ///
     /// The end of the slot is the time of the evaluation. A slot in which nothing was counted must be pushed
     /// as well: incidents come to their end by it.
     ///
     /// Maps may be drained more often than once per slot. Parts that together are no longer than a slot (with
     /// a quarter to spare for late timers) make one slot, so that an early look does not shorten the window.
-    pub fn push(&mut self, interface: InterfaceId, slot: Slot) -> Vec<Transition> {
-        let Some(Interface { name, window }) = self.interfaces.get_mut(interface.0) else {
+    pub fn push(&mut self, id: InterfaceId, slot: Slot) -> Vec<Transition> {
+        let Some(Interface { name, window, confidence, known }) = self.interfaces.get_mut(id.0) else {
             return Vec::new();
         };
-        let longest_ns = self.slot_ns.saturating_add(self.slot_ns / 4);
+        let slot_ns = self.setting.slot_ns;
+        let longest_ns = slot_ns.saturating_add(slot_ns / 4);
         let is_part = |newest: &Slot| slot.end_ns.saturating_sub(newest.start_ns) <= longest_ns;
+        *confidence = slot.confidence;
+        known.early.slot_drained(slot.number);
         let drained = if window.newest().is_some_and(is_part) {
             window.extend_newest(&slot);
             Some(&slot)
@@ -100,31 +149,116 @@ impl Analysis {
             window.push(slot);
             window.newest()
         };
-        let Some(drained) = drained else {
+        let Some(drained) = drained else { return Vec::new() };
+        let mut evaluation = Evaluation {
+            setting: &self.setting,
+            policy: &self.policy,
+            incidents: &mut self.incidents,
+            id,
+            name,
+            now_ns: drained.end_ns,
+            confidence: drained.confidence,
+            transitions: Vec::new(),
+        };
+        evaluation.slot(window, known, drained);
+        evaluation.transitions
+    }
+
+    /// Takes note of how replies are told from probes on an interface from now on.
+    pub fn tell_confidence(&mut self, id: InterfaceId, confidence: Confidence) {
+        if let Some(interface) = self.interfaces.get_mut(id.0) {
+            interface.confidence = confidence;
+        }
+    }
+
+    /// Looks at the sources that hints tell of, before their slot ends, and returns what that means.
+    pub fn hints(
+        &mut self,
+        id: InterfaceId,
+        hints: &[Hint],
+        now_ns: u64,
+        look: &mut impl Look,
+    ) -> Vec<Transition> {
+        let Some(Interface { name, window, confidence, known }) = self.interfaces.get_mut(id.0) else {
             return Vec::new();
         };
-        let covered_ns = window.span().map_or(0, |span| span.end_ns.saturating_sub(span.start_ns));
-        let mut step = self.incidents.step(interface, name, drained, covered_ns);
-        window.for_each_source(step.counting(), |view| step.source(view));
-        step.finish()
+        let mut evaluation = Evaluation {
+            setting: &self.setting,
+            policy: &self.policy,
+            incidents: &mut self.incidents,
+            id,
+            name,
+            now_ns,
+            confidence: *confidence,
+            transitions: Vec::new(),
+        };
+        evaluation.hints(window, known, hints, look);
+        evaluation.transitions
     }
 
-    /// Applies the rules in another way from the next evaluation on. Counts and incidents go on; those that are
-    /// not to be any more end then.
+    /// Whether [`hints`](Self::hints) should be called again soon, even if there are none: a source came near a
+    /// threshold.
+    #[must_use]
+    pub fn is_near(&self, id: InterfaceId) -> bool {
+        self.interfaces.get(id.0).is_some_and(|interface| interface.known.early.is_any_near())
+    }
+
+    /// Applies the rules in another way from the next evaluation on. Counts, incidents and what is remembered go
+    /// on; incidents that are not to be any more end then.
     pub fn apply(&mut self, policy: Policy) {
-        self.incidents.apply(policy);
+        self.policy = policy;
+        let slots = self.slots_kept();
+        self.interfaces.iter_mut().for_each(|interface| interface.window.resize(slots));
     }
 
-    /// Closes every open incident because netwatch stops.
-    pub fn close_all(&mut self, now_ns: u64) -> Vec<Transition> {
-        let interfaces = &self.interfaces;
-        self.incidents.close_all(now_ns, |id| interfaces.get(id.0).map_or("", |found| &found.name))
+    /// What the cap on notifications held back in the minute that is over at `now_ns`, if one is.
+    pub fn digest(&mut self, now_ns: u64) -> Option<Digest> {
+        self.incidents.turn(now_ns, self.policy.notifications_per_minute)
+    }
+
+    /// Closes every open incident because netwatch stops. Returns, too, what the cap on notifications held back
+    /// since the last digest.
+    pub fn close_all(&mut self, now_ns: u64) -> (Vec<Transition>, Option<Digest>) {
+        let digest = self.incidents.last_digest(now_ns, self.policy.notifications_per_minute);
+        let (setting, policy, interfaces) = (self.setting, &self.policy, &self.interfaces);
+        let closing = self.incidents.close_all(|id, rule| {
+            let interface = interfaces.get(id.0);
+            Moment {
+                now_ns,
+                window_ns: evaluate::reach_ns(rule, policy, &setting),
+                covered_ns: 0,
+                patience_ns: 0,
+                confidence: interface.map_or(Confidence::default(), |interface| interface.confidence),
+                degraded: false,
+                interface: interface.map_or("", |interface| &interface.name),
+                ipv6_bits: setting.ipv6_bits,
+            }
+        });
+        (closing, digest)
     }
 
     /// What was told and held back so far.
     #[must_use]
     pub const fn counters(&self) -> Counters {
         self.incidents.counters()
+    }
+
+    /// Looks before the end of a slot that had to wait for it, because there were too many, over all interfaces.
+    #[must_use]
+    pub fn deferred(&self) -> u64 {
+        self.interfaces.iter().map(|interface| interface.known.early.deferred()).sum()
+    }
+
+    /// What the long memory forgot for want of room, over all interfaces.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.interfaces.iter().map(|interface| interface.known.memory.forgotten()).sum()
+    }
+
+    /// How many slots the rule that looks back farthest needs.
+    fn slots_kept(&self) -> usize {
+        let rules = RuleId::ALL.into_iter().map(|rule| evaluate::slots_of(rule, &self.policy, &self.setting));
+        rules.max().unwrap_or(self.setting.window_slots)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use netwatch_common::Addr;
 
-use super::finding::Permit;
-use super::rules::{RULES, RuleId, Severity};
+use super::finding::{Permit, RuleSet};
+use super::rules::{PARAMS_MAX, RULES, Reach, RuleId, Severity};
 
 /// By how much more the threshold of a scan is for local sources: programs that share files, crawl or look for
 /// devices try many ports.
@@ -18,9 +18,44 @@ pub struct Policy {
     pub counting: Counting,
     /// Networks whose hosts may try [`LOCAL_FACTOR`] times as many ports.
     pub local: Vec<Prefix>,
+    /// Networks that the watched host is connected to. With [`local`](Self::local) they are the destinations that
+    /// rules about local destinations look at; where there are neither, all are.
+    pub connected: Vec<Prefix>,
     /// Who may do what.
     pub allow: Vec<Allow>,
+    /// Ports behind which somebody asks for a password: those that `port.hammer` looks at.
+    pub login_ports: LoginPorts,
+    /// How many openings and updates are told within a minute, over all rules; the others wait.
+    pub notifications_per_minute: u64,
 }
+
+/// Ports that `port.hammer` looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoginPorts {
+    /// All.
+    Any,
+    /// These, ascending.
+    These(Vec<u16>),
+}
+
+impl LoginPorts {
+    /// FTP, SSH, Telnet, SMB, rlogin, SQL Server, SSH and Telnet where they hide, MySQL, RDP, PostgreSQL, VNC, WinRM.
+    ///
+    /// Mail boxes and directories are not among them: many people behind one address use those all day.
+    pub const USUAL: [u16; 14] = [21, 22, 23, 445, 513, 1433, 2222, 2323, 3306, 3389, 5432, 5900, 5985, 5986];
+
+    /// Whether a port is one of them.
+    #[must_use]
+    pub fn contains(&self, port: u16) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(ports) => ports.binary_search(&port).is_ok(),
+        }
+    }
+}
+
+/// Notifications within a minute unless configured otherwise.
+pub const NOTIFICATIONS_PER_MINUTE: u64 = 100;
 
 /// What one rule is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +69,10 @@ pub struct RulePolicy {
     pub notify: Option<bool>,
     /// Whether it is applied at all.
     pub enabled: bool,
+    /// How far back it looks, in nanoseconds, where that is not what its [`Reach`] says by itself.
+    pub window_ns: Option<u64>,
+    /// Its other numbers, in the order of [`Rule::params`](super::rules::Rule::params).
+    pub params: [u64; PARAMS_MAX],
 }
 
 /// Which packets make a port count as probed.
@@ -49,14 +88,14 @@ pub enum Counting {
 /// An entry of the allow-list. It has no end: who made it takes it away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allow {
-    /// Whose packets.
+    /// Whose packets; for rules about a destination, packets to whom.
     pub prefix: Prefix,
     /// Which rule they may break; any where none is named.
     pub rule: Option<RuleId>,
 }
 
 /// A network: the addresses that begin with the same bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prefix {
     addr: Addr,
     mask: Addr,
@@ -69,8 +108,18 @@ impl Default for Policy {
             severity: None,
             notify: None,
             enabled: true,
+            window_ns: None,
+            params: core::array::from_fn(|index| rule.params.get(index).map_or(0, |param| param.default)),
         });
-        Self { rules, counting: Counting::Evidence, local: Vec::new(), allow: Vec::new() }
+        Self {
+            rules,
+            counting: Counting::Evidence,
+            local: Vec::new(),
+            connected: Vec::new(),
+            allow: Vec::new(),
+            login_ports: LoginPorts::These(LoginPorts::USUAL.to_vec()),
+            notifications_per_minute: NOTIFICATIONS_PER_MINUTE,
+        }
     }
 }
 
@@ -79,6 +128,36 @@ impl Policy {
     #[must_use]
     pub const fn of(&self, rule: RuleId) -> &RulePolicy {
         &self.rules[rule as usize]
+    }
+
+    /// One of a rule's other numbers, by its place in [`Rule::params`](super::rules::Rule::params).
+    #[must_use]
+    pub const fn param(&self, rule: RuleId, index: usize) -> u64 {
+        self.of(rule).params[index]
+    }
+
+    /// How far back a rule looks that has a memory of its own, in nanoseconds; 0 for the others.
+    #[must_use]
+    pub fn memory_ns(&self, rule: RuleId) -> u64 {
+        match rule.rule().reach {
+            Reach::Memory { default_s, .. } => {
+                self.of(rule).window_ns.unwrap_or_else(|| default_s.saturating_mul(1_000_000_000))
+            }
+            Reach::Window | Reach::Slot => 0,
+        }
+    }
+
+    /// Whether it is known which destinations are local.
+    #[must_use]
+    pub const fn knows_ours(&self) -> bool {
+        !(self.local.is_empty() && self.connected.is_empty())
+    }
+
+    /// Whether rules about local destinations look at this one: all, where it is not known which ones are local.
+    #[must_use]
+    pub fn is_ours(&self, dest: Addr) -> bool {
+        let mut networks = self.local.iter().chain(&self.connected);
+        !self.knows_ours() || networks.any(|network| network.contains(dest))
     }
 
     /// Whether a source belongs to a local network.
@@ -91,7 +170,7 @@ impl Policy {
     #[must_use]
     pub fn threshold(&self, rule: RuleId, is_local: bool) -> u64 {
         let threshold = self.of(rule).threshold;
-        if is_local && rule == RuleId::ScanVertical {
+        if is_local && RuleSet::SCANS.contains(rule) {
             threshold.saturating_mul(LOCAL_FACTOR)
         } else {
             threshold

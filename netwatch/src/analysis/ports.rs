@@ -1,30 +1,37 @@
 //! The ports that one source sent to, and how many of them it scanned.
 
+use netwatch_common::Techniques;
+
 use super::limits::FIRST_PORTS;
-use super::slot::PortStats;
+use super::stats::TargetStats;
 
 /// The ports of one protocol that one source sent to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PortSummary {
     /// Ports with at least one packet that is evidence of a scan.
     pub distinct: u64,
-    /// Packets to all ports.
-    pub packets: u64,
-    /// Those of them that are evidence of a scan.
+    /// Those of them that were tried with packets that no connection begins with.
+    pub stealth: u64,
+    /// Those of them on which nobody talks.
+    pub unanswered: u64,
+    /// Packets that are evidence of a scan.
     pub evidence: u64,
+    /// How ports were probed.
+    pub techniques: Techniques,
     first: [u16; FIRST_PORTS],
     /// Ports without evidence to which packets of no known connection went.
     stray: u64,
     /// Those of them on which the source has no known connection either.
     stray_closed: u64,
     stray_first: [u16; FIRST_PORTS],
+    stray_techniques: Techniques,
 }
 
 impl PortSummary {
     /// The lowest ports with evidence, ascending: all of them, or the first [`FIRST_PORTS`].
     #[must_use]
     pub fn first_ports(&self) -> &[u16] {
-        let (count, ports) = if self.distinct == 0 && self.scanned() > 0 {
+        let (count, ports) = if self.distinct == 0 && self.is_stray_scan() {
             (self.stray, &self.stray_first)
         } else {
             (self.distinct, &self.first)
@@ -38,23 +45,36 @@ impl PortSummary {
     /// Maimon scans).
     #[must_use]
     pub const fn scanned(&self) -> u64 {
-        let mostly_closed = self.stray_closed * 5 >= self.stray * 4;
-        let is_scan = self.stray > STRAY_PORTS && mostly_closed;
-        self.distinct + if is_scan { self.stray } else { 0 }
+        self.distinct + if self.is_stray_scan() { self.stray } else { 0 }
+    }
+
+    /// How the scanned ports were probed.
+    #[must_use]
+    pub const fn scan_techniques(&self) -> Techniques {
+        if self.is_stray_scan() { self.techniques.union(self.stray_techniques) } else { self.techniques }
     }
 
     /// Adds one port; each at most once, in ascending order.
-    pub fn add(&mut self, port: u16, stats: &PortStats) {
-        self.packets = self.packets.saturating_add(stats.packets);
-        self.evidence = self.evidence.saturating_add(stats.evidence);
-        if stats.evidence > 0 {
+    pub fn add(&mut self, port: u16, stats: &TargetStats) {
+        let evidence = stats.evidence();
+        self.evidence = self.evidence.saturating_add(evidence);
+        if evidence > 0 {
             enter(port, self.distinct, &mut self.first);
             self.distinct += 1;
+            self.stealth += u64::from(stats.stealth > 0);
+            self.unanswered += u64::from(stats.is_unanswered());
+            self.techniques = self.techniques.union(stats.techniques);
         } else if stats.out_of_state > 0 {
             enter(port, self.stray, &mut self.stray_first);
             self.stray += 1;
-            self.stray_closed += u64::from(stats.known == 0);
+            self.stray_closed += u64::from(stats.is_unanswered());
+            self.stray_techniques = self.stray_techniques.union(stats.techniques);
         }
+    }
+
+    const fn is_stray_scan(&self) -> bool {
+        let mostly_closed = self.stray_closed * 5 >= self.stray * 4;
+        self.stray > STRAY_PORTS && mostly_closed
     }
 }
 

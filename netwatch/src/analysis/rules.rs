@@ -1,7 +1,12 @@
-//! The rules in one table: what is measured about a source, how much of it is too much, and what to do about it.
+//! The rules in one table: what is measured, how much of it is too much, and what to do about it.
 //!
 //! Everything about a rule stands in [`RULES`]: defaults, command line, configuration file and documentation are
-//! made from it.
+//! made from it. Here is what a row consists of; `table` has the rows and `texts` what they mean.
+
+mod table;
+mod texts;
+
+pub use table::RULES;
 
 /// Names a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -9,11 +14,84 @@
 pub enum RuleId {
     /// One source tries many ports.
     ScanVertical,
+    /// One source tries ports with packets that no connection begins with.
+    ScanStealth,
+    /// One source tries one port of many destinations.
+    ScanHorizontal,
+    /// One source asks many destinations whether they are there.
+    ScanSweepIcmp,
+    /// One source tries many ports over an hour.
+    ScanSlow,
+    /// Many sources together try many ports of one destination.
+    ScanDistributed,
     /// One source sends many packets that nobody asked for.
     DosUnsolicited,
     /// One source sends many packets.
     DosPackets,
+    /// One source sends at a very high rate.
+    DosRate,
+    /// Many sources together flood one destination.
+    DdosDestination,
+    /// Connections to one port are begun and not completed.
+    FloodSyn,
+    /// One destination is flooded with fragments.
+    FloodFragment,
+    /// One source connects to one login port again and again.
+    PortHammer,
+    /// netwatch itself lost sight of something.
+    Degraded,
 }
+
+/// What a rule, and so its incident, is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A source.
+    Source,
+    /// A source and a destination port.
+    SourcePort,
+    /// A destination.
+    Destination,
+    /// A destination and a port of it.
+    DestinationPort,
+    /// netwatch itself.
+    Itself,
+}
+
+/// How far back a rule looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Over the window, or over as many slots of it as configured for the rule.
+    Window,
+    /// Over the slot that ended last; this cannot be configured.
+    Slot,
+    /// Over a time of its own, in seconds, for which the analysis remembers what little it needs.
+    Memory {
+        /// Unless configured otherwise.
+        default_s: u64,
+        /// The shortest that can be configured.
+        min_s: u64,
+        /// The longest that can be configured.
+        max_s: u64,
+    },
+}
+
+/// A number of a rule besides its threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Param {
+    /// Its key in the configuration.
+    pub name: &'static str,
+    /// Unless configured otherwise.
+    pub default: u64,
+    /// The least that can be configured.
+    pub min: u64,
+    /// The most that can be configured.
+    pub max: u64,
+    /// What it stands for, as a fragment.
+    pub meaning: &'static str,
+}
+
+/// Most parameters that a rule has.
+pub const PARAMS_MAX: usize = 2;
 
 /// What there is to know about a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +102,17 @@ pub struct Rule {
     pub name: &'static str,
     /// What it finds, in one sentence.
     pub summary: &'static str,
-    /// What is counted over the window, in the plural.
+    /// What it is about.
+    pub subject: Subject,
+    /// What is counted, in the plural.
     pub unit: &'static str,
     /// The default threshold, in units.
     pub threshold: u64,
-    /// The technique in MITRE ATT&CK.
+    /// How far back it looks.
+    pub reach: Reach,
+    /// Its other numbers.
+    pub params: &'static [Param],
+    /// The technique in MITRE ATT&CK; empty where there is none.
     pub attack_id: &'static str,
     /// Severity of a finding.
     pub severity: Severity,
@@ -51,78 +135,6 @@ pub struct Text {
     pub advice: &'static str,
 }
 
-/// All rules, in the order of [`RuleId`]. Scans come first because they absorb what is part of them.
-pub const RULES: [Rule; RuleId::COUNT] = [
-    Rule {
-        id: RuleId::ScanVertical,
-        name: "scan.vertical",
-        summary: "One source tries many ports of one protocol.",
-        unit: "distinct ports",
-        threshold: 10,
-        attack_id: "T1046",
-        severity: Severity::Medium,
-        raised: &[(100, Severity::High)],
-        text: Text {
-            measures: "Distinct destination ports with evidence of a scan that one source sends to within the \
-                window, TCP and UDP apart. Evidence is a TCP SYN, TCP with flags that no connection uses \
-                (NULL, FIN, XMAS, SYN+FIN), UDP that is no reply, or a first fragment too small to show its \
-                flags. Packets with ACK of no known connection (ACK, Window and Maimon scans) count where they \
-                go to more than ten ports and the source talks on less than a fifth of them. A local source \
-                may try ten times as many.",
-            fires: "Looking for open ports comes before most attacks, and an ordinary client knows which few \
-                ports it wants. The eleventh port fires, the tenth does not.",
-            spares: "Replies to your own connections, late FIN and RST packets, retransmissions to the same \
-                port, later fragments (they have no ports), and one source that opens many connections to \
-                one port.",
-            advice: "Look up who owns the source, and whether any port answered it. Put your own scanners and \
-                monitoring on the allow-list; name your own networks in `local`. Raise the threshold where \
-                one address stands for many people, such as a proxy or a translated network.",
-        },
-    },
-    Rule {
-        id: RuleId::DosUnsolicited,
-        name: "dos.unsolicited",
-        summary: "One source sends many packets that nobody asked for.",
-        unit: "unsolicited packets",
-        threshold: 100,
-        attack_id: "T1498",
-        severity: Severity::Low,
-        raised: &[(1_000, Severity::Medium), (10_000, Severity::High)],
-        text: Text {
-            measures: "Packets of one source within the window that nobody asked for: TCP SYN, stealth scans and \
-                packets of no connection, new UDP, ICMP requests, later fragments and malformed packets.",
-            fires: "A flood is made of packets that no conversation explains, and so the volume of real \
-                conversations does not hide it.",
-            spares: "Packets of established connections, however many: downloads, backups, busy clients. \
-                Replies, and packets that are the probes of a scan by the same source (up to four for each \
-                probed port).",
-            advice: "Compare the rate with what the link and the service can bear; the source may be spoofed, \
-                so ask upstream before blocking it. Raise the threshold in front of busy UDP services and \
-                for clients that open many short connections.",
-        },
-    },
-    Rule {
-        id: RuleId::DosPackets,
-        name: "dos.packets",
-        summary: "One source sends many packets of any kind.",
-        unit: "packets",
-        threshold: 100,
-        attack_id: "T1498",
-        severity: Severity::Info,
-        raised: &[],
-        text: Text {
-            measures: "All packets of one source within the window, of every kind.",
-            fires: "It is the plain count: every talkative source breaks it sooner or later. So its incidents \
-                are recorded, and only told with `notify = true`, with the profile `literal`, or with \
-                `min_severity = \"info\"`.",
-            spares: "Packets that are the probes of a scan by the same source (up to four for each probed \
-                port). Nothing else is spared.",
-            advice: "Read it as a list of the busiest sources. To be told of them, set `notify = true` and a \
-                threshold that your ordinary traffic stays under.",
-        },
-    },
-];
-
 impl Rule {
     /// Whether its incidents are told unless configured otherwise, or only recorded.
     #[must_use]
@@ -136,7 +148,22 @@ impl RuleId {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All rules.
-    pub const ALL: [Self; 3] = [Self::ScanVertical, Self::DosUnsolicited, Self::DosPackets];
+    pub const ALL: [Self; 14] = [
+        Self::ScanVertical,
+        Self::ScanStealth,
+        Self::ScanHorizontal,
+        Self::ScanSweepIcmp,
+        Self::ScanSlow,
+        Self::ScanDistributed,
+        Self::DosUnsolicited,
+        Self::DosPackets,
+        Self::DosRate,
+        Self::DdosDestination,
+        Self::FloodSyn,
+        Self::FloodFragment,
+        Self::PortHammer,
+        Self::Degraded,
+    ];
 
     /// Its row of the table.
     #[must_use]

@@ -1,6 +1,8 @@
 //! What one interface counted during one slot.
 
-use netwatch_common::{Addr, Class, PortCounts, PortKey, SourceCounts};
+use netwatch_common::{Addr, Service, TargetKey};
+
+use super::stats::{SourceStats, TargetStats};
 
 /// How replies were told from probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,6 +14,41 @@ pub enum Confidence {
     Flows,
 }
 
+/// How well counting itself went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Packets that entered the program.
+    pub seen: u64,
+    /// Those of them that are malformed.
+    pub malformed: u64,
+    /// Counts that found no room, of sources and targets.
+    pub lost: u64,
+    /// Those of them that are of targets.
+    pub lost_targets: u64,
+    /// Hints that found no room: what they would have told was told later.
+    pub hints_lost: u64,
+    /// Slots that were drained much too late, or not to their end.
+    pub late: u64,
+}
+
+impl Health {
+    /// Adds that of another part of the slot, or of another slot.
+    pub const fn merge(&mut self, other: &Self) {
+        self.seen = self.seen.saturating_add(other.seen);
+        self.malformed = self.malformed.saturating_add(other.malformed);
+        self.lost = self.lost.saturating_add(other.lost);
+        self.lost_targets = self.lost_targets.saturating_add(other.lost_targets);
+        self.hints_lost = self.hints_lost.saturating_add(other.hints_lost);
+        self.late = self.late.saturating_add(other.late);
+    }
+
+    /// Whether sums may be too small.
+    #[must_use]
+    pub const fn is_lossy(&self) -> bool {
+        self.lost > 0
+    }
+}
+
 /// The drained maps of one interface after one slot, summed over CPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
@@ -19,10 +56,25 @@ pub struct Slot {
     pub start_ns: u64,
     /// When it ended, in monotonic nanoseconds.
     pub end_ns: u64,
+    /// Which slot it is, as the kernel program numbers them; of several merged, the last.
+    pub number: u32,
     /// How replies were told from probes.
     pub confidence: Confidence,
+    /// How well counting went.
+    pub health: Health,
     sources: Vec<(Addr, SourceStats)>,
-    ports: Vec<(PortKey, PortStats)>,
+    targets: Vec<(TargetKey, TargetStats)>,
+    /// The targets once more, summed over sources: sorted by destination and service.
+    services: Vec<(ServiceKey, TargetStats)>,
+}
+
+/// A service of a destination, whoever asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceKey {
+    /// The destination.
+    pub dest: Addr,
+    /// What of it.
+    pub service: Service,
 }
 
 impl Slot {
@@ -32,17 +84,38 @@ impl Slot {
         start_ns: u64,
         end_ns: u64,
         mut sources: Vec<(Addr, SourceStats)>,
-        mut ports: Vec<(PortKey, PortStats)>,
+        mut targets: Vec<(TargetKey, TargetStats)>,
     ) -> Self {
         sort_and_merge(&mut sources, SourceStats::merge);
-        sort_and_merge(&mut ports, PortStats::merge);
-        Self { start_ns, end_ns, confidence: Confidence::Flags, sources, ports }
+        sort_and_merge(&mut targets, TargetStats::merge);
+        let service = |(key, stats): &(TargetKey, TargetStats)| {
+            (ServiceKey { dest: key.dest, service: key.service }, *stats)
+        };
+        let mut services = targets.iter().map(service).collect();
+        sort_and_merge(&mut services, TargetStats::merge);
+        services.shrink_to_fit();
+        Self { sources, targets, services, ..Self::empty(start_ns, end_ns) }
     }
 
     /// A slot in which nothing was counted.
     #[must_use]
     pub const fn empty(start_ns: u64, end_ns: u64) -> Self {
-        Self { start_ns, end_ns, confidence: Confidence::Flags, sources: Vec::new(), ports: Vec::new() }
+        Self {
+            start_ns,
+            end_ns,
+            number: 0,
+            confidence: Confidence::Flags,
+            health: Health { seen: 0, malformed: 0, lost: 0, lost_targets: 0, hints_lost: 0, late: 0 },
+            sources: Vec::new(),
+            targets: Vec::new(),
+            services: Vec::new(),
+        }
+    }
+
+    /// How long it lasted, in nanoseconds; never 0.
+    #[must_use]
+    pub fn length_ns(&self) -> u64 {
+        self.end_ns.saturating_sub(self.start_ns).max(1)
     }
 
     /// The sources, sorted, each once.
@@ -51,10 +124,16 @@ impl Slot {
         &self.sources
     }
 
-    /// The ports of the sources, sorted by source, protocol and port, each once.
+    /// What the sources sent to, sorted by source, destination and service, each once.
     #[must_use]
-    pub fn ports(&self) -> &[(PortKey, PortStats)] {
-        &self.ports
+    pub fn targets(&self) -> &[(TargetKey, TargetStats)] {
+        &self.targets
+    }
+
+    /// What was sent to each service, sorted by destination and service, each once.
+    #[must_use]
+    pub fn services(&self) -> &[(ServiceKey, TargetStats)] {
+        &self.services
     }
 
     /// What one source sent during the slot.
@@ -64,124 +143,41 @@ impl Slot {
         self.sources.get(index).map(|(_, stats)| stats)
     }
 
+    /// What one source sent to during the slot.
+    #[must_use]
+    pub fn targets_of(&self, source: Addr) -> &[(TargetKey, TargetStats)] {
+        range(&self.targets, |(key, _)| key.source.cmp(&source))
+    }
+
+    /// What was sent to one destination during the slot.
+    #[must_use]
+    pub fn services_of(&self, dest: Addr) -> &[(ServiceKey, TargetStats)] {
+        range(&self.services, |(key, _)| key.dest.cmp(&dest))
+    }
+
     /// Adds the counts of another slot, as if both had been one.
     ///
     /// Which slot comes first does not matter, nor in which order several are merged.
     pub fn merge(&mut self, other: &Self) {
+        self.number = self.number.max(other.number);
         self.start_ns = self.start_ns.min(other.start_ns);
         self.end_ns = self.end_ns.max(other.end_ns);
+        self.health.merge(&other.health);
         self.sources.extend_from_slice(&other.sources);
-        self.ports.extend_from_slice(&other.ports);
+        self.targets.extend_from_slice(&other.targets);
+        self.services.extend_from_slice(&other.services);
         sort_and_merge(&mut self.sources, SourceStats::merge);
-        sort_and_merge(&mut self.ports, PortStats::merge);
+        sort_and_merge(&mut self.targets, TargetStats::merge);
+        sort_and_merge(&mut self.services, TargetStats::merge);
     }
 }
 
-/// What one source sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SourceStats {
-    /// Bytes on the wire, link header included, frame check sequence not.
-    pub bytes: u64,
-    /// When the first packet came, in monotonic nanoseconds; 0 where there was none.
-    pub first_ns: u64,
-    /// When the last packet came, in monotonic nanoseconds; 0 where there was none.
-    pub last_ns: u64,
-    /// Packets by [`Class`].
-    pub classes: [u64; Class::COUNT],
-    /// Handshakes that the source began and completed.
-    pub completed: u64,
-}
-
-impl SourceStats {
-    /// Sums what each CPU counted of one source.
-    pub fn from_cpus<'a>(cpus: impl IntoIterator<Item = &'a SourceCounts>) -> Self {
-        let mut sum = Self::default();
-        for cpu in cpus {
-            sum.merge(&Self {
-                bytes: cpu.bytes,
-                first_ns: cpu.first_ns,
-                last_ns: cpu.last_ns,
-                classes: cpu.classes.map(u64::from),
-                completed: cpu.completed.into(),
-            });
-        }
-        sum
-    }
-
-    /// Adds the counts of another CPU or slot.
-    pub fn merge(&mut self, other: &Self) {
-        self.bytes = self.bytes.saturating_add(other.bytes);
-        // A time of 0 says that nothing was counted, so it must not win as the earliest.
-        self.first_ns = match (self.first_ns, other.first_ns) {
-            (0, first) | (first, 0) => first,
-            (mine, theirs) => mine.min(theirs),
-        };
-        self.last_ns = self.last_ns.max(other.last_ns);
-        for (mine, theirs) in self.classes.iter_mut().zip(other.classes) {
-            *mine = mine.saturating_add(theirs);
-        }
-        self.completed = self.completed.saturating_add(other.completed);
-    }
-
-    /// Packets of all classes.
-    #[must_use]
-    pub fn packets(&self) -> u64 {
-        self.classes.iter().fold(0, |sum, count| sum.saturating_add(*count))
-    }
-
-    /// Packets that came without being asked for ([`Class::is_unsolicited`]), less the SYNs of handshakes that
-    /// were completed: a client with hundreds of real connections is no flood.
-    #[must_use]
-    pub fn unsolicited(&self) -> u64 {
-        let all = self
-            .by_class()
-            .filter(|(class, _)| class.is_unsolicited())
-            .fold(0_u64, |sum, (_, count)| sum.saturating_add(count));
-        all - self.completed.min(self.classes[Class::Syn as usize])
-    }
-
-    /// The classes that have packets, with their number.
-    pub fn by_class(&self) -> impl Iterator<Item = (Class, u64)> {
-        Class::ALL.into_iter().zip(self.classes).filter(|(_, count)| *count > 0)
-    }
-}
-
-/// What one source sent to one port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PortStats {
-    /// Packets to the port.
-    pub packets: u64,
-    /// Those of them that are evidence of a scan
-    /// ([`Verdict::is_scan_evidence`](netwatch_common::Verdict::is_scan_evidence)).
-    pub evidence: u64,
-    /// Those of class [`Class::OutOfState`].
-    pub out_of_state: u64,
-    /// Those of class [`Class::Known`].
-    pub known: u64,
-}
-
-impl PortStats {
-    /// Sums what each CPU counted of one source and port.
-    pub fn from_cpus<'a>(cpus: impl IntoIterator<Item = &'a PortCounts>) -> Self {
-        let mut sum = Self::default();
-        for cpu in cpus {
-            sum.merge(&Self {
-                packets: cpu.packets.into(),
-                evidence: cpu.evidence.into(),
-                out_of_state: cpu.out_of_state.into(),
-                known: cpu.known.into(),
-            });
-        }
-        sum
-    }
-
-    /// Adds the counts of another CPU or slot.
-    pub const fn merge(&mut self, other: &Self) {
-        self.packets = self.packets.saturating_add(other.packets);
-        self.evidence = self.evidence.saturating_add(other.evidence);
-        self.out_of_state = self.out_of_state.saturating_add(other.out_of_state);
-        self.known = self.known.saturating_add(other.known);
-    }
+/// The part of a sorted list whose entries `compare` as equal.
+pub(super) fn range<T>(entries: &[T], compare: impl Fn(&T) -> core::cmp::Ordering) -> &[T] {
+    let start = entries.partition_point(|entry| compare(entry).is_lt());
+    let rest = entries.get(start..).unwrap_or(&[]);
+    let len = rest.partition_point(|entry| compare(entry).is_eq());
+    rest.get(..len).unwrap_or(&[])
 }
 
 /// Sorts entries by key and adds up those of the same key.
@@ -204,7 +200,7 @@ fn sort_and_merge<K: Ord + Copy, V>(entries: &mut Vec<(K, V)>, merge: impl Fn(&m
 mod tests {
     use super::*;
     use core::net::Ipv4Addr;
-    use netwatch_common::Proto;
+    use netwatch_common::{Class, Proto};
     use proptest::prelude::*;
 
     fn addr(last: u8) -> Addr {
@@ -212,71 +208,50 @@ mod tests {
     }
 
     #[test]
-    fn a_cpu_that_counted_nothing_does_not_set_the_time() {
-        let mut classes = [0; Class::COUNT];
-        classes[Class::Syn as usize] = u32::MAX;
-        let busy = SourceCounts { bytes: 60, first_ns: 7, last_ns: 9, classes, ..SourceCounts::ZERO };
-        let sum = SourceStats::from_cpus(&[SourceCounts::ZERO, busy, SourceCounts::ZERO, busy]);
-        assert_eq!((sum.bytes, sum.first_ns, sum.last_ns), (120, 7, 9));
-        assert_eq!(sum.packets(), 2 * u64::from(u32::MAX));
-        assert_eq!(SourceStats::from_cpus(&[SourceCounts::ZERO]), SourceStats::default());
-
-        let cpu = PortCounts { packets: u32::MAX, evidence: 1, ..PortCounts::ZERO };
-        assert_eq!(
-            PortStats::from_cpus(&[cpu, cpu]),
-            PortStats { packets: 2 * u64::from(u32::MAX), evidence: 2, ..PortStats::default() }
-        );
-    }
-
-    #[test]
-    fn unsolicited_leaves_out_what_belongs_to_connections() {
-        let stats =
-            SourceStats { classes: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512], ..SourceStats::default() };
-        assert_eq!((stats.unsolicited(), stats.packets()), (255, 1023));
-    }
-
-    #[test]
-    fn a_client_whose_handshakes_complete_is_no_flood() {
-        let of = |syns, completed| {
-            let mut stats = SourceStats { completed, ..SourceStats::default() };
-            stats.classes[Class::Syn as usize] = syns;
-            stats.classes[Class::IcmpProbe as usize] = 3;
-            stats.unsolicited()
-        };
-        assert_eq!((of(200, 0), of(200, 150), of(200, 200)), (203, 53, 3));
-        // A handshake may complete in a later window than it began.
-        assert_eq!(of(0, 7), 3);
-    }
-
-    #[test]
-    fn one_source_is_found_among_many() {
+    fn what_belongs_to_one_is_found_among_many() {
         let stats = |bytes| SourceStats { bytes, ..SourceStats::default() };
-        let slot = Slot::new(0, 1, vec![(addr(3), stats(3)), (addr(1), stats(1))], Vec::new());
+        let target = |source, dest, port| {
+            let key =
+                TargetKey { source: addr(source), dest: addr(dest), service: Service::new(Proto::Tcp, port) };
+            (key, TargetStats { opening: 1, ..TargetStats::default() })
+        };
+        let targets = vec![target(3, 9, 80), target(1, 9, 80), target(3, 8, 22), target(2, 8, 22)];
+        let slot = Slot::new(0, 1, vec![(addr(3), stats(3)), (addr(1), stats(1))], targets);
         assert_eq!(slot.source(addr(3)), Some(&stats(3)));
         assert_eq!(slot.source(addr(2)), None);
+        assert_eq!(slot.targets_of(addr(3)), [target(3, 8, 22), target(3, 9, 80)]);
+        assert_eq!(slot.targets_of(addr(4)), []);
+        let [(key, sum)] = slot.services_of(addr(9)) else { panic!("one service") };
+        assert_eq!((key.service.port(), sum.opening), (Some((Proto::Tcp, 80)), 2));
     }
 
     fn slots() -> impl Strategy<Value = Slot> {
         let stats = (0..9u64, 0..5u64, 0..5u64, any::<[u8; Class::COUNT]>());
         let source = (0..6u8, stats).prop_map(|(last, (bytes, first_ns, last_ns, classes))| {
-            (
-                addr(last),
-                SourceStats { bytes, first_ns, last_ns, classes: classes.map(u64::from), completed: 0 },
-            )
+            let classes = classes.map(u64::from);
+            (addr(last), SourceStats { bytes, first_ns, last_ns, classes, ..SourceStats::default() })
         });
-        let port = (0..3u8, any::<bool>(), 0..4u16, 0..9u64, 0..9u64).prop_map(
-            |(last, udp, port, packets, evidence)| {
+        let target = (0..3u8, 0..3u8, any::<bool>(), 0..4u16, any::<[u8; 5]>()).prop_map(
+            |(source, dest, udp, port, [opening, stealth, out_of_state, noise, rest])| {
                 let proto = if udp { Proto::Udp } else { Proto::Tcp };
+                let service = Service::new(proto, port);
                 (
-                    PortKey::new(addr(last), proto, port),
-                    PortStats { packets, evidence, ..PortStats::default() },
+                    TargetKey { source: addr(source), dest: addr(dest), service },
+                    TargetStats {
+                        opening: opening.into(),
+                        stealth: stealth.into(),
+                        out_of_state: out_of_state.into(),
+                        noise: noise.into(),
+                        rest: rest.into(),
+                        ..TargetStats::default()
+                    },
                 )
             },
         );
         let sources = prop::collection::vec(source, 0..20);
-        let ports = prop::collection::vec(port, 0..20);
-        (0..9u64, 0..9u64, sources, ports)
-            .prop_map(|(start, length, sources, ports)| Slot::new(start, start + length, sources, ports))
+        let targets = prop::collection::vec(target, 0..20);
+        (0..9u64, 0..9u64, sources, targets)
+            .prop_map(|(start, length, sources, targets)| Slot::new(start, start + length, sources, targets))
     }
 
     fn merged(mut left: Slot, right: &Slot) -> Slot {
@@ -284,11 +259,12 @@ mod tests {
         left
     }
 
-    fn packets(slot: &Slot) -> (u64, u64, u64) {
+    fn packets(slot: &Slot) -> (u64, u64, u64, u64) {
         (
             slot.sources().iter().map(|(_, stats)| stats.packets()).sum(),
             slot.sources().iter().map(|(_, stats)| stats.bytes).sum(),
-            slot.ports().iter().map(|(_, stats)| stats.packets + stats.evidence).sum(),
+            slot.targets().iter().map(|(_, stats)| stats.packets()).sum(),
+            slot.services().iter().map(|(_, stats)| stats.packets()).sum(),
         )
     }
 
@@ -303,10 +279,13 @@ mod tests {
         #[test]
         fn merging_loses_and_invents_nothing(a in slots(), b in slots()) {
             let (one, two) = (packets(&a), packets(&b));
+            prop_assert_eq!(one.2, one.3);
             let both = merged(a, &b);
-            prop_assert_eq!(packets(&both), (one.0 + two.0, one.1 + two.1, one.2 + two.2));
+            let sum = (one.0 + two.0, one.1 + two.1, one.2 + two.2, one.3 + two.3);
+            prop_assert_eq!(packets(&both), sum);
             prop_assert!(both.sources().is_sorted_by(|left, right| left.0 < right.0));
-            prop_assert!(both.ports().is_sorted_by(|left, right| left.0 < right.0));
+            prop_assert!(both.targets().is_sorted_by(|left, right| left.0 < right.0));
+            prop_assert!(both.services().is_sorted_by(|left, right| left.0 < right.0));
         }
     }
 }

@@ -1,21 +1,35 @@
 use super::*;
 use core::net::Ipv4Addr;
-use netwatch_common::{Addr, Class, PortKey, Proto};
+use netwatch_common::{Addr, Class, Proto, Service, TargetKey};
+
+mod property;
+pub mod stage;
 
 const SECOND: u64 = 1_000_000_000;
 
 /// What the module is made of, but for its tests.
-const SOURCES: [(&str, &str); 11] = [
+const SOURCES: [(&str, &str); 22] = [
+    ("cap.rs", include_str!("cap.rs")),
+    ("dest.rs", include_str!("dest.rs")),
+    ("early.rs", include_str!("early.rs")),
+    ("evaluate.rs", include_str!("evaluate.rs")),
     ("finding.rs", include_str!("finding.rs")),
     ("incident.rs", include_str!("incident.rs")),
     ("incidents.rs", include_str!("incidents.rs")),
+    ("learn.rs", include_str!("learn.rs")),
     ("limits.rs", include_str!("limits.rs")),
+    ("memory.rs", include_str!("memory.rs")),
     ("mod.rs", include_str!("mod.rs")),
     ("policy.rs", include_str!("policy.rs")),
     ("ports.rs", include_str!("ports.rs")),
     ("rules.rs", include_str!("rules.rs")),
+    ("rules/table.rs", include_str!("rules/table.rs")),
+    ("rules/texts.rs", include_str!("rules/texts.rs")),
     ("slot.rs", include_str!("slot.rs")),
+    ("source.rs", include_str!("source.rs")),
+    ("stats.rs", include_str!("stats.rs")),
     ("transition.rs", include_str!("transition.rs")),
+    ("view.rs", include_str!("view.rs")),
     ("window.rs", include_str!("window.rs")),
 ];
 
@@ -67,18 +81,31 @@ fn analysis_imports_nothing_from_its_environment() {
 
 #[test]
 fn no_source_of_the_module_escapes_the_scan() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/analysis");
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".rs") && name != "tests.rs")
-        .collect();
+    let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/analysis"));
+    let mut folders = vec![root.to_owned()];
+    let mut names: Vec<String> = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in folder.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
+            let is_test = path.file_stem().is_some_and(|name| name == "tests");
+            if path.is_dir() && !is_test {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") && !is_test {
+                names.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
     names.sort();
     assert_eq!(names, SOURCES.map(|(name, _)| name));
 }
 
 fn addr(last: u8) -> Addr {
     Ipv4Addr::new(203, 0, 113, last).into()
+}
+
+/// A SYN to a port of the host that is watched.
+fn probe(source: Addr, port: u16) -> (TargetKey, TargetStats) {
+    let key = TargetKey { source, dest: addr(1), service: Service::new(Proto::Tcp, port) };
+    (key, TargetStats { opening: 1, techniques: netwatch_common::Techniques::SYN, ..TargetStats::default() })
 }
 
 /// A slot of 5 s in which one source sends a SYN to each of these ports.
@@ -90,9 +117,10 @@ fn scan(start_s: u64, last: u8, ports: core::ops::Range<u16>) -> Slot {
         ..SourceStats::default()
     };
     stats.classes[Class::Syn as usize] = ports.len() as u64;
-    let one = PortStats { packets: 1, evidence: 1, ..PortStats::default() };
-    let ports = ports.map(|port| (PortKey::new(addr(last), Proto::Tcp, port), one)).collect();
-    Slot::new(start_s * SECOND, (start_s + 5) * SECOND, vec![(addr(last), stats)], ports)
+    let targets = ports.map(|port| probe(addr(last), port)).collect();
+    let mut slot = Slot::new(start_s * SECOND, (start_s + 5) * SECOND, vec![(addr(last), stats)], targets);
+    slot.number = u32::try_from(start_s / 5).unwrap();
+    slot
 }
 
 /// Plays slots on one interface and then silence, and tells the story in one line per transition.
@@ -158,7 +186,7 @@ fn an_early_look_does_not_shorten_the_window() {
     let mut part = scan(56, 7, 12..14);
     part.end_ns -= 4 * SECOND;
     assert_eq!(analysis.push(eth0, part), []);
-    let [close] = &analysis.close_all(58 * SECOND)[..] else { panic!("closes") };
+    let [close] = &analysis.close_all(58 * SECOND).0[..] else { panic!("closes") };
     assert_eq!((close.observed, close.packets), (13, 13));
 }
 
@@ -172,7 +200,7 @@ fn interfaces_do_not_share_windows() {
     assert_eq!(opened.iter().map(|t| (&*t.interface, t.observed)).collect::<Vec<_>>(), [("eth1", 11)]);
     assert_eq!(analysis.push(eth0, Slot::empty(5 * SECOND, 10 * SECOND)), []);
 
-    let closed = analysis.close_all(11 * SECOND);
+    let (closed, _) = analysis.close_all(11 * SECOND);
     assert_eq!(
         closed.iter().map(|t| (&*t.interface, t.state)).collect::<Vec<_>>(),
         [("eth1", State::Close(CloseReason::Shutdown))]
@@ -190,14 +218,8 @@ fn a_flood_of_many_spoofed_sources_says_nothing() {
 #[test]
 fn an_alert_tells_how_long_its_window_really_was() {
     let second = 1_000_000_000;
-    let probes = |last: u8| {
-        let source = Addr::from(Ipv4Addr::new(192, 0, 2, last));
-        let port = |port| PortKey::new(source, Proto::Tcp, port);
-        (1..=20)
-            .map(|number| (port(number), PortStats { packets: 1, evidence: 1, ..PortStats::default() }))
-            .collect::<Vec<_>>()
-    };
-    let options = Options { window_slots: 2, slot_ns: second, policy: Policy::default() };
+    let probes = |last: u8| (1..=20).map(|port| probe(addr(last), port)).collect::<Vec<_>>();
+    let options = Options { window_slots: 2, slot_ns: second, ..Options::default() };
     let mut analysis = Analysis::new(&options);
     let eth0 = analysis.add_interface("eth0");
     let mut window_of = |slot| analysis.push(eth0, slot).first().map(|told| told.window_ns);

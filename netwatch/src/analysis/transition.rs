@@ -2,8 +2,9 @@
 
 use core::net::IpAddr;
 
-use netwatch_common::{Class, Proto};
+use netwatch_common::{Class, Proto, Techniques};
 
+use super::limits::FIRST_DESTS;
 use super::ports::PortSummary;
 use super::rules::{RuleId, Severity};
 use super::slot::Confidence;
@@ -27,15 +28,21 @@ pub struct Transition {
     pub severity: Severity,
     /// How much it weighs where it is decided who is told; [`Severity::Info`] is recorded only.
     pub weight: Severity,
-    /// Who it is about.
-    pub source: IpAddr,
+    /// The source that it is about; none where the rule is about a destination or netwatch itself.
+    pub source: Option<Peer>,
+    /// The destination that it is about; none where the rule is about a source or netwatch itself.
+    pub dest: Option<IpAddr>,
+    /// The destination port that it is about, where the rule looks at one.
+    pub port: Option<u16>,
     /// Name of the interface on which it was seen.
     pub interface: Box<str>,
-    /// What the window holds now, in the rule's units.
+    /// What is counted, in the plural: mostly [`Rule::unit`](super::rules::Rule::unit).
+    pub unit: &'static str,
+    /// What the window holds now, in units.
     pub observed: u64,
-    /// The most that a window held so far, in the rule's units.
+    /// The most that a window held so far, in units.
     pub peak: u64,
-    /// What is tolerated, in the rule's units.
+    /// What is tolerated, in units.
     pub threshold: u64,
     /// Length of the window: that of a full one, or more where a slot was drained late.
     pub window_ns: u64,
@@ -44,12 +51,23 @@ pub struct Transition {
     /// Ports with evidence in the window that set the peak: of the rule's protocol, or else of the one with
     /// more evidence.
     pub ports: PortSummary,
-    /// Packets of the source by [`Class`]: in the window, or at a close during the whole incident.
+    /// Destinations that a source tried, where that matters.
+    pub dests: DestSummary,
+    /// How many sources took part, where the rule is about a destination; 0 elsewhere.
+    pub sources: u64,
+    /// How the source, or all sources together, probed.
+    pub techniques: Techniques,
+    /// Packets by [`Class`] of the source, or to the destination: in the window, or at a close during the whole
+    /// incident.
     pub evidence: [u64; Class::COUNT],
-    /// Packets of the source during the incident, from the beginning of the window in which it began.
+    /// Those packets during the incident, from the beginning of the window in which it began.
     pub packets: u64,
     /// Their bytes on the wire.
     pub bytes: u64,
+    /// Whether the source, or most sources, may be forged: no handshake was completed.
+    pub spoofable: bool,
+    /// Whether something that should have been counted within the window was not.
+    pub degraded: bool,
     /// When the first of them came.
     pub first_ns: u64,
     /// When the last of them came.
@@ -58,6 +76,54 @@ pub struct Transition {
     pub opened_ns: u64,
     /// How often the opening of this incident was held back ([`Suppression`]) since its last close.
     pub suppressed: u64,
+}
+
+/// A source as it is told: an address, or the network that it is accounted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The address, or the first one of the network.
+    pub addr: IpAddr,
+    /// Length of the network's prefix: that of the whole address where it is accounted by itself.
+    pub bits: u8,
+    /// The only host of the network that was seen, where there was one only.
+    pub host: Option<IpAddr>,
+}
+
+/// The destinations that one source tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DestSummary {
+    /// How many.
+    pub distinct: u64,
+    first: [Option<IpAddr>; FIRST_DESTS],
+}
+
+impl DestSummary {
+    /// Adds one destination; each at most once.
+    pub fn add(&mut self, dest: IpAddr) {
+        let index = usize::try_from(self.distinct).ok();
+        if let Some(free) = index.and_then(|index| self.first.get_mut(index)) {
+            *free = Some(dest);
+        }
+        self.distinct += 1;
+    }
+
+    /// The first of them: all, or [`FIRST_DESTS`].
+    pub fn first(&self) -> impl Iterator<Item = IpAddr> {
+        self.first.into_iter().flatten()
+    }
+}
+
+/// What the cap on notifications held back within a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// When the minute ended, in monotonic nanoseconds.
+    pub at_ns: u64,
+    /// The cap: [`Policy::notifications_per_minute`](super::Policy::notifications_per_minute).
+    pub cap: u64,
+    /// Openings held back, by rule.
+    pub openings: [u64; RuleId::COUNT],
+    /// Updates held back.
+    pub updates: u64,
 }
 
 impl Transition {
@@ -122,6 +188,11 @@ impl CloseReason {
 pub enum Suppression {
     /// The packets are those of a scan by the same source, which has an incident of its own.
     PartOfScan,
+    /// The packets are those of a flood that has an incident of its own.
+    PartOfFlood,
+    /// There are more notifications than [`Policy::notifications_per_minute`](super::Policy): it waits for the next
+    /// minute.
+    OverCap,
     /// The same incident closed less than an hour ago.
     MutedAfterClose,
     /// The rule has [`OPEN_INCIDENTS`](super::limits::OPEN_INCIDENTS) incidents already.
@@ -135,13 +206,22 @@ impl Suppression {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 4] = [Self::PartOfScan, Self::MutedAfterClose, Self::TooManyOpen, Self::Allowed];
+    pub const ALL: [Self; 6] = [
+        Self::PartOfScan,
+        Self::PartOfFlood,
+        Self::OverCap,
+        Self::MutedAfterClose,
+        Self::TooManyOpen,
+        Self::Allowed,
+    ];
 
     /// The name used in output.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::PartOfScan => "part_of_scan",
+            Self::PartOfFlood => "part_of_flood",
+            Self::OverCap => "over_cap",
             Self::MutedAfterClose => "muted_after_close",
             Self::TooManyOpen => "too_many_open",
             Self::Allowed => "allowed",

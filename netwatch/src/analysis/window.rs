@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use netwatch_common::{Addr, PortKey, Proto};
+use netwatch_common::{Addr, TargetKey};
 
 use super::limits::WINDOW_SLOTS_MAX;
 use super::policy::Counting;
-use super::ports::PortSummary;
-use super::slot::{PortStats, Slot, SourceStats};
+use super::slot::{Confidence, ServiceKey, Slot};
+use super::stats::{SourceStats, TargetStats};
+use super::view::{DestView, SourceView};
 
 /// The last slots of one interface.
 #[derive(Clone, Debug)]
@@ -22,6 +23,13 @@ impl Window {
     pub fn new(slots: usize) -> Self {
         let capacity = slots.clamp(1, WINDOW_SLOTS_MAX);
         Self { slots: VecDeque::with_capacity(capacity), capacity }
+    }
+
+    /// Keeps so many slots from now on.
+    pub fn resize(&mut self, slots: usize) {
+        self.capacity = slots.clamp(1, WINDOW_SLOTS_MAX);
+        let excess = self.slots.len().saturating_sub(self.capacity);
+        self.slots.drain(..excess);
     }
 
     /// Slides the window by one slot: adds the newest and drops the oldest once the window is full.
@@ -46,42 +54,150 @@ impl Window {
         self.slots.back()
     }
 
-    /// From when to when the window reaches, in monotonic nanoseconds; `None` before the first slot.
+    /// The last slots of the window.
+    pub fn last(&self, slots: usize) -> impl Iterator<Item = &Slot> {
+        self.slots.range(self.slots.len().saturating_sub(slots)..)
+    }
+
+    /// From when to when the last slots reach, in monotonic nanoseconds; `None` before the first slot.
     #[must_use]
-    pub fn span(&self) -> Option<Span> {
-        let start_ns = self.slots.iter().map(|slot| slot.start_ns).min()?;
-        let end_ns = self.slots.iter().map(|slot| slot.end_ns).max()?;
+    pub fn span(&self, slots: usize) -> Option<Span> {
+        let start_ns = self.last(slots).map(|slot| slot.start_ns).min()?;
+        let end_ns = self.last(slots).map(|slot| slot.end_ns).max()?;
         Some(Span { start_ns, end_ns })
     }
 
-    /// Visits each source once, in the order of [`Addr`], with its counts over the whole window. `counting` says
-    /// which packets are evidence.
+    /// Visits each source of the last slots once, in the order of [`Addr`], with its counts over all of them.
+    /// `counting` says which packets are evidence.
     ///
     /// The slots are merged as they are walked: beyond them this needs memory for one source, however many
-    /// there are. A source of which only ports were counted, because the sources map was full, is visited too.
-    pub fn for_each_source(&self, counting: Counting, mut visit: impl FnMut(&SourceView)) {
-        let mut cursors: Vec<Cursor<'_>> = self.slots.iter().filter_map(Cursor::new).collect();
-        let mut ports = Vec::with_capacity(cursors.len());
+    /// there are. A source of which only targets were counted, because the sources map was full, is visited too.
+    pub fn for_each_source(&self, slots: usize, counting: Counting, mut visit: impl FnMut(&SourceView)) {
+        let Some(confidence) = self.newest().map(|slot| slot.confidence) else { return };
+        let mut cursors: Vec<_> = self.last(slots).filter_map(Cursor::new).collect();
+        let mut targets = Vec::with_capacity(cursors.len());
+        let mut view = SourceView::new(Addr([0; 4]));
         while let Some(addr) = cursors.iter().map(|cursor| cursor.head).min() {
-            let mut view = SourceView::new(addr);
-            ports.clear();
+            view.begin(addr);
+            targets.clear();
             cursors.retain_mut(|cursor| {
                 if cursor.head != addr {
                     return true;
                 }
-                let (stats, own_ports) = cursor.take();
+                let (stats, own_targets) = cursor.take();
                 if let Some(stats) = stats {
                     view.stats.merge(stats);
                 }
-                if !own_ports.is_empty() {
-                    ports.push(own_ports);
+                if !own_targets.is_empty() {
+                    targets.push(own_targets);
                 }
                 cursor.advance()
             });
-            view.add_ports(&mut ports, counting);
+            add_targets(&mut view, &mut targets);
+            view.conclude(counting, confidence);
             visit(&view);
         }
     }
+
+    /// One source over the last slots but the oldest of a full window, and what it has sent since.
+    #[must_use]
+    pub fn source_now(
+        &self,
+        slots: usize,
+        addr: Addr,
+        now: &Now<'_>,
+        (counting, confidence): (Counting, Confidence),
+    ) -> SourceView {
+        let mut view = SourceView::new(addr);
+        let mut targets = vec![now.targets];
+        for slot in self.last(slots.saturating_sub(1)) {
+            if let Some(stats) = slot.source(addr) {
+                view.stats.merge(stats);
+            }
+            targets.push(slot.targets_of(addr));
+        }
+        view.stats.merge(&now.stats);
+        view.hint(now.stats.probes);
+        targets.retain(|targets| !targets.is_empty());
+        add_targets(&mut view, &mut targets);
+        view.conclude(counting, confidence);
+        view
+    }
+
+    /// Visits each destination of the last slots once, in the order of [`Addr`].
+    pub fn for_each_dest<'w>(&'w self, slots: usize, mut visit: impl FnMut(&DestView<'w>)) {
+        let Some(newest) = self.newest() else { return };
+        let mut lists: Vec<_> =
+            self.last(slots).map(Slot::services).filter(|list| !list.is_empty()).collect();
+        let mut window = Vec::new();
+        while let Some(addr) = lists.iter().filter_map(|list| list.first()).map(|(key, _)| key.dest).min() {
+            window.clear();
+            let is_own =
+                |list: &[(ServiceKey, TargetStats)]| list.first().is_some_and(|(key, _)| key.dest == addr);
+            while let Some(service) = lists
+                .iter()
+                .filter(|list| is_own(list))
+                .filter_map(|list| list.first())
+                .map(|(key, _)| key.service)
+                .min()
+            {
+                let sum = take_least(&mut lists, &ServiceKey { dest: addr, service });
+                window.push((service, sum));
+            }
+            let view =
+                DestView { addr, window: core::mem::take(&mut window), newest: newest.services_of(addr) };
+            visit(&view);
+            window = view.window;
+        }
+    }
+
+    /// One destination over the last slots.
+    #[must_use]
+    pub fn dest(&self, slots: usize, addr: Addr) -> DestView<'_> {
+        let mut lists: Vec<_> =
+            self.last(slots).map(|slot| slot.services_of(addr)).filter(|list| !list.is_empty()).collect();
+        let mut window = Vec::new();
+        while let Some(key) = lists.iter().filter_map(|list| list.first()).map(|(key, _)| *key).min() {
+            window.push((key.service, take_least(&mut lists, &key)));
+        }
+        DestView { addr, window, newest: self.newest().map_or(&[], |slot| slot.services_of(addr)) }
+    }
+
+    /// Who sent to what within the last slots, and how many packets `count` finds in it, where that is any: sorted by
+    /// destination, service and source.
+    #[must_use]
+    pub fn senders(
+        &self,
+        slots: usize,
+        count: impl Fn(&ServiceKey, &TargetStats) -> u64,
+    ) -> Vec<((ServiceKey, Addr), u64)> {
+        let targets = self.last(slots).flat_map(Slot::targets);
+        let mut senders: Vec<_> = targets
+            .map(|(key, stats)| {
+                let service = ServiceKey { dest: key.dest, service: key.service };
+                ((service, key.source), count(&service, stats))
+            })
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        senders.sort_unstable();
+        senders.dedup_by(|(key, count), (kept, sum)| {
+            let same = key == kept;
+            if same {
+                *sum = sum.saturating_add(*count);
+            }
+            same
+        });
+        senders
+    }
+}
+
+/// What is known of a source in the slot that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Now<'a> {
+    /// What it sent.
+    pub stats: SourceStats,
+    /// Some of what it sent to, sorted.
+    pub targets: &'a [(TargetKey, TargetStats)],
 }
 
 /// From when to when something lasted, in monotonic nanoseconds.
@@ -93,76 +209,35 @@ pub struct Span {
     pub end_ns: u64,
 }
 
-/// One source over the whole window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SourceView {
-    /// Its address.
-    pub addr: Addr,
-    /// What it sent.
-    pub stats: SourceStats,
-    /// The TCP ports it sent to.
-    pub tcp: PortSummary,
-    /// The UDP ports it sent to.
-    pub udp: PortSummary,
+/// Merges what each slot knows about the targets of one source, which are sorted in each.
+fn add_targets(view: &mut SourceView, slots: &mut Vec<&[(TargetKey, TargetStats)]>) {
+    let service = |key: &TargetKey| ServiceKey { dest: key.dest, service: key.service };
+    // Nearly every source of a flood lies in one slot.
+    if let [only] = slots[..] {
+        for (key, stats) in only {
+            view.add(service(key), *stats);
+        }
+        return;
+    }
+    while let Some(key) = slots.iter().filter_map(|list| list.first()).map(|(key, _)| *key).min() {
+        let sum = take_least(slots, &key);
+        view.add(service(&key), sum);
+    }
 }
 
-impl SourceView {
-    /// A source that sent nothing.
-    #[must_use]
-    pub fn new(addr: Addr) -> Self {
-        Self { addr, stats: SourceStats::default(), tcp: PortSummary::default(), udp: PortSummary::default() }
-    }
-
-    /// The ports of one protocol.
-    #[must_use]
-    pub const fn ports(&self, proto: Proto) -> &PortSummary {
-        match proto {
-            Proto::Tcp => &self.tcp,
-            Proto::Udp => &self.udp,
+/// Takes the entries of the least key off all lists that begin with it, and drops lists that are used up.
+fn take_least<K: PartialEq>(lists: &mut Vec<&[(K, TargetStats)]>, key: &K) -> TargetStats {
+    let mut sum = TargetStats::default();
+    lists.retain_mut(|list| {
+        if let [(first, stats), rest @ ..] = *list
+            && first == key
+        {
+            sum.merge(stats);
+            *list = rest;
         }
-    }
-
-    /// Distinct ports of both protocols that were scanned.
-    #[must_use]
-    pub const fn scanned_ports(&self) -> u64 {
-        self.tcp.scanned() + self.udp.scanned()
-    }
-
-    /// Merges what each slot knows about the ports of this source, which is sorted in each.
-    fn add_ports(&mut self, slots: &mut Vec<&[(PortKey, PortStats)]>, counting: Counting) {
-        // Nearly every source of a flood lies in one slot.
-        if let [only] = slots[..] {
-            for (key, stats) in only {
-                self.add_port(*key, stats, counting);
-            }
-            return;
-        }
-        while let Some(key) = slots.iter().filter_map(|ports| ports.first()).map(|(key, _)| *key).min() {
-            let mut sum = PortStats::default();
-            slots.retain_mut(|ports| {
-                if let [(first, stats), rest @ ..] = *ports
-                    && *first == key
-                {
-                    sum.merge(stats);
-                    *ports = rest;
-                }
-                !ports.is_empty()
-            });
-            self.add_port(key, &sum, counting);
-        }
-    }
-
-    fn add_port(&mut self, key: PortKey, stats: &PortStats, counting: Counting) {
-        let stats = match counting {
-            Counting::Evidence => *stats,
-            Counting::Everything => PortStats { evidence: stats.packets, ..*stats },
-        };
-        let summary = match key.proto() {
-            Proto::Tcp => &mut self.tcp,
-            Proto::Udp => &mut self.udp,
-        };
-        summary.add(key.port(), &stats);
-    }
+        !list.is_empty()
+    });
+    sum
 }
 
 /// How far one slot has been walked.
@@ -170,18 +245,18 @@ struct Cursor<'a> {
     /// The lowest source not yet taken.
     head: Addr,
     sources: &'a [(Addr, SourceStats)],
-    ports: &'a [(PortKey, PortStats)],
+    targets: &'a [(TargetKey, TargetStats)],
 }
 
 impl<'a> Cursor<'a> {
     /// `None` for a slot in which nothing was counted.
     fn new(slot: &'a Slot) -> Option<Self> {
-        let (sources, ports) = (slot.sources(), slot.ports());
-        Some(Self { head: head(sources, ports)?, sources, ports })
+        let (sources, targets) = (slot.sources(), slot.targets());
+        Some(Self { head: head(sources, targets)?, sources, targets })
     }
 
     /// What the slot knows about the source at the head.
-    fn take(&mut self) -> (Option<&'a SourceStats>, &'a [(PortKey, PortStats)]) {
+    fn take(&mut self) -> (Option<&'a SourceStats>, &'a [(TargetKey, TargetStats)]) {
         let mut taken = None;
         if let [(addr, stats), rest @ ..] = self.sources
             && *addr == self.head
@@ -189,23 +264,24 @@ impl<'a> Cursor<'a> {
             taken = Some(stats);
             self.sources = rest;
         }
-        let end = self.ports.iter().position(|(key, _)| key.source != self.head).unwrap_or(self.ports.len());
-        let (own, rest) = self.ports.split_at(end);
-        self.ports = rest;
+        let end =
+            self.targets.iter().position(|(key, _)| key.source != self.head).unwrap_or(self.targets.len());
+        let (own, rest) = self.targets.split_at(end);
+        self.targets = rest;
         (taken, own)
     }
 
     /// Moves on to the next source; false at the end of the slot.
     fn advance(&mut self) -> bool {
-        head(self.sources, self.ports).is_some_and(|next| {
+        head(self.sources, self.targets).is_some_and(|next| {
             self.head = next;
             true
         })
     }
 }
 
-fn head(sources: &[(Addr, SourceStats)], ports: &[(PortKey, PortStats)]) -> Option<Addr> {
-    match (sources.first(), ports.first()) {
+fn head(sources: &[(Addr, SourceStats)], targets: &[(TargetKey, TargetStats)]) -> Option<Addr> {
+    match (sources.first(), targets.first()) {
         (Some((addr, _)), Some((key, _))) => Some((*addr).min(key.source)),
         (Some((addr, _)), None) => Some(*addr),
         (None, Some((key, _))) => Some(key.source),
@@ -214,124 +290,4 @@ fn head(sources: &[(Addr, SourceStats)], ports: &[(PortKey, PortStats)]) -> Opti
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use core::net::Ipv4Addr;
-    use netwatch_common::Class;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
-
-    fn addr(last: u8) -> Addr {
-        Ipv4Addr::new(192, 0, 2, last).into()
-    }
-
-    fn probe(last: u8, proto: Proto, port: u16) -> (PortKey, PortStats) {
-        (PortKey::new(addr(last), proto, port), PortStats { packets: 1, evidence: 1, ..PortStats::default() })
-    }
-
-    fn views(window: &Window) -> Vec<SourceView> {
-        let mut views = Vec::new();
-        window.for_each_source(Counting::Evidence, |view| views.push(*view));
-        views
-    }
-
-    #[test]
-    fn a_window_keeps_the_last_slots() {
-        let mut window = Window::new(2);
-        assert_eq!(window.span(), None);
-        for (index, last) in (0..3).zip([1, 2, 3]) {
-            window.push(Slot::new(index, index + 1, vec![(addr(last), SourceStats::default())], Vec::new()));
-        }
-        assert_eq!(window.span(), Some(Span { start_ns: 1, end_ns: 3 }));
-        assert_eq!(views(&window).iter().map(|view| view.addr).collect::<Vec<_>>(), [addr(2), addr(3)]);
-        assert_eq!(window.newest().map(|slot| slot.end_ns), Some(3));
-    }
-
-    #[test]
-    fn a_scan_across_the_edge_of_two_slots_is_one_scan() {
-        let mut window = Window::new(12);
-        let ports = |range: core::ops::Range<u16>| range.map(|port| probe(1, Proto::Tcp, port)).collect();
-        window.push(Slot::new(0, 5, Vec::new(), ports(1..11)));
-        window.push(Slot::new(5, 10, Vec::new(), ports(10..20)));
-        let [view] = views(&window)[..] else { panic!("one source") };
-        assert_eq!((view.tcp.distinct, view.tcp.packets, view.udp.distinct), (19, 20, 0));
-        assert_eq!(view.tcp.first_ports(), (1..=16).collect::<Vec<u16>>());
-    }
-
-    #[test]
-    fn ports_without_evidence_are_not_listed() {
-        let quiet = (
-            PortKey::new(addr(1), Proto::Udp, 40000),
-            PortStats { packets: 9, evidence: 0, ..PortStats::default() },
-        );
-        let mut window = Window::new(1);
-        window.push(Slot::new(0, 5, Vec::new(), vec![quiet, probe(1, Proto::Udp, 53)]));
-        let [view] = views(&window)[..] else { panic!("one source") };
-        assert_eq!((view.udp.distinct, view.udp.packets, view.udp.evidence), (1, 10, 1));
-        assert_eq!(view.udp.first_ports(), [53]);
-        assert_eq!(view.tcp.first_ports(), [0; 0]);
-        let mut everything = Vec::new();
-        window.for_each_source(Counting::Everything, |view| everything.push(*view));
-        let [view] = everything[..] else { panic!("one source") };
-        assert_eq!((view.udp.distinct, view.udp.evidence, view.udp.first_ports()), (2, 10, &[53, 40000][..]));
-    }
-
-    type Probe = (u8, bool, u16, u64, bool);
-
-    /// Merges in maps what the window merges in a stream.
-    fn reference(slots: &[(Vec<u8>, Vec<Probe>)]) -> Vec<SourceView> {
-        let mut merged: BTreeMap<Addr, (SourceStats, BTreeMap<PortKey, PortStats>)> = BTreeMap::new();
-        for slot in slots.iter().map(slot) {
-            for (addr, stats) in slot.sources() {
-                merged.entry(*addr).or_default().0.merge(stats);
-            }
-            for (key, stats) in slot.ports() {
-                merged.entry(key.source).or_default().1.entry(*key).or_default().merge(stats);
-            }
-        }
-        merged
-            .into_iter()
-            .map(|(addr, (stats, ports))| {
-                let mut view = SourceView { stats, ..SourceView::new(addr) };
-                ports.iter().for_each(|(key, stats)| view.add_port(*key, stats, Counting::Evidence));
-                view
-            })
-            .collect()
-    }
-
-    fn slot((sources, probes): &(Vec<u8>, Vec<Probe>)) -> Slot {
-        let sources = sources
-            .iter()
-            .map(|last| (addr(*last), SourceStats { classes: [1; Class::COUNT], ..SourceStats::default() }))
-            .collect();
-        let ports = probes
-            .iter()
-            .map(|(last, udp, port, packets, evidence)| {
-                let proto = if *udp { Proto::Udp } else { Proto::Tcp };
-                let evidence = if *evidence { *packets } else { 0 };
-                (
-                    PortKey::new(addr(*last), proto, *port),
-                    PortStats { packets: *packets, evidence, ..PortStats::default() },
-                )
-            })
-            .collect();
-        Slot::new(0, 1, sources, ports)
-    }
-
-    proptest! {
-        #[test]
-        fn a_stream_merges_like_a_map(
-            slots in prop::collection::vec(
-                (
-                    prop::collection::vec(0..8u8, 0..8),
-                    prop::collection::vec((0..8u8, any::<bool>(), 0..40u16, 0..3u64, any::<bool>()), 0..60),
-                ),
-                0..6,
-            ),
-        ) {
-            let mut window = Window::new(6);
-            slots.iter().map(slot).for_each(|slot| window.push(slot));
-            prop_assert_eq!(views(&window), reference(&slots));
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! The configuration file: TOML in, a layer of settings or all that is wrong with it out.
 
+pub(super) mod rules;
+
 use core::ops::Range;
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -9,29 +11,31 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::layer::{AllowEntry, Layer, Origin, RuleLayer, Said};
-use super::{ALLOW_MAX, FILE_BYTES_MAX, INTERFACES_MAX, LOCAL_MAX, PROBLEMS_MAX, value};
-use crate::analysis::rules::RULES;
-use crate::cli::MinSeverity;
+use super::layer::{AllowEntry, Layer, Origin, Said};
+use super::{
+    ALLOW_MAX, FILE_BYTES_MAX, INTERFACES_MAX, IPV6_PREFIX, LOCAL_MAX, NOTIFICATIONS, PROBLEMS_MAX, value,
+};
+use crate::analysis::RuleId;
 use crate::nearest::nearest;
 use crate::{guide, units};
 
 /// Keys at the root.
-pub(super) const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 14] = [
     "profile",
     "interfaces",
     "window",
     "slot",
     "map_memory",
     "xdp_mode",
+    "mode",
+    "ipv6_prefix",
     "format",
     "min_severity",
+    "notifications_per_minute",
     "local",
     "rules",
     "allow",
 ];
-/// Keys of a rule.
-pub(super) const RULE_KEYS: [&str; 4] = ["threshold", "severity", "notify", "enabled"];
 /// Keys of an entry of the allow-list.
 pub(super) const ALLOW_KEYS: [&str; 4] = ["prefix", "rule", "until", "comment"];
 
@@ -124,10 +128,21 @@ impl Reader {
                     layer.map_memory = self.one(key, value, |value| value::map_memory(&quantity(value)?));
                 }
                 "xdp_mode" => layer.xdp_mode = self.one(key, value, |value| value::choice(text(value)?)),
+                "mode" => layer.mode = self.one(key, value, |value| value::choice(text(value)?)),
+                "ipv6_prefix" => {
+                    layer.ipv6_prefix = self.one(key, value, |value| {
+                        // At most 128.
+                        whole(value, IPV6_PREFIX).map(|bits| u8::try_from(bits).unwrap_or(u8::MAX))
+                    });
+                }
                 "format" => layer.format = self.one(key, value, |value| value::choice(text(value)?)),
                 "min_severity" => {
                     layer.min_severity =
                         self.one(key, value, |value| value::choice(text(value)?).map(value::severity));
+                }
+                "notifications_per_minute" => {
+                    layer.notifications_per_minute =
+                        self.one(key, value, |value| whole(value, NOTIFICATIONS));
                 }
                 "local" => layer.local = self.list(key, value, LOCAL_MAX, value::network),
                 "rules" => self.rules(&mut layer, key, value),
@@ -136,60 +151,6 @@ impl Reader {
             }
         }
         layer
-    }
-
-    fn rules(&mut self, layer: &mut Layer, key: &Key<'_>, value: &Value<'_>) {
-        let DeValue::Table(rules) = value.get_ref() else {
-            return self.wrong(value, format!("{}: write [rules.\"scan.vertical\"]", key.get_ref()));
-        };
-        for (name, value) in rules.iter() {
-            let rule = match guide::find(name.get_ref()) {
-                Ok(rule) => rule,
-                Err(wrong) => {
-                    let begins = format!("{}.", name.get_ref());
-                    let quoted = RULES.iter().find(|rule| rule.name.starts_with(&begins));
-                    self.wrong(
-                        name,
-                        quoted.map_or(wrong, |rule| {
-                            format!(
-                                "names of rules have a dot in them: write [rules.{:?}], with the quotes",
-                                rule.name
-                            )
-                        }),
-                    );
-                    continue;
-                }
-            };
-            let DeValue::Table(table) = value.get_ref() else {
-                self.wrong(value, format!("write [rules.{:?}] and the settings below it", rule.name()));
-                continue;
-            };
-            layer.rules[rule as usize] = self.rule(rule.name(), table);
-        }
-    }
-
-    fn rule(&mut self, name: &str, table: &DeTable<'_>) -> RuleLayer {
-        let mut rule = RuleLayer::default();
-        for (key, value) in table.iter() {
-            match key.get_ref().as_ref() {
-                "threshold" => {
-                    rule.threshold = self.one(key, value, |value| match value {
-                        DeValue::Integer(number) => value::threshold(&number.to_string(), name),
-                        other => Err(format!("must be a whole number, not {}", kind(other))),
-                    });
-                }
-                "severity" => {
-                    rule.severity = self.one(key, value, |value| match text(value)? {
-                        "auto" => Ok(None),
-                        name => value::choice::<MinSeverity>(name).map(|name| Some(value::severity(name))),
-                    });
-                }
-                "notify" => rule.notify = self.one(key, value, boolean),
-                "enabled" => rule.enabled = self.one(key, value, boolean),
-                _ => self.unknown(key, &RULE_KEYS),
-            }
-        }
-        rule
     }
 
     fn allow_list(&mut self, key: &Key<'_>, value: &Value<'_>) -> Vec<Said<AllowEntry>> {
@@ -213,7 +174,7 @@ impl Reader {
         for (key, value) in table.iter() {
             match key.get_ref().as_ref() {
                 "prefix" => network = self.one(key, value, |value| value::network(text(value)?)),
-                "rule" => rule = self.one(key, value, |value| guide::find(text(value)?)),
+                "rule" => rule = self.one(key, value, |value| allowable(text(value)?)),
                 "until" => {
                     until = self.one(key, value, |value| match value {
                         DeValue::Datetime(time) => value::until(&time.to_string()),
@@ -321,6 +282,32 @@ fn quantity(value: &DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::Integer(number) => Ok(number.to_string()),
         other => text(other).map(str::to_owned),
+    }
+}
+
+/// A number from the first to the last of a range.
+fn whole(value: &DeValue<'_>, (least, most): (u64, u64)) -> Result<u64, String> {
+    let number = match value {
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+        _ => None,
+    };
+    let wrong = || {
+        let found = match value {
+            DeValue::Integer(number) => number.to_string(),
+            other => kind(other).to_owned(),
+        };
+        format!("must be a whole number from {least} to {most}, not {found}")
+    };
+    number.filter(|number| (least..=most).contains(number)).ok_or_else(wrong)
+}
+
+/// A rule that the allow-list can name.
+fn allowable(name: &str) -> Result<RuleId, String> {
+    match guide::find(name)? {
+        RuleId::Degraded => Err(format!(
+            "{name} is about netwatch itself, whatever the prefix; write enabled = false below [rules.{name:?}]"
+        )),
+        rule => Ok(rule),
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::analysis::policy::Prefix;
+use crate::analysis::policy::{LoginPorts, Prefix};
+use crate::analysis::rules::PARAMS_MAX;
 use crate::analysis::{RuleId, Severity};
-use crate::cli::{Format, Profile};
+use crate::cli::{Format, Profile, WatchMode};
 use crate::kernel::ModeWish;
 
 /// What the command line or a file says. What it says nothing about is `None`.
@@ -20,8 +21,11 @@ pub(super) struct Layer {
     pub slot: Option<Said<Duration>>,
     pub map_memory: Option<Said<u64>>,
     pub xdp_mode: Option<Said<ModeWish>>,
+    pub mode: Option<Said<WatchMode>>,
+    pub ipv6_prefix: Option<Said<u8>>,
     pub format: Option<Said<Format>>,
     pub min_severity: Option<Said<Severity>>,
+    pub notifications_per_minute: Option<Said<u64>>,
     pub local: Option<Said<Vec<Network>>>,
     pub rules: [RuleLayer; RuleId::COUNT],
     pub allow: Vec<Said<AllowEntry>>,
@@ -35,6 +39,11 @@ pub(super) struct RuleLayer {
     pub severity: Option<Said<Option<Severity>>>,
     pub notify: Option<Said<bool>>,
     pub enabled: Option<Said<bool>>,
+    pub window: Option<Said<Duration>>,
+    /// In the order of [`Rule::params`](crate::analysis::rules::Rule::params).
+    pub params: [Option<Said<u64>>; PARAMS_MAX],
+    /// Of `port.hammer`.
+    pub ports: Option<Said<LoginPorts>>,
 }
 
 /// A value, and who said it.
@@ -49,6 +58,8 @@ pub(super) struct Said<T> {
 pub enum Origin {
     /// Nobody.
     Default,
+    /// Nobody: a rule has the window of all rules.
+    RootWindow,
     /// The profile, by its name.
     Profile(&'static str),
     /// A place in the file: line and column, from 1 on.
@@ -69,7 +80,7 @@ pub struct Network {
 /// An entry of the allow-list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowEntry {
-    /// Whose packets.
+    /// Whose packets; for rules about a destination, packets to whom.
     pub network: Network,
     /// Which rule they may break; any where none is named.
     pub rule: Option<RuleId>,
@@ -84,13 +95,29 @@ pub(super) fn first<T, const N: usize>(places: [Option<Said<T>>; N], default: T)
     places.into_iter().flatten().next().unwrap_or(Said { value: default, origin: Origin::Default })
 }
 
+/// What there is to say about an entry that allows nothing any more.
+pub(super) fn expired(said: &Said<AllowEntry>, now: Timestamp) -> Option<String> {
+    let AllowEntry { network, until, .. } = &said.value;
+    let (text, _) = until.as_ref().filter(|(_, end)| *end <= now)?;
+    Some(format!(
+        "{}: {} ended with {text} and allows nothing any more",
+        said.origin.name("allow"),
+        network.text
+    ))
+}
+
 impl Origin {
+    /// Whether anybody said the value, or a profile.
+    pub(super) fn is_said(&self) -> bool {
+        !matches!(self, Self::Default | Self::RootWindow)
+    }
+
     /// How a message calls a setting from here: `--slot`, `netwatch.toml:3:1: slot`, `slot`.
     pub(super) fn name(&self, key: &str) -> String {
         match self {
             Self::CommandLine => format!("--{}", key.replace('_', "-")),
             Self::File(path, line, column) => format!("{path}:{line}:{column}: {key}"),
-            Self::Default | Self::Profile(_) => key.to_owned(),
+            Self::Default | Self::RootWindow | Self::Profile(_) => key.to_owned(),
         }
     }
 }
@@ -99,6 +126,7 @@ impl Display for Origin {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::RootWindow => f.write_str("as window above"),
             Self::Profile(name) => write!(f, "profile {name}"),
             Self::File(path, line, _) => write!(f, "{path}:{line}"),
             Self::CommandLine => f.write_str("command line"),

@@ -2,10 +2,12 @@
 //!
 //! The command line wins over the file, the file over the profile, and the profile over the defaults, which stand
 //! here and in the table of rules. Read it in this order: [`layer`] (what one place says), `value` (what it may
-//! say), `file` (the configuration file), `show` (the whole as text, and what a reload changes).
+//! say), `file` (the configuration file), `rules` (what the rules are told), `show` (the whole as text, and what a
+//! reload changes).
 
 mod file;
 pub mod layer;
+mod rules;
 mod show;
 mod value;
 
@@ -14,13 +16,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::analysis::policy::{Allow, Counting, RulePolicy};
-use crate::analysis::{Policy, RuleId, Severity};
-use crate::cli::{Format, LogLevel, Profile, RepliesWish, RunArgs, SettingArgs};
+use crate::analysis::policy::{Allow, Counting, NOTIFICATIONS_PER_MINUTE};
+use crate::analysis::{Policy, Severity};
+use crate::cli::{Format, LogLevel, Profile, RunArgs, SettingArgs, WatchMode};
 use crate::kernel::ModeWish;
 use crate::{guide, units};
 
 use layer::{AllowEntry, Layer, Origin, Said, first};
+use rules::Layers;
 pub use show::{Changes, Row};
 
 /// Shortest slot. A swap waits for the kernel to let go of the maps, mostly 10 to 40 ms.
@@ -44,6 +47,14 @@ pub const ALLOW_MAX: usize = 1024;
 /// Most problems of one file that are told.
 pub const PROBLEMS_MAX: usize = 50;
 
+/// Fewest and most notifications within a minute.
+pub const NOTIFICATIONS: (u64, u64) = (1, 100_000);
+/// Fewest and most leading bits of an IPv6 address that make a source.
+pub const IPV6_PREFIX: (u64, u64) = (32, 128);
+
+/// Leading bits of an IPv6 address that make a source unless configured otherwise: what one customer or one link
+/// usually has.
+const IPV6_PREFIX_DEFAULT: u8 = 64;
 /// Memory for the maps of one interface, in bytes, unless configured otherwise.
 const MAP_MEMORY: u64 = 128 << 20;
 const WINDOW: Duration = Duration::from_secs(60);
@@ -59,7 +70,11 @@ pub struct Config {
     /// Least severity that is printed.
     pub min_severity: Severity,
     /// How the program is attached.
-    pub mode: ModeWish,
+    pub xdp_mode: ModeWish,
+    /// Where netwatch stands, and so how replies are told from probes.
+    pub mode: WatchMode,
+    /// Leading bits of an IPv6 address that make a source.
+    pub ipv6_prefix: u8,
     /// How often counts are read.
     pub slot: Duration,
     /// Slots in the window.
@@ -70,8 +85,6 @@ pub struct Config {
     pub stop_after: Option<Duration>,
     /// What the kernel program logs.
     pub kernel_log: LogLevel,
-    /// How replies are told from probes.
-    pub replies: RepliesWish,
     /// How the rules are applied, but for the allow-list.
     policy: Policy,
     allow: Vec<AllowEntry>,
@@ -89,7 +102,6 @@ impl Config {
     pub fn from_args(args: &RunArgs) -> Result<Self, String> {
         let mut config = Self::from_settings(&args.settings)?;
         config.kernel_log = args.kernel_log;
-        config.replies = args.replies;
         if let Some(text) = &args.stop_after {
             let after = units::duration(text).map_err(|wrong| format!("--for: {wrong}"))?;
             if after.is_zero() || after > STOP_AFTER_MAX {
@@ -113,15 +125,17 @@ impl Config {
         Self::build(typed, command_line(typed)?, file)
     }
 
-    /// All that is wrong with a file, one sentence each.
+    /// What is doubtful in a file that is right, one sentence each.
     ///
     /// # Errors
     ///
-    /// What is wrong.
-    pub fn check(path: &Path) -> Result<(), Vec<String>> {
+    /// All that is wrong with it, one sentence each.
+    pub fn check(path: &Path, now: Timestamp) -> Result<Vec<String>, Vec<String>> {
         let file = file::read(path)?;
+        let doubts = file.allow.iter().filter_map(|said| layer::expired(said, now)).collect();
         let nothing = SettingArgs::default();
-        Self::build(&nothing, Layer::default(), file).map(drop).map_err(|problem| vec![problem])
+        Self::build(&nothing, Layer::default(), file).map_err(|problem| vec![problem])?;
+        Ok(doubts)
     }
 
     /// How far back a rule looks.
@@ -141,7 +155,6 @@ impl Config {
     fn build(typed: &SettingArgs, line: Layer, file: Layer) -> Result<Self, String> {
         let profile = first([line.profile, file.profile], Profile::default());
         let literal = profile.value == Profile::Literal;
-        let says = |value| literal.then_some(Said { value, origin: Origin::Profile("literal") });
         let window = first([line.window, file.window], WINDOW);
         // A tumbling window, as far as the kernel's counters allow it.
         let tumbling =
@@ -149,33 +162,21 @@ impl Config {
         let slot = first([line.slot, file.slot, tumbling], SLOT);
         let slots = slots(&slot, &window)?;
 
-        let mut rules = Policy::default().rules;
-        let mut rows = Vec::new();
-        for ((rule, policy), (line, file)) in
-            RuleId::ALL.into_iter().zip(&mut rules).zip(line.rules.into_iter().zip(file.rules))
-        {
-            // `dos.packets` counts all packets; a second rule for some of them would tell each flood twice.
-            let enabled = says(false).filter(|_| rule == RuleId::DosUnsolicited);
-            let told = says(true).filter(|_| rule == RuleId::DosPackets);
-            let threshold = first([line.threshold, file.threshold], policy.threshold);
-            let severity = first([file.severity], None);
-            let least = severity.value.unwrap_or(rule.rule().severity);
-            let is_said = file.notify.is_some() || told.is_some();
-            let notify = first([file.notify, told], least > Severity::Info);
-            let enabled = first([file.enabled, enabled], true);
-            *policy = RulePolicy {
-                threshold: threshold.value,
-                severity: severity.value,
-                notify: is_said.then_some(notify.value),
-                enabled: enabled.value,
-            };
-            rows.extend(show::rule(rule, &threshold, &severity, &notify, &enabled));
-        }
+        let mut rules = rules::resolve(Layers {
+            line: line.rules,
+            file: file.rules,
+            is_literal: literal,
+            window: window.value,
+            slot: slot.value,
+        })?;
         let interfaces = first([line.interfaces, file.interfaces], Vec::new());
         let map_memory = first([line.map_memory, file.map_memory], MAP_MEMORY);
-        let mode = first([line.xdp_mode, file.xdp_mode], ModeWish::default());
+        let xdp_mode = first([line.xdp_mode, file.xdp_mode], ModeWish::default());
+        let mode = first([line.mode, file.mode], WatchMode::default());
+        let ipv6_prefix = first([file.ipv6_prefix], IPV6_PREFIX_DEFAULT);
         let format = first([line.format, file.format], Format::default());
         let min_severity = first([line.min_severity, file.min_severity], Severity::Low);
+        let notifications = first([file.notifications_per_minute], NOTIFICATIONS_PER_MINUTE);
         let local = first([file.local], Vec::new());
 
         let mut all = vec![
@@ -184,29 +185,35 @@ impl Config {
             show::duration("window", &window),
             show::duration("slot", &slot),
             show::size("map_memory", &map_memory),
-            show::choice("xdp_mode", &mode),
+            show::choice("xdp_mode", &xdp_mode),
+            show::choice("mode", &mode),
+            show::number("ipv6_prefix", &ipv6_prefix),
             show::choice("format", &format),
             show::severity("min_severity", &min_severity),
+            show::number("notifications_per_minute", &notifications),
             show::strings("local", &local, |network| &network.text),
         ];
-        all.append(&mut rows);
+        all.append(&mut rules.rows);
         all.extend(file.allow.iter().map(show::allow));
         Ok(Self {
             interfaces: interfaces.value,
             format: format.value,
             min_severity: min_severity.value,
+            xdp_mode: xdp_mode.value,
             mode: mode.value,
+            ipv6_prefix: ipv6_prefix.value,
             slot: slot.value,
             slots,
             map_memory: map_memory.value,
             stop_after: None,
             kernel_log: LogLevel::Off,
-            replies: RepliesWish::default(),
             policy: Policy {
-                rules,
+                rules: rules.policies,
                 counting: if literal { Counting::Everything } else { Counting::Evidence },
                 local: local.value.iter().map(|network| network.prefix).collect(),
-                allow: Vec::new(),
+                login_ports: rules.login_ports,
+                notifications_per_minute: notifications.value,
+                ..Policy::default()
             },
             allow: file.allow.into_iter().map(|said| said.value).collect(),
             rows: all,
@@ -258,6 +265,7 @@ fn command_line(typed: &SettingArgs) -> Result<Layer, String> {
         slot: duration("--slot", &typed.slot)?,
         map_memory: typed.map_memory.as_deref().map(map_memory).transpose()?.and_then(said),
         xdp_mode: typed.xdp_mode.and_then(said),
+        mode: typed.mode.and_then(said),
         format: typed.format.and_then(said),
         min_severity: typed.min_severity.map(value::severity).and_then(said),
         ..Layer::default()
@@ -271,12 +279,12 @@ fn command_line(typed: &SettingArgs) -> Result<Layer, String> {
             return Err(option(format!("{pair:?} lacks a number; write it like scan.vertical=10")));
         };
         let rule = guide::find(name).map_err(option)?;
-        layer.rules[rule as usize].threshold = said(value::threshold(number, name).map_err(option)?);
+        layer.rules[rule as usize].threshold = said(value::threshold(number, rule.rule()).map_err(option)?);
     }
     Ok(layer)
 }
 
-/// How many slots make a window.
+/// How many slots make the window.
 fn slots(slot: &Said<Duration>, window: &Said<Duration>) -> Result<usize, String> {
     let (slot_name, window_name) = (slot.origin.name("slot"), window.origin.name("window"));
     // Nobody can be blamed for what was not said.
@@ -285,16 +293,29 @@ fn slots(slot: &Said<Duration>, window: &Said<Duration>) -> Result<usize, String
     if slot < SLOT_MIN || slot > SLOT_MAX {
         return Err(format!("{slot_name}: must be {SLOT_MIN:?} to {SLOT_MAX:?}, not {slot:?}"));
     }
+    whole_slots(window, slot, &Names { window: &window_name, indivisible: blamed, many: &slot_name })
+}
+
+/// What to blame for a window: where it is too short or too long, no whole number of slots, or of too many.
+struct Names<'a> {
+    window: &'a str,
+    indivisible: &'a str,
+    many: &'a str,
+}
+
+/// How many slots make a window.
+fn whole_slots(window: Duration, slot: Duration, names: &Names<'_>) -> Result<usize, String> {
+    let Names { window: name, indivisible, many } = names;
     if window < slot || window > WINDOW_MAX {
-        return Err(format!("{window_name}: must be a slot ({slot:?}) to {WINDOW_MAX:?}, not {window:?}"));
+        return Err(format!("{name}: must be a slot ({slot:?}) to {WINDOW_MAX:?}, not {window:?}"));
     }
     if !window.as_nanos().is_multiple_of(slot.as_nanos()) {
-        return Err(format!("{blamed}: {window:?} is not a whole number of slots of {slot:?}"));
+        return Err(format!("{indivisible}: {window:?} is not a whole number of slots of {slot:?}"));
     }
     let slots = usize::try_from(window.as_nanos() / slot.as_nanos()).unwrap_or(usize::MAX);
     if slots > SLOTS_MAX {
         return Err(format!(
-            "{slot_name}: {slots} slots in a window are more than {SLOTS_MAX}; lengthen --slot or shorten --window"
+            "{many}: {slots} slots in a window are more than {SLOTS_MAX}; lengthen the slot or shorten the window"
         ));
     }
     Ok(slots)

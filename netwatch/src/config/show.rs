@@ -1,5 +1,6 @@
 //! The whole configuration as text, line by line with its origin; and what a reload changes in it.
 
+use core::fmt::Display;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,10 +9,12 @@ use clap::ValueEnum;
 
 use super::Config;
 use super::layer::{AllowEntry, Origin, Said};
-use crate::analysis::{RuleId, Severity};
+use crate::analysis::Severity;
+use crate::analysis::policy::LoginPorts;
+use crate::analysis::rules::Rule;
 
 /// Settings that are taken over while netwatch runs, and not only when it starts.
-const LIVE: [&str; 5] = ["profile", "min_severity", "local", "rules", "allow"];
+const LIVE: [&str; 6] = ["profile", "min_severity", "notifications_per_minute", "local", "rules", "allow"];
 
 /// One setting in effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +45,7 @@ impl Config {
     pub fn toml(&self, everything: bool) -> String {
         let mut text = String::new();
         let mut table = "";
-        for row in self.rows.iter().filter(|row| everything || row.origin != Origin::Default) {
+        for row in self.rows.iter().filter(|row| everything || row.origin.is_said()) {
             if row.table == "allow" {
                 text.push_str("\n[[allow]]\n");
             } else if row.table != table {
@@ -71,7 +74,11 @@ impl Config {
     ///
     /// One line that says what is wrong with the file.
     pub fn reload(&self) -> Result<Changes, String> {
-        let new = Self::from_settings(&self.typed)?;
+        let mut new = Self::from_settings(&self.typed)?;
+        // Slots that are gone cannot be looked at, and slots of another length cannot be cut to fit.
+        for (new, old) in new.policy.rules.iter_mut().zip(&self.policy.rules) {
+            new.window_ns = old.window_ns;
+        }
         let applied = differences(self, &new, true);
         let after_restart = differences(self, &new, false);
         let old = by_key(&self.rows);
@@ -95,7 +102,9 @@ impl Config {
 impl Row {
     fn is_live(&self) -> bool {
         let root = self.table.split('.').next().unwrap_or_default();
-        LIVE.contains(&root) || self.lines.first().is_some_and(|(key, _)| LIVE.contains(key))
+        self.lines
+            .first()
+            .is_some_and(|(key, _)| *key != "window" && (LIVE.contains(&root) || LIVE.contains(key)))
     }
 
     /// What makes it the same setting in two configurations.
@@ -128,6 +137,8 @@ fn differences(old: &Config, new: &Config, live: bool) -> Vec<String> {
         old.iter().filter(|(key, _)| !new.contains_key(*key)).map(|(key, row)| (row, format!("{key}: gone")));
     let rest = new.iter().filter_map(|(key, row)| match old.get(key) {
         None => Some((row, format!("{key}: new"))),
+        // Said once, and not again for each rule.
+        Some(was) if (&was.origin, &row.origin) == (&Origin::RootWindow, &Origin::RootWindow) => None,
         Some(was) if was.value() != row.value() => {
             Some((row, format!("{key}: {} -> {}", was.value(), row.value())))
         }
@@ -141,10 +152,11 @@ fn by_key(rows: &[Row]) -> BTreeMap<String, &Row> {
 }
 
 pub(super) fn duration(key: &'static str, said: &Said<Duration>) -> Row {
-    let millis = said.value.as_millis();
-    let text =
-        if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") };
-    root(key, quoted(&text), said)
+    root(key, quoted(&time(said.value)), said)
+}
+
+pub(super) fn number<T: Display>(key: &'static str, said: &Said<T>) -> Row {
+    root(key, said.value.to_string(), said)
 }
 
 pub(super) fn size(key: &'static str, said: &Said<u64>) -> Row {
@@ -169,24 +181,56 @@ pub(super) fn strings<T>(key: &'static str, said: &Said<Vec<T>>, text: impl Fn(&
     root(key, format!("[{}]", items.join(", ")), said)
 }
 
-pub(super) fn rule(
-    rule: RuleId,
-    threshold: &Said<u64>,
-    severity: &Said<Option<Severity>>,
-    notify: &Said<bool>,
-    enabled: &Said<bool>,
-) -> [Row; 4] {
-    let row = |key, value, origin: &Origin| Row {
-        table: format!("rules.{}", quoted(rule.name())),
-        lines: vec![(key, value)],
-        origin: origin.clone(),
+/// What is in effect for one rule.
+pub(super) struct RuleInEffect {
+    pub threshold: Said<u64>,
+    pub severity: Said<Option<Severity>>,
+    pub notify: Said<bool>,
+    pub enabled: Said<bool>,
+    /// None where it looks at one slot.
+    pub window: Option<Said<Duration>>,
+    /// In the order of [`Rule::params`].
+    pub params: Vec<Said<u64>>,
+    /// Of `port.hammer` only.
+    pub ports: Option<Said<LoginPorts>>,
+}
+
+pub(super) fn rule(rule: &Rule, said: &RuleInEffect) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut row = |key, value, origin: &Origin| {
+        let table = format!("rules.{}", quoted(rule.name));
+        rows.push(Row { table, lines: vec![(key, value)], origin: origin.clone() });
     };
-    [
-        row("threshold", threshold.value.to_string(), &threshold.origin),
-        row("severity", quoted(severity.value.map_or("auto", Severity::name)), &severity.origin),
-        row("notify", notify.value.to_string(), &notify.origin),
-        row("enabled", enabled.value.to_string(), &enabled.origin),
-    ]
+    row("threshold", said.threshold.value.to_string(), &said.threshold.origin);
+    row("severity", quoted(said.severity.value.map_or("auto", Severity::name)), &said.severity.origin);
+    row("notify", said.notify.value.to_string(), &said.notify.origin);
+    row("enabled", said.enabled.value.to_string(), &said.enabled.origin);
+    if let Some(window) = &said.window {
+        row("window", quoted(&time(window.value)), &window.origin);
+    }
+    for (param, said) in rule.params.iter().zip(&said.params) {
+        row(param.name, said.value.to_string(), &said.origin);
+    }
+    if let Some(said) = &said.ports {
+        row("ports", ports(&said.value), &said.origin);
+    }
+    rows
+}
+
+fn ports(ports: &LoginPorts) -> String {
+    match ports {
+        LoginPorts::Any => quoted("any"),
+        LoginPorts::These(ports) => {
+            let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
+            format!("[{}]", ports.join(", "))
+        }
+    }
+}
+
+/// A duration as it can be written: `60s`, `1500ms`.
+fn time(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
 }
 
 pub(super) fn allow(said: &Said<AllowEntry>) -> Row {

@@ -1,6 +1,9 @@
 use clap::Parser as _;
 
 use super::*;
+use crate::analysis::RuleId;
+use crate::analysis::policy::LoginPorts;
+use crate::analysis::rules::RULES;
 use crate::cli::{Cli, Command};
 
 fn parse(options: &str) -> Result<Config, String> {
@@ -45,7 +48,10 @@ fn bad_options_are_named() {
         ("--slot 1.0005s", "is not a whole number of slots"),
         ("--threshold dos.packets=1000000000001", "from 1 to 1000000000000"),
         ("--threshold scan.vertical", "--threshold: \"scan.vertical\" lacks a number"),
-        ("--threshold scan.diagonal=3", "--threshold: no rule named \"scan.diagonal\"; there are"),
+        (
+            "--threshold scan.diagonal=3",
+            "--threshold: no rule named \"scan.diagonal\"; `netwatch rules list`",
+        ),
         ("--threshold dos.packets=0", "--threshold: \"0\" is no threshold for dos.packets"),
         ("--threshold dos.packets=-1", "--threshold: \"-1\" is no threshold"),
         ("--threshold dos.packets=many", "--threshold: \"many\" is no threshold"),
@@ -154,17 +160,26 @@ fn the_example_is_the_defaults_and_names_every_key() {
     let (set, defaults) = (with_file("", example).unwrap(), with_file("", "").unwrap());
     assert_eq!(values(&set), values(&defaults));
     // What is there as a comment only is right too, and with it every key is there.
-    let optional = example.replace("# [[allow]]", "[[allow]]");
-    let mut optional: String = file::ALLOW_KEYS
-        .iter()
-        .fold(optional, |text, key| text.replace(&format!("# {key} ="), &format!("{key} =")));
-    optional.push('\n');
-    assert_eq!(with_file("", &optional).unwrap().policy_at(now()).allow.len(), 1);
-    for key in [&file::KEYS[..], &file::RULE_KEYS, &file::ALLOW_KEYS].concat() {
-        let named = optional
-            .lines()
-            .any(|line| line.starts_with(&format!("{key} =")) || line.contains(&format!("[{key}")));
-        assert!(named, "{key} is missing");
+    let mut optional = example.replace("# [[allow]]", "[[allow]]") + "\n";
+    for key in file::ALLOW_KEYS.iter().chain(&["window"]) {
+        optional = optional.replace(&format!("# {key} ="), &format!("{key} ="));
+    }
+    let all = with_file("", &optional).unwrap();
+    assert_eq!(all.policy_at(now()).allow.len(), 1);
+    assert_eq!(values(&all)[..values(&defaults).len()], values(&defaults));
+    let has = |text: &str, key: &str| text.lines().any(|line| line.starts_with(&format!("{key} =")));
+    for key in file::KEYS.iter().chain(&file::ALLOW_KEYS) {
+        let is_table = optional.contains(&format!("[{key}."));
+        assert!(
+            has(&optional, key) || is_table || optional.contains(&format!("[{key}]")),
+            "{key} is missing"
+        );
+    }
+    for rule in &RULES {
+        let table = optional.split("[rules.").find(|part| part.starts_with(&format!("{:?}]", rule.name)));
+        for key in file::rules::keys(rule) {
+            assert!(has(table.unwrap(), key), "{key} of {} is missing", rule.name);
+        }
     }
     assert_eq!(example.lines().filter(|line| line.chars().count() > 118).count(), 0);
 }
@@ -175,7 +190,7 @@ fn help_tells_the_true_defaults() {
     let defaults = with_file("", "").unwrap();
     let command = Cli::command();
     let run = command.find_subcommand("run").unwrap();
-    for key in ["profile", "window", "slot", "map_memory", "xdp_mode", "format", "min_severity"] {
+    for key in ["profile", "window", "slot", "map_memory", "xdp_mode", "mode", "format", "min_severity"] {
         let row = defaults.rows.iter().map(Row::key_and_value).find(|(found, _)| found == key).unwrap();
         let option = run.get_arguments().find(|arg| arg.get_id() == key).unwrap();
         let says = format!("[default: {}]", row.1.trim_matches('"'));
@@ -217,6 +232,154 @@ fn a_reload_says_what_changed_and_keeps_what_cannot() {
     assert!(config.reload().unwrap_err().contains(":1:1: slot: must be 100ms to 60s"));
     std::fs::remove_file(&path).unwrap();
     assert!(config.reload().unwrap_err().contains("No such file"));
+}
+
+#[test]
+fn every_rule_has_its_own_keys() {
+    let text = "[rules.'scan.slow']\nwindow = '8h'\nclosed_percent = 90\n\
+                [rules.'ddos.destination']\nsources = 7\nlearned_factor = 9\n\
+                [rules.'flood.syn']\nwindow = '30s'\n[rules.'netwatch.degraded']\nthreshold = 0\n\
+                [rules.'port.hammer']\nports = [2222, 22, 22]\n";
+    let config = with_file("--threshold netwatch.degraded=1", text).unwrap();
+    let policy = config.policy_at(now());
+    assert_eq!(policy.memory_ns(RuleId::ScanSlow), 8 * 3_600 * 1_000_000_000);
+    assert_eq!(policy.param(RuleId::ScanSlow, 0), 90);
+    assert_eq!(policy.of(RuleId::DdosDestination).params, [7, 9]);
+    assert_eq!(policy.of(RuleId::FloodSyn).window_ns, Some(30_000_000_000));
+    assert_eq!(policy.of(RuleId::ScanVertical).window_ns, None);
+    assert_eq!(policy.of(RuleId::Degraded).threshold, 1);
+    assert_eq!(policy.login_ports, LoginPorts::These(vec![22, 2222]));
+    let any = with_file("", "rules.'port.hammer'.ports = 'any'").unwrap();
+    assert_eq!(any.policy_at(now()).login_ports, LoginPorts::Any);
+    // What is not said follows the window.
+    let shown = with_file("--window 2m", text).unwrap().toml(true);
+    for line in [
+        "[rules.\"scan.vertical\"]\nthreshold = 10  # default\nseverity = \"auto\"  # default\nnotify = true  # default\n\
+         enabled = true  # default\nwindow = \"120s\"  # as window above\n",
+        "window = \"28800s\"  # test.toml:2\nclosed_percent = 90  # test.toml:3\n",
+        "window = \"600s\"  # default\nsources = 20  # default\n",
+        "ports = [22, 2222]  # test.toml:12\n",
+    ] {
+        assert!(shown.contains(line), "{line}{shown}");
+    }
+}
+
+#[test]
+fn keys_that_a_rule_does_not_have_are_named() {
+    for (rule, text, says) in [
+        ("scan.slow", "window = '5m'", ":2:1: window: of scan.slow must be 600s to 28800s, not 300s"),
+        ("scan.slow", "window = '9h'", ":2:1: window: of scan.slow must be"),
+        (
+            "scan.slow",
+            "closed_percent = 0",
+            ":2:18: closed_percent: must be a whole number from 1 to 100, not 0",
+        ),
+        (
+            "scan.slow",
+            "closed_percent = '80'",
+            "closed_percent: must be a whole number from 1 to 100, not a string",
+        ),
+        (
+            "scan.slow",
+            "closed = 80",
+            "unknown key \"closed\"; scan.slow has threshold, severity, notify, enabled, \
+                                     window, closed_percent",
+        ),
+        (
+            "scan.vertical",
+            "closed_percent = 80",
+            "unknown key \"closed_percent\"; scan.vertical has threshold",
+        ),
+        ("scan.vertical", "ports = [22]", "unknown key \"ports\"; scan.vertical has"),
+        (
+            "dos.rate",
+            "bits_per_secnd = 1",
+            ":2:1: unknown key \"bits_per_secnd\"; did you mean \"bits_per_second\"? \
+                                          dos.rate has threshold, severity, notify, enabled, bits_per_second",
+        ),
+        (
+            "dos.rate",
+            "window = '5s'",
+            ":2:10: window: dos.rate looks at one slot, and how long that is says slot",
+        ),
+        ("flood.syn", "window = '7s'", ":2:1: window: 7s is not a whole number of slots of 5s"),
+        ("flood.syn", "window = 0", ":2:1: window: must be a slot (5s) to 3600s, not 0ns"),
+        ("flood.syn", "window = '2h'", ":2:1: window: must be a slot (5s) to 3600s, not 7200s"),
+        ("flood.syn", "window = '10m'", ":2:1: window: 120 slots in a window are more than 60"),
+        ("port.hammer", "ports = [22, 0]", ":2:14: ports: must be a whole number from 1 to 65535, not 0"),
+        ("port.hammer", "ports = [65536]", ":2:10: ports: must be a whole number from 1 to 65535, not 65536"),
+        ("port.hammer", "ports = ['ssh']", "ports: must be a whole number from 1 to 65535, not a string"),
+        ("port.hammer", "ports = []", "ports: lists none; write enabled = false"),
+        ("port.hammer", "ports = 'all'", "ports: must be a list of ports like [22, 23], or \"any\""),
+        (
+            "netwatch.degraded",
+            "threshold = -1",
+            "\"-1\" is no threshold for netwatch.degraded; give a whole number from 0",
+        ),
+    ] {
+        let error = with_file("", &format!("[rules.'{rule}']\n{text}\n")).unwrap_err();
+        assert!(error.starts_with("test.toml") && error.contains(says), "{says}: {error}");
+    }
+    for (text, says) in [
+        ("ipv6_prefix = 31", "test.toml:1:15: ipv6_prefix: must be a whole number from 32 to 128, not 31"),
+        (
+            "notifications_per_minute = 0",
+            "notifications_per_minute: must be a whole number from 1 to 100000, not 0",
+        ),
+        ("mode = 'auto'", "mode: \"auto\" is unknown; give one of host, mirror, flags"),
+        (
+            "[[allow]]\nprefix = '::/0'\nrule = 'netwatch.degraded'",
+            "test.toml:3:8: rule: netwatch.degraded is about",
+        ),
+    ] {
+        let error = with_file("", text).unwrap_err();
+        assert!(error.contains(says), "{says}: {error}");
+    }
+}
+
+#[test]
+fn modes_and_prefixes_are_said_by_both_or_one() {
+    let config =
+        with_file("--mode mirror", "mode = 'flags'\nipv6_prefix = 48\nnotifications_per_minute = 7").unwrap();
+    assert_eq!((config.mode, config.ipv6_prefix), (WatchMode::Mirror, 48));
+    assert_eq!(config.policy_at(now()).notifications_per_minute, 7);
+    let defaults = with_file("", "").unwrap();
+    assert_eq!((defaults.mode, defaults.ipv6_prefix), (WatchMode::Host, 64));
+    assert_eq!(defaults.policy_at(now()), Policy::default());
+}
+
+#[test]
+fn a_reload_keeps_windows_and_modes() {
+    let path = std::env::temp_dir().join(format!("netwatch-windows-{}.toml", std::process::id()));
+    std::fs::write(&path, "rules.'scan.vertical'.window = '30s'").unwrap();
+    let config = parse(&format!("-c {}", path.display())).unwrap();
+    std::fs::write(
+        &path,
+        "mode = 'mirror'\nipv6_prefix = 128\nwindow = '2m'\nnotifications_per_minute = 5\n\
+         [rules.'scan.vertical']\nwindow = '10s'\n[rules.'scan.slow']\nclosed_percent = 50\n\
+         [rules.'port.hammer']\nports = 'any'\n",
+    )
+    .unwrap();
+    let Changes { config, applied, after_restart } = config.reload().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let told: Vec<&str> = applied.iter().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(
+        told,
+        ["notifications_per_minute", "rules.\"port.hammer\".ports", "rules.\"scan.slow\".closed_percent"]
+    );
+    assert_eq!(
+        after_restart,
+        [
+            "ipv6_prefix: 64 -> 128",
+            "mode: \"host\" -> \"mirror\"",
+            "rules.\"scan.vertical\".window: \"30s\" -> \"10s\"",
+            "window: \"60s\" -> \"120s\"",
+        ]
+    );
+    let policy = config.policy_at(now());
+    assert_eq!(policy.of(RuleId::ScanVertical).window_ns, Some(30_000_000_000));
+    assert_eq!((policy.notifications_per_minute, policy.login_ports), (5, LoginPorts::Any));
+    assert_eq!((config.mode, config.ipv6_prefix, config.slots), (WatchMode::Host, 64, 12));
 }
 
 proptest::proptest! {

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::layer::Network;
 use crate::analysis::Severity;
 use crate::analysis::policy::Prefix;
+use crate::analysis::rules::Rule;
 use crate::cli::MinSeverity;
 use crate::kernel::limits;
 use crate::units;
@@ -39,14 +40,15 @@ pub(super) fn map_memory(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A threshold of the rule called `rule`.
-pub(super) fn threshold(text: &str, rule: &str) -> Result<u64, String> {
-    match text.parse::<u64>() {
-        Ok(number @ 1..=THRESHOLD_MAX) => Ok(number),
-        _ => {
-            Err(format!("{text:?} is no threshold for {rule}; give a whole number from 1 to {THRESHOLD_MAX}"))
-        }
-    }
+/// A threshold of a rule.
+pub(super) fn threshold(text: &str, rule: &Rule) -> Result<u64, String> {
+    // One of anything is too little to speak of, but for the rules that say otherwise.
+    let least = rule.threshold.min(1);
+    let number = text.parse().ok().filter(|number| (least..=THRESHOLD_MAX).contains(number));
+    number.ok_or_else(|| {
+        let name = rule.name;
+        format!("{text:?} is no threshold for {name}; give a whole number from {least} to {THRESHOLD_MAX}")
+    })
 }
 
 /// One of the words that an option takes.

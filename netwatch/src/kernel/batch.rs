@@ -1,12 +1,13 @@
 //! `BPF_MAP_LOOKUP_AND_DELETE_BATCH` for per-CPU hash maps, which aya does not offer.
 //!
 //! One call moves thousands of entries; walking the map key by key costs four to nine times as much.
-//! Linux 5.6.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use bytemuck::{Pod, Zeroable};
+
+use super::syscall;
 
 /// Entries asked for at a time. Larger buffers are no faster.
 const ENTRIES: usize = 4096;
@@ -63,7 +64,6 @@ impl<K: Pod, V: Pod> Batch<K, V> {
 
     /// One system call: its outcome, and how many entries it wrote into the buffers.
     fn call(&mut self, map: BorrowedFd<'_>, started: bool, cursor: &mut u64) -> (io::Result<()>, usize) {
-        const LOOKUP_AND_DELETE_BATCH: libc::c_long = 25;
         let mut next = *cursor;
         let mut attributes = Attributes {
             in_batch: if started { std::ptr::from_ref(cursor) as u64 } else { 0 },
@@ -76,17 +76,9 @@ impl<K: Pod, V: Pod> Batch<K, V> {
             elem_flags: 0,
             flags: 0,
         };
-        // SAFETY: the attributes have the layout of `union bpf_attr.batch`; the buffers hold `count` keys and
-        // `count` times the possible CPUs values, are plain data, and outlive the call.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_bpf,
-                LOOKUP_AND_DELETE_BATCH,
-                std::ptr::from_mut(&mut attributes),
-                size_of::<Attributes>(),
-            )
-        };
-        let outcome = if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+        // SAFETY: the attributes have the layout of the command; the buffers hold `count` keys and `count` times
+        // the possible CPUs values, are plain data, and outlive the call.
+        let outcome = unsafe { syscall::bpf(syscall::LOOKUP_AND_DELETE_BATCH, &mut attributes) };
         let count = match outcome.as_ref().map_err(io::Error::raw_os_error) {
             // Only a fault leaves the count undefined. With any other error the entries that it names have been
             // written here and are gone from the map.

@@ -2,7 +2,11 @@
 
 use std::io;
 
-use aya::{EbpfError, maps::MapError, programs::ProgramError};
+use aya::{
+    EbpfError,
+    maps::MapError,
+    programs::{ProgramError, TcError},
+};
 
 /// A failure to load, attach or read.
 #[derive(Debug, thiserror::Error)]
@@ -195,9 +199,11 @@ fn verifier_reason(log: &str) -> Option<String> {
 pub(super) fn attach_source(error: ProgramError) -> io::Error {
     match error {
         ProgramError::SyscallError(error) => error.io_error,
-        ProgramError::XdpError(aya::programs::xdp::XdpError::NetlinkError(error)) => error
+        ProgramError::XdpError(aya::programs::xdp::XdpError::NetlinkError(error))
+        | ProgramError::TcError(TcError::NetlinkError(error)) => error
             .raw_os_error()
             .map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error),
+        ProgramError::TcError(TcError::IoError(error)) => error,
         other => io::Error::other(other.to_string()),
     }
 }

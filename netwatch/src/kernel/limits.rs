@@ -1,8 +1,9 @@
-//! How many sources and ports the kernel may count at once, from a budget of memory.
+//! How many sources and targets the kernel may count at once, from a budget of memory.
 
-use netwatch_common::{Addr, Flow, FlowKey, PortCounts, PortKey, SourceCounts};
+use netwatch_common::{Addr, Flow, FlowKey, SourceCounts, TargetCounts, TargetKey};
 
-use crate::analysis::{PortStats, SourceStats};
+use crate::analysis::slot::ServiceKey;
+use crate::analysis::{SourceStats, TargetStats};
 
 /// Memory for all maps of one interface unless `--map-memory` says otherwise, in bytes.
 pub const DEFAULT_MAP_MEMORY: u64 = 128 << 20;
@@ -11,8 +12,8 @@ pub const MIN_MAP_MEMORY: u64 = 1 << 20;
 /// Most memory that can be asked for, in bytes.
 pub const MAX_MAP_MEMORY: u64 = 64 << 30;
 
-/// Ports counted per source counted, on average. Most sources talk to one port or two; scanners to many.
-const PORTS_PER_SOURCE: u64 = 2;
+/// Targets counted per source counted, on average. Most sources talk to one service or two; scanners to many.
+const TARGETS_PER_SOURCE: u64 = 2;
 /// Flows known per source counted: a client of ours has some connections at once.
 const FLOWS_PER_SOURCE: u64 = 2;
 /// One map takes packets while the other is drained.
@@ -23,8 +24,8 @@ const BUFFERS: u64 = 2;
 pub struct Capacity {
     /// Sources counted per slot.
     pub sources: u32,
-    /// Pairs of source and destination port counted per slot.
-    pub ports: u32,
+    /// Targets counted per slot: services of destinations, for each source.
+    pub targets: u32,
     /// Flows known at once.
     pub flows: u32,
 }
@@ -34,7 +35,7 @@ impl Capacity {
     /// least.
     #[must_use]
     pub fn within(budget: u64, cpus: u64) -> Self {
-        let (mut low, mut high) = (1_u64, u64::from(u32::MAX) / PORTS_PER_SOURCE);
+        let (mut low, mut high) = (1_u64, u64::from(u32::MAX) / TARGETS_PER_SOURCE);
         // The cost is a step function of the size (hash tables have a power of two of buckets): search for it.
         while low < high {
             let middle = (low + high).div_ceil(2);
@@ -52,7 +53,7 @@ impl Capacity {
     pub fn bytes(self, cpus: u64) -> u64 {
         BUFFERS
             * (per_cpu_hash_bytes::<Addr, SourceCounts>(u64::from(self.sources), cpus)
-                + per_cpu_hash_bytes::<PortKey, PortCounts>(u64::from(self.ports), cpus))
+                + per_cpu_hash_bytes::<TargetKey, TargetCounts>(u64::from(self.targets), cpus))
             + lru_hash_bytes::<FlowKey, Flow>(u64::from(self.flows))
     }
 
@@ -61,15 +62,16 @@ impl Capacity {
     #[must_use]
     pub fn window_bytes(self, slots: usize) -> u64 {
         let source = size_of::<(Addr, SourceStats)>() as u64;
-        let port = size_of::<(PortKey, PortStats)>() as u64;
-        slots as u64 * (u64::from(self.sources) * source + u64::from(self.ports) * port)
+        // Each once by source, and at most once by destination.
+        let target = (size_of::<(TargetKey, TargetStats)>() + size_of::<(ServiceKey, TargetStats)>()) as u64;
+        slots as u64 * (u64::from(self.sources) * source + u64::from(self.targets) * target)
     }
 
     fn of(sources: u64) -> Self {
         let entries = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         Self {
             sources: entries(sources),
-            ports: entries(sources * PORTS_PER_SOURCE),
+            targets: entries(sources * TARGETS_PER_SOURCE),
             flows: entries(sources * FLOWS_PER_SOURCE),
         }
     }
@@ -109,6 +111,6 @@ mod tests {
 
     #[test]
     fn the_smallest_budget_still_counts() {
-        assert_eq!(Capacity::within(0, 2), Capacity { sources: 1, ports: 2, flows: 2 });
+        assert_eq!(Capacity::within(0, 2), Capacity { sources: 1, targets: 2, flows: 2 });
     }
 }

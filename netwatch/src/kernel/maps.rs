@@ -1,20 +1,21 @@
 //! The maps of one interface: swapped each slot, then drained.
 //!
-//! There are two pairs of maps, and a number that says in which of them programs count. Swapping writes the
-//! other number and then updates a map of maps with what is in it already, for the sake of what the kernel does
+//! There are two pairs of maps, and a number of the slot that says in which of them programs count. Swapping writes
+//! the next number and then updates a map of maps with what is in it already, for the sake of what the kernel does
 //! after such an update (Linux 5.0): it waits until every program that was running has ended
 //! (`synchronize_rcu`). So what is drained afterwards is complete, and nothing is counted twice.
 
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 
 use aya::{
     Ebpf, Pod,
-    maps::{Array, ArrayOfMaps, Map, MapData, MapError, PerCpuArray},
+    maps::{Array, ArrayOfMaps, Map, MapData, MapError, PerCpuArray, RingBuf},
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_PERCPU_HASH;
-use netwatch_common::{Addr, Control, PortCounts, PortKey, SourceCounts, Totals};
+use netwatch_common::{Addr, Control, SourceCounts, TargetCounts, TargetKey, Totals};
 
-use super::{Capacity, Error, batch::Batch};
+use super::{Capacity, Error, Hints, Reader, batch::Batch};
 
 /// Lets a type of `netwatch-common`, which knows nothing of aya, cross aya's interface.
 #[derive(Clone, Copy)]
@@ -24,13 +25,26 @@ pub struct Wire<T>(pub T);
 // SAFETY: the wrapper is transparent, and `bytemuck::Pod` demands all that aya's `Pod` does.
 unsafe impl<T: bytemuck::Pod> Pod for Wire<T> {}
 
+/// Of how much the programs give hints, on each CPU and in each slot. None by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HintRates {
+    /// [`Control::hint_packets`].
+    pub packets: u32,
+    /// [`Control::hint_crossing`].
+    pub crossing: u32,
+    /// [`Control::hint_probes`].
+    pub probes: u32,
+}
+
 /// The maps of one interface.
 pub struct Maps {
     control: Array<MapData, Wire<Control>>,
     set: Control,
     sources: Pair<Addr, SourceCounts>,
-    ports: Pair<PortKey, PortCounts>,
+    targets: Pair<TargetKey, TargetCounts>,
     totals: PerCpuArray<MapData, Wire<Totals>>,
+    hints: Option<Hints>,
+    cpus: usize,
 }
 
 impl Maps {
@@ -42,8 +56,10 @@ impl Maps {
             control: take(object, "CONTROL")?,
             set: Control::default(),
             sources: Pair::new(take(object, "SOURCES")?, "nw_sources", capacity.sources, cpus, bytes)?,
-            ports: Pair::new(take(object, "PORTS")?, "nw_ports", capacity.ports, cpus, bytes)?,
+            targets: Pair::new(take(object, "TARGETS")?, "nw_targets", capacity.targets, cpus, bytes)?,
             totals: take(object, "TOTALS")?,
+            hints: Some(Hints::new(take::<RingBuf<MapData>>(object, "HINTS")?)),
+            cpus,
         })
     }
 
@@ -55,8 +71,35 @@ impl Maps {
     /// The kernel's error. Programs may then still be counting in the maps that are not in use: drain them
     /// after the next swap but one, when nothing is lost.
     pub fn swap(&mut self) -> Result<(), Error> {
-        self.tell(Control { in_use: 1 - self.set.in_use, ..self.set })?;
+        self.tell(Control { slot: self.set.slot.wrapping_add(1), ..self.set })?;
         self.sources.wait_for_programs()
+    }
+
+    /// Number of the slot that programs count in: it grows by one with each swap, and wraps.
+    #[must_use]
+    pub const fn slot(&self) -> u32 {
+        self.set.slot
+    }
+
+    /// Tells the programs of how much they give hints; see [`HintRates`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; everything is then as it was.
+    pub fn set_hints(&mut self, hints: HintRates) -> Result<(), Error> {
+        let HintRates { packets, crossing, probes } = hints;
+        self.tell(Control { hint_packets: packets, hint_crossing: crossing, hint_probes: probes, ..self.set })
+    }
+
+    /// The reader of hints, once.
+    pub const fn take_hints(&mut self) -> Option<Hints> {
+        self.hints.take()
+    }
+
+    /// Looks into maps that are in use.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.sources.inner), Arc::clone(&self.targets.inner), self.cpus)
     }
 
     /// Tells the programs how replies are told from now on, and until when unknown connections may be older than
@@ -77,11 +120,11 @@ impl Maps {
     pub fn drain(
         &mut self,
         source: impl FnMut(&Addr, &[SourceCounts]),
-        port: impl FnMut(&PortKey, &[PortCounts]),
+        target: impl FnMut(&TargetKey, &[TargetCounts]),
     ) -> Result<(), Error> {
-        let idle = usize::from(self.set.in_use == 0);
+        let idle = usize::from(self.set.slot & 1 == 0);
         self.sources.drain(idle, source)?;
-        self.ports.drain(idle, port)
+        self.targets.drain(idle, target)
     }
 
     /// What all CPUs counted since the program was loaded.
@@ -106,7 +149,7 @@ impl Maps {
 /// Two maps of one kind, inside a map of maps.
 struct Pair<K, V> {
     outer: ArrayOfMaps<MapData, MapData>,
-    inner: [MapData; 2],
+    inner: Arc<[MapData; 2]>,
     batch: Batch<K, V>,
 }
 
@@ -130,8 +173,8 @@ impl<K: bytemuck::Pod, V: bytemuck::Pod> Pair<K, V> {
             );
             MapData::create(definition, name, None).map_err(|error| Error::from_map(error, bytes))
         };
-        let inner = [inner()?, inner()?];
-        for (index, map) in (0..).zip(&inner) {
+        let inner = Arc::new([inner()?, inner()?]);
+        for (index, map) in (0..).zip(&*inner) {
             outer.set(index, map, 0).map_err(|error| Error::from_map(error, 0))?;
         }
         Ok(Self { outer, inner, batch: Batch::new(cpus) })

@@ -1,16 +1,25 @@
 //! The edge to the Linux kernel: load the program, attach it, read its maps.
 //!
 //! In reading order: [`object`] (the embedded program), [`limits`] (how large the maps may be), [`program`]
-//! (load and attach), [`maps`] (swap and drain), [`batch`] (the one system call aya lacks), [`error`].
+//! (load and attach), [`egress`] (see what is sent), [`maps`] (swap and drain), [`reader`] (look into maps in use),
+//! [`hints`] (what cannot wait), [`batch`] and [`syscall`] (what aya lacks), [`error`].
 
 pub mod batch;
+pub mod egress;
 pub mod error;
+pub mod hints;
 pub mod host;
 pub mod limits;
 pub mod maps;
 pub mod object;
 pub mod program;
+pub mod reader;
+mod syscall;
 
+pub use egress::{EgressHook, EgressWish};
 pub use error::Error;
+pub use hints::Hints;
 pub use limits::Capacity;
+pub use maps::HintRates;
 pub use program::{Mode, ModeWish, Options, Watch};
+pub use reader::Reader;

@@ -4,12 +4,18 @@ use std::{fmt, io};
 
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
-    programs::{ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode, links::FdLink},
+    programs::{ProgramError, SchedClassifier, Xdp, XdpMode, links::FdLink},
 };
 use aya_log::EbpfLogger;
-use netwatch_common::{Addr, Control, Flow, PortCounts, PortKey, Settings, SourceCounts, Totals};
+use netwatch_common::{Addr, Control, Flow, Settings, SourceCounts, TargetCounts, TargetKey, Totals};
 
-use super::{Capacity, Error, error, host, maps::Maps, maps::Wire, object};
+use super::{
+    Capacity, EgressHook, EgressWish, Error, Hints, Reader,
+    egress::{self, Egress},
+    error, host,
+    maps::{HintRates, Maps, Wire},
+    object,
+};
 use crate::logging::KernelLog;
 
 /// How the user wants the program attached.
@@ -73,7 +79,7 @@ pub struct Watch {
     maps: Maps,
     logger: Option<Logger>,
     link: Option<FdLink>,
-    egress: Option<FdLink>,
+    egress: Option<Egress>,
 }
 
 /// Reads what the program logs.
@@ -109,7 +115,7 @@ impl Watch {
 
         let program = if running >= host::MULTI_BUFFER_KERNEL { "netwatch_frags" } else { "netwatch" };
         xdp(&mut object, program)?.load().map_err(Error::from_program_load)?;
-        egress(&mut object)?.load().map_err(Error::from_program_load)?;
+        egress_program(&mut object)?.load().map_err(Error::from_program_load)?;
         let logger = match options.log_level {
             0 => None,
             _ => Some(
@@ -159,22 +165,28 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// The kernel's refusal: before Linux 6.6 there are no tcx links, and a program attached in the older way
-    /// would outlive a crash. Replies are then told by their flags.
-    pub fn watch_egress(&mut self, interface: &str, now_ns: u64) -> Result<(), Error> {
-        if host::kernel_version() < host::TCX_KERNEL {
-            let needed = host::TCX_KERNEL;
-            let source = io::Error::new(io::ErrorKind::Unsupported, format!("Linux before {needed}"));
-            return Err(Error::System { call: "attach at egress", source });
-        }
-        let program = egress(&mut self.object)?;
-        let link =
-            program.attach(interface, TcAttachType::Egress).and_then(|id| program.take_link(id)).map_err(
-                |error| Error::System { call: "attach at egress", source: error::attach_source(error) },
-            )?;
-        let link = FdLink::try_from(link).map_err(|error| Error::Object(error.to_string()))?;
-        self.egress = Some(link);
-        self.maps.set_replies(Control::REPLIES_BY_FLOWS, now_ns + Flow::KNOWN_NS)
+    /// The kernel's refusal. Replies are then told as they were before.
+    pub fn watch_egress(
+        &mut self,
+        interface: &str,
+        wish: EgressWish,
+        now_ns: u64,
+    ) -> Result<EgressHook, Error> {
+        // A filter of an earlier call would otherwise be taken for one that a crash has left.
+        self.egress = None;
+        let egress = Egress::attach(egress_program(&mut self.object)?, interface, wish)?;
+        let hook = egress.hook;
+        self.egress = Some(egress);
+        self.maps.set_replies(Control::REPLIES_BY_FLOWS, now_ns + Flow::KNOWN_NS)?;
+        Ok(hook)
+    }
+
+    /// Whether what the host sends is seen as it should be: true where nothing was attached at egress. See
+    /// [`EgressHook`]: of a filter it is taken for granted. The calling thread must be in the interface's network
+    /// namespace.
+    #[must_use]
+    pub fn egress_attached(&self) -> bool {
+        self.egress.as_ref().is_none_or(Egress::is_attached)
     }
 
     /// Takes every packet for what makes its answer known: both directions arrive here.
@@ -198,7 +210,7 @@ impl Watch {
 
     /// Detaches, where attached. Counts stay in the maps until they are drained.
     pub fn detach(&mut self) {
-        // Closing a link's descriptor detaches, here as after a crash.
+        // Closing a link's descriptor detaches, here as after a crash; a filter is taken away.
         self.link = None;
         self.egress = None;
     }
@@ -220,9 +232,35 @@ impl Watch {
     pub fn drain(
         &mut self,
         source: impl FnMut(&Addr, &[SourceCounts]),
-        port: impl FnMut(&PortKey, &[PortCounts]),
+        target: impl FnMut(&TargetKey, &[TargetCounts]),
     ) -> Result<(), Error> {
-        self.maps.drain(source, port)
+        self.maps.drain(source, target)
+    }
+
+    /// Number of the slot that is being counted. What [`drain`](Self::drain) empties is the one before.
+    #[must_use]
+    pub const fn slot(&self) -> u32 {
+        self.maps.slot()
+    }
+
+    /// Sets of how much the program gives hints. See [`Maps::set_hints`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; everything is then as it was.
+    pub fn set_hints(&mut self, hints: HintRates) -> Result<(), Error> {
+        self.maps.set_hints(hints)
+    }
+
+    /// The reader of hints, once.
+    pub const fn take_hints(&mut self) -> Option<Hints> {
+        self.maps.take_hints()
+    }
+
+    /// Looks into the maps of the slot that is being counted.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.maps.reader()
     }
 
     /// What the program counted since it was loaded.
@@ -300,9 +338,9 @@ fn xdp<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, Error> {
         .ok_or_else(|| Error::Object(format!("it has no XDP program {name}")))
 }
 
-fn egress(object: &mut Ebpf) -> Result<&mut SchedClassifier, Error> {
+fn egress_program(object: &mut Ebpf) -> Result<&mut SchedClassifier, Error> {
     object
-        .program_mut("netwatch_egress")
+        .program_mut(egress::PROGRAM)
         .and_then(|program| <&mut SchedClassifier>::try_from(program).ok())
         .ok_or_else(|| Error::Object("it has no egress program".into()))
 }

@@ -2,32 +2,41 @@
 //! viewers read.
 //!
 //! The schema (`etc/schema.json` of Suricata 8) allows no keys but its own at the root and in `alert`; what it
-//! has no key for goes into `alert.context`, which is free. There is no `dest_ip`: sources are counted, not
-//! pairs, so one alert can be about many destinations. There are no ports of one packet for the same reason.
+//! has no key for goes into `alert.context`, which is free. A rule about a source has no `dest_ip`, because one alert
+//! can be about many destinations, and a rule about a destination has no `src_ip`. `dest_port` is there where the rule
+//! looks at one port.
 
 use core::net::IpAddr;
 
-use netwatch_common::{Class, Proto};
+use netwatch_common::{Class, Proto, Techniques};
 use serde::{Serialize, Serializer};
 
 use super::Renderer;
-use super::text::{Duration, Units};
-use crate::analysis::{Confidence, RuleId, Severity, State, Transition};
+use super::text::HeldBack;
+use super::words::{Source, Units, Window};
+use crate::analysis::{Confidence, DestSummary, Digest, RuleId, Severity, State, Transition};
+use crate::guide;
 
 /// A line of EVE.
 #[derive(Serialize)]
-pub(super) struct Event<'a> {
+pub(super) struct Event<'a, C> {
     timestamp: String,
     event_type: &'static str,
-    src_ip: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dest_ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dest_port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     proto: Option<&'static str>,
-    in_iface: &'a str,
-    alert: Alert<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_iface: Option<&'a str>,
+    alert: Alert<C>,
 }
 
 #[derive(Serialize)]
-struct Alert<'a> {
+struct Alert<C> {
     action: &'static str,
     gid: u32,
     signature_id: u32,
@@ -35,24 +44,36 @@ struct Alert<'a> {
     signature: String,
     category: &'static str,
     severity: u8,
-    context: Context<'a>,
+    context: C,
 }
 
 /// What EVE has no keys for.
 #[derive(Serialize)]
-struct Context<'a> {
+pub(super) struct Context<'a> {
     rule: &'static str,
     severity: &'static str,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     close_reason: Option<&'static str>,
     incident: String,
+    /// The source as it is accounted: an address or a network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
     observed: u64,
     peak: u64,
     threshold: u64,
+    unit: &'static str,
     /// Always with a fraction, so that an index does not take the first value for an integer field.
     window_s: f64,
     first_ports: &'a [u16],
+    #[serde(skip_serializing_if = "is_zero")]
+    destinations: u64,
+    #[serde(skip_serializing_if = "has_none", serialize_with = "first")]
+    first_destinations: &'a DestSummary,
+    #[serde(skip_serializing_if = "is_zero")]
+    sources: u64,
+    #[serde(skip_serializing_if = "is_unknown", serialize_with = "names")]
+    techniques: Techniques,
     #[serde(serialize_with = "by_class")]
     evidence: &'a [u64; Class::COUNT],
     packets: u64,
@@ -60,24 +81,40 @@ struct Context<'a> {
     first_seen: String,
     last_seen: String,
     suppressed: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
     attack_id: &'static str,
     confidence: &'static str,
+    spoofable: bool,
+    degraded: bool,
+    reference: String,
+}
+
+/// What EVE has no keys for, of a digest.
+#[derive(Serialize)]
+pub(super) struct DigestContext<'a> {
+    rule: &'static str,
+    severity: &'static str,
+    cap: u64,
+    #[serde(serialize_with = "by_rule")]
+    openings: &'a [u64; RuleId::COUNT],
+    updates: u64,
 }
 
 /// The line of a transition.
-pub(super) fn event<'a>(t: &'a Transition, renderer: &Renderer) -> Event<'a> {
+pub(super) fn event<'a>(t: &'a Transition, renderer: &Renderer) -> Event<'a, Context<'a>> {
     let wall = renderer.wall;
     let rfc3339 = |monotonic_ns| format!("{:.6}", wall.at(monotonic_ns));
     Event {
-        // The offset has no colon and the fraction six digits: readers parse it with a fixed pattern.
-        timestamp: wall.at(t.at_ns).strftime("%Y-%m-%dT%H:%M:%S.%6f+0000").to_string(),
+        timestamp: timestamp(t.at_ns, renderer),
         event_type: "alert",
-        src_ip: t.source,
+        src_ip: t.source.map(|peer| peer.host.unwrap_or(peer.addr)),
+        dest_ip: t.dest,
+        dest_port: t.port,
         proto: t.proto.map(|proto| match proto {
             Proto::Tcp => "TCP",
             Proto::Udp => "UDP",
         }),
-        in_iface: &t.interface,
+        in_iface: Some(&t.interface),
         alert: Alert {
             // netwatch only watches.
             action: "allowed",
@@ -96,11 +133,17 @@ pub(super) fn event<'a>(t: &'a Transition, renderer: &Renderer) -> Event<'a> {
                     State::Close(reason) => Some(reason.name()),
                 },
                 incident: renderer.incident(t),
+                source: t.source.map(|peer| Source(peer).to_string()),
                 observed: t.observed,
                 peak: t.peak,
                 threshold: t.threshold,
+                unit: t.unit,
                 window_s: seconds(t.window_ns),
                 first_ports: t.ports.first_ports(),
+                destinations: t.dests.distinct,
+                first_destinations: &t.dests,
+                sources: t.sources,
+                techniques: t.techniques,
                 evidence: &t.evidence,
                 packets: t.packets,
                 bytes: t.bytes,
@@ -112,9 +155,51 @@ pub(super) fn event<'a>(t: &'a Transition, renderer: &Renderer) -> Event<'a> {
                     Confidence::Flags => "flags",
                     Confidence::Flows => "flows",
                 },
+                spoofable: t.spoofable,
+                degraded: t.degraded,
+                reference: guide::reference(t.rule.rule()),
             },
         },
     }
+}
+
+/// The line of a digest: an alert, so that whoever reads alerts alone reads it too.
+pub(super) fn digest<'a>(digest: &'a Digest, renderer: &Renderer) -> Event<'a, DigestContext<'a>> {
+    Event {
+        timestamp: timestamp(digest.at_ns, renderer),
+        event_type: "alert",
+        src_ip: None,
+        dest_ip: None,
+        dest_port: None,
+        proto: None,
+        in_iface: None,
+        alert: Alert {
+            action: "allowed",
+            gid: 1,
+            signature_id: DIGEST_ID,
+            rev: 1,
+            signature: format!("NETWATCH {DIGEST}: {} held back in 60 s", HeldBack(digest)),
+            category: "Misc activity",
+            severity: priority(Severity::Low),
+            context: DigestContext {
+                rule: DIGEST,
+                severity: Severity::Low.name(),
+                cap: digest.cap,
+                openings: &digest.openings,
+                updates: digest.updates,
+            },
+        },
+    }
+}
+
+/// In place of a rule's name.
+const DIGEST: &str = "netwatch.digest";
+/// In place of a rule's identifier.
+const DIGEST_ID: u32 = 9_000_900;
+
+/// The offset has no colon and the fraction six digits: readers parse it with a fixed pattern.
+fn timestamp(at_ns: u64, renderer: &Renderer) -> String {
+    renderer.wall.at(at_ns).strftime("%Y-%m-%dT%H:%M:%S.%6f+0000").to_string()
 }
 
 /// From the range that netwatch keeps to, 9000000 to 9000999. An identifier never changes and is never used
@@ -122,16 +207,40 @@ pub(super) fn event<'a>(t: &'a Transition, renderer: &Renderer) -> Event<'a> {
 const fn signature_id(rule: RuleId) -> u32 {
     match rule {
         RuleId::ScanVertical => 9_000_101,
+        RuleId::ScanStealth => 9_000_102,
+        RuleId::ScanHorizontal => 9_000_103,
+        RuleId::ScanSweepIcmp => 9_000_104,
+        RuleId::ScanSlow => 9_000_105,
+        RuleId::ScanDistributed => 9_000_106,
         RuleId::DosUnsolicited => 9_000_201,
         RuleId::DosPackets => 9_000_202,
+        RuleId::DosRate => 9_000_203,
+        RuleId::DdosDestination => 9_000_204,
+        RuleId::FloodSyn => 9_000_205,
+        RuleId::FloodFragment => 9_000_206,
+        RuleId::PortHammer => 9_000_301,
+        RuleId::Degraded => 9_000_901,
     }
 }
 
 /// The description of a class in Suricata's `classification.config`, to the letter.
 const fn category(rule: RuleId) -> &'static str {
     match rule {
-        RuleId::ScanVertical => "Detection of a Network Scan",
-        RuleId::DosUnsolicited | RuleId::DosPackets => "Attempted Denial of Service",
+        RuleId::ScanVertical
+        | RuleId::ScanStealth
+        | RuleId::ScanHorizontal
+        | RuleId::ScanSweepIcmp
+        | RuleId::ScanSlow
+        | RuleId::ScanDistributed => "Detection of a Network Scan",
+        RuleId::DosUnsolicited
+        | RuleId::DosPackets
+        | RuleId::DosRate
+        | RuleId::DdosDestination
+        | RuleId::FloodSyn
+        | RuleId::FloodFragment => "Attempted Denial of Service",
+        // There is none for trying passwords: those about logins are about the names in them.
+        RuleId::PortHammer => "Potentially Bad Traffic",
+        RuleId::Degraded => "Misc activity",
     }
 }
 
@@ -147,8 +256,8 @@ const fn priority(severity: Severity) -> u8 {
 fn signature(t: &Transition) -> String {
     // At a close the window is empty, and its number would say nothing.
     let number = if matches!(t.state, State::Close(_)) { t.peak } else { t.observed };
-    let units = Units { number, distinct: "distinct ", rule: t.rule, proto: t.proto };
-    format!("NETWATCH {}: {units} in {}", t.rule.name(), Duration(t.window_ns))
+    let units = Units { distinct: true, port: t.port, ..Units::of(t, number) };
+    format!("NETWATCH {}: {units} {}", t.rule.name(), Window(t))
 }
 
 fn seconds(ns: u64) -> f64 {
@@ -158,4 +267,29 @@ fn seconds(ns: u64) -> f64 {
 fn by_class<S: Serializer>(counts: &&[u64; Class::COUNT], serializer: S) -> Result<S::Ok, S::Error> {
     let counted = Class::ALL.iter().zip(*counts).filter(|(_, count)| **count > 0);
     serializer.collect_map(counted.map(|(class, count)| (class.name(), count)))
+}
+
+fn by_rule<S: Serializer>(counts: &&[u64; RuleId::COUNT], serializer: S) -> Result<S::Ok, S::Error> {
+    let counted = RuleId::ALL.iter().zip(*counts).filter(|(_, count)| **count > 0);
+    serializer.collect_map(counted.map(|(rule, count)| (rule.name(), count)))
+}
+
+fn first<S: Serializer>(dests: &&DestSummary, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(dests.first())
+}
+
+fn names<S: Serializer>(techniques: &Techniques, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(techniques.names())
+}
+
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+const fn has_none(dests: &&DestSummary) -> bool {
+    dests.distinct == 0
+}
+
+const fn is_unknown(techniques: &Techniques) -> bool {
+    techniques.is_empty()
 }

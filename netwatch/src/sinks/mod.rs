@@ -1,17 +1,19 @@
 //! Where alerts go: transitions of incidents become lines, and lines are written.
 //!
 //! Names in output are decided here and nowhere else: renaming a field of [`analysis`](crate::analysis) cannot
-//! change a line. Read it in this order: [`text`] (for people), [`eve`] (for machines), [`writer`].
+//! change a line. Read it in this order: [`text`] (for people), `words` (its
+//! numbers and names), [`eve`] (for machines), [`writer`].
 
 pub mod eve;
 pub mod text;
+mod words;
 pub mod writer;
 
 use std::io;
 
 use jiff::Timestamp;
 
-use crate::analysis::Transition;
+use crate::analysis::{Digest, Transition};
 
 pub use writer::{Output, OutputError};
 
@@ -48,6 +50,19 @@ impl Renderer {
         match self.format {
             Format::Text => write!(out, "{}", text::Line { transition, renderer: self })?,
             Format::Json => serde_json::to_writer(&mut out, &eve::event(transition, self))?,
+        }
+        out.write_all(b"\n")
+    }
+
+    /// Writes one line about what the cap on notifications held back, its end included.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn render_digest(&self, digest: &Digest, mut out: impl io::Write) -> io::Result<()> {
+        match self.format {
+            Format::Text => write!(out, "{}", text::DigestLine { digest, renderer: self })?,
+            Format::Json => serde_json::to_writer(&mut out, &eve::digest(digest, self))?,
         }
         out.write_all(b"\n")
     }

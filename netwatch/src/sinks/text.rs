@@ -1,11 +1,17 @@
 //! One line per transition for people.
 
 use core::fmt::{self, Display, Formatter};
+use core::net::SocketAddr;
 
-use netwatch_common::Proto;
+use netwatch_common::{Proto, Techniques};
 
 use super::Renderer;
-use crate::analysis::{CloseReason, RuleId, Severity, State, Transition};
+use super::words::{Amount, Bytes, Count, Duration, Port, Printable, Ranges, Source, Units, Window};
+use crate::analysis::rules::Subject;
+use crate::analysis::{CloseReason, Digest, RuleId, Severity, State, Transition};
+
+/// Destinations that a line lists; the others are in the JSON.
+const DESTINATIONS: usize = 4;
 
 /// A line without its end.
 pub(super) struct Line<'a> {
@@ -17,128 +23,82 @@ impl Display for Line<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { transition: t, renderer } = self;
         write!(f, "{:.0} ", renderer.wall.at(t.at_ns))?;
-        severity(f, t.severity, renderer.colour)?;
-        write!(f, " {:6} {:15} {} ", t.state.name(), t.rule.name(), t.source)?;
-        let (verb, number) = match (t.state, t.rule) {
-            (State::Open | State::Update, RuleId::ScanVertical) => ("probed", t.observed),
-            (State::Open | State::Update, _) => ("sent", t.observed),
-            (State::Close(CloseReason::Quiet), _) => ("is quiet: at most", t.peak),
-            (State::Close(CloseReason::Shutdown), _) => ("was active at shutdown: at most", t.peak),
-            (State::Close(CloseReason::Allowed), _) => ("is allowed now: at most", t.peak),
-            (State::Close(CloseReason::Disabled), _) => {
-                ("was active when the rule was switched off: at most", t.peak)
-            }
-        };
-        let units = Units { number, distinct: "", rule: t.rule, proto: t.proto };
-        let (window, interface) = (Duration(t.window_ns), Printable(&t.interface));
-        write!(f, "{verb} {units} in {window} on {interface} (threshold {})", t.threshold)?;
+        column(f, t.severity.name(), t.severity, renderer.colour)?;
+        write!(f, " {:6} {:17} ", t.state.name(), t.rule.name())?;
+        who(f, t)?;
+        match t.state {
+            State::Open | State::Update => does(f, t)?,
+            State::Close(reason) => did(f, t, reason)?,
+        }
+        techniques(f, t)?;
+        let threshold = Amount { number: t.threshold, unit: t.unit };
+        write!(f, " {} on {} (threshold {threshold})", Window(t), Printable(&t.interface))?;
         ports(f, t)?;
+        destinations(f, t)?;
         if matches!(t.state, State::Close(_)) {
-            let lasted = Duration(t.last_ns.saturating_sub(t.first_ns));
-            write!(f, "; {} packets, {} in {lasted}", t.packets, Bytes(t.bytes))?;
+            totals(f, t)?;
         }
         let mut lead = "; evidence ";
         for (class, count) in t.by_class() {
             write!(f, "{lead}{}={count}", class.name())?;
             lead = " ";
         }
+        match (t.spoofable, t.source) {
+            (true, Some(_)) => f.write_str("; may be spoofed")?,
+            (true, None) => f.write_str("; sources may be spoofed")?,
+            (false, _) => {}
+        }
+        if t.degraded && t.rule != RuleId::Degraded {
+            f.write_str("; counting was lossy")?;
+        }
         if t.suppressed > 0 {
-            write!(f, "; held back {} times before", t.suppressed)?;
+            write!(f, "; held back {} before", Count(t.suppressed, "time"))?;
         }
         write!(f, "; incident {}", renderer.incident(t))
     }
 }
 
-/// A number of what a rule counts: `1000 tcp ports`.
-pub(super) struct Units {
-    pub(super) number: u64,
-    /// Said before ports where there is room for it.
-    pub(super) distinct: &'static str,
-    pub(super) rule: RuleId,
-    pub(super) proto: Option<Proto>,
+/// A line about what the cap held back, without its end.
+pub(super) struct DigestLine<'a> {
+    pub(super) digest: &'a Digest,
+    pub(super) renderer: &'a Renderer,
 }
 
-impl Display for Units {
+impl Display for DigestLine<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.number)?;
-        match (self.rule, self.proto) {
-            (RuleId::ScanVertical, Some(proto)) => write!(f, "{}{} ports", self.distinct, proto.name()),
-            (rule, _) => f.write_str(rule.rule().unit),
-        }
-    }
-}
-
-/// A length of time in nanoseconds, in the two largest units that matter: `60 s`, `12 min 5 s`.
-pub(super) struct Duration(pub(super) u64);
-
-impl Display for Duration {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let seconds = self.0 / 1_000_000_000;
-        let two = |f: &mut Formatter<'_>, (high, unit), (low, lower_unit)| match low {
-            0 => write!(f, "{high} {unit}"),
-            _ => write!(f, "{high} {unit} {low} {lower_unit}"),
-        };
-        match seconds {
-            0 => write!(f, "{} ms", self.0 / 1_000_000),
-            // A minute and a half reads better in seconds, and so does the usual window.
-            1..120 => write!(f, "{seconds} s"),
-            120..7_200 => two(f, (seconds / 60, "min"), (seconds % 60, "s")),
-            _ => two(f, (seconds / 3_600, "h"), (seconds % 3_600 / 60, "min")),
-        }
-    }
-}
-
-/// A number of bytes in decimal units with one digit after the point: `72.0 kB`.
-struct Bytes(u64);
-
-impl Display for Bytes {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        const UNITS: [(u64, &str); 4] =
-            [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
-        match UNITS.into_iter().find(|(size, _)| self.0 >= *size) {
-            Some((size, unit)) => write!(f, "{}.{} {unit}", self.0 / size, self.0 % size / (size / 10)),
-            None => write!(f, "{} B", self.0),
-        }
-    }
-}
-
-/// Ascending ports, neighbours joined: `1-12, 22, 80`.
-struct Ranges<'a>(&'a [u16]);
-
-impl Display for Ranges<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut lead = "";
-        for run in self.0.chunk_by(|left, right| left.checked_add(1) == Some(*right)) {
-            match run {
-                [] => {}
-                [only] => write!(f, "{lead}{only}")?,
-                [first, second] => write!(f, "{lead}{first}, {second}")?,
-                [first, .., last] => write!(f, "{lead}{first}-{last}")?,
-            }
+        let Self { digest, renderer } = self;
+        write!(f, "{:.0} ", renderer.wall.at(digest.at_ns))?;
+        column(f, "digest", Severity::Low, renderer.colour)?;
+        write!(f, " {} held back in the last minute, over {} a minute", HeldBack(digest), digest.cap)?;
+        let mut lead = ": ";
+        for (rule, count) in RuleId::ALL.into_iter().zip(digest.openings).filter(|(_, count)| *count > 0) {
+            write!(f, "{lead}{} {count}", rule.name())?;
             lead = ", ";
         }
-        Ok(())
+        f.write_str("; they are told as room comes")
     }
 }
 
-/// A name from outside without what a terminal would obey.
-struct Printable<'a>(&'a str);
+/// `880 openings and 12 updates`.
+pub(super) struct HeldBack<'a>(pub(super) &'a Digest);
 
-impl Display for Printable<'_> {
+impl Display for HeldBack<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for part in self.0.split_inclusive(char::is_control) {
-            match part.strip_suffix(char::is_control) {
-                Some(clean) => write!(f, "{clean}?")?,
-                None => f.write_str(part)?,
+        let openings = self.0.openings.iter().sum();
+        match (openings, self.0.updates) {
+            (openings, 0) => write!(f, "{}", Count(openings, "opening")),
+            (0, updates) => write!(f, "{}", Count(updates, "update")),
+            (openings, updates) => {
+                write!(f, "{} and {}", Count(openings, "opening"), Count(updates, "update"))
             }
         }
-        Ok(())
     }
 }
 
-fn severity(f: &mut Formatter<'_>, severity: Severity, colour: bool) -> fmt::Result {
+/// A word in the column of severities, in a severity's colour.
+fn column(f: &mut Formatter<'_>, word: &str, severity: Severity, colour: bool) -> fmt::Result {
     // Padded by hand: the escape sequences must not count.
-    let word = severity.name().to_uppercase();
+    let word = word.to_uppercase();
     let padding = 8_usize.saturating_sub(word.len());
     let code = match severity {
         Severity::Info => "2",
@@ -154,10 +114,98 @@ fn severity(f: &mut Formatter<'_>, severity: Severity, colour: bool) -> fmt::Res
     }
 }
 
+/// Who did it, or to whom it was done.
+fn who(f: &mut Formatter<'_>, t: &Transition) -> fmt::Result {
+    match (t.source, t.dest, t.port) {
+        (Some(peer), ..) => {
+            write!(f, "{}", Source(peer))?;
+            peer.host.map_or(Ok(()), |host| write!(f, " ({host})"))
+        }
+        (None, Some(dest), Some(port)) => write!(f, "{}", SocketAddr::new(dest, port)),
+        (None, Some(dest), None) => write!(f, "{dest}"),
+        (None, None, _) => f.write_str("netwatch"),
+    }
+}
+
+/// What goes on.
+fn does(f: &mut Formatter<'_>, t: &Transition) -> fmt::Result {
+    let units = Units::of(t, t.observed);
+    let port = Port { number: t.port.unwrap_or(0), proto: t.proto };
+    match t.rule {
+        RuleId::ScanVertical | RuleId::ScanStealth | RuleId::ScanSlow => write!(f, " probed {units}"),
+        RuleId::ScanHorizontal => write!(f, " tried {port} of {units}"),
+        RuleId::ScanSweepIcmp => write!(f, " asked {} addresses", t.observed),
+        RuleId::ScanDistributed => write!(f, " was probed at {units} from {}", Count(t.sources, "source")),
+        RuleId::DosUnsolicited | RuleId::DosPackets | RuleId::DosRate => write!(f, " sent {units}"),
+        RuleId::DdosDestination | RuleId::FloodFragment => {
+            write!(f, " is sent {units} by {}", Count(t.sources, "source"))
+        }
+        RuleId::FloodSyn => write!(f, " has {units} from {}", Count(t.sources, "source")),
+        RuleId::PortHammer => write!(f, " tried {port} {} times", t.observed),
+        RuleId::Degraded if t.unit == t.rule.rule().unit => write!(f, " lost {}", Count(t.observed, "count")),
+        RuleId::Degraded => write!(f, " was sent {units}"),
+    }
+}
+
+/// What went on, and why that is over.
+fn did(f: &mut Formatter<'_>, t: &Transition, reason: CloseReason) -> fmt::Result {
+    let subject = t.rule.rule().subject;
+    let ended = match (subject, reason) {
+        (_, CloseReason::Allowed) => "is allowed now",
+        (Subject::Source | Subject::SourcePort, CloseReason::Quiet) => "is quiet",
+        (Subject::Source | Subject::SourcePort, CloseReason::Shutdown) => "was active at shutdown",
+        (Subject::Source | Subject::SourcePort, CloseReason::Disabled) => {
+            "was active when the rule was switched off"
+        }
+        (Subject::Destination | Subject::DestinationPort, CloseReason::Quiet) => "is left alone",
+        (Subject::Destination | Subject::DestinationPort, CloseReason::Shutdown) => {
+            "was a target at shutdown"
+        }
+        (Subject::Destination | Subject::DestinationPort, CloseReason::Disabled) => {
+            "was a target when the rule was switched off"
+        }
+        (Subject::Itself, CloseReason::Quiet) => "misses nothing any more",
+        (Subject::Itself, CloseReason::Shutdown) => "was missing something at shutdown",
+        (Subject::Itself, CloseReason::Disabled) => "was missing something when the rule was switched off",
+    };
+    // The port of a destination was said with its address.
+    let port = t.port.filter(|_| subject == Subject::SourcePort);
+    let unit = if t.rule == RuleId::ScanSweepIcmp { "addresses" } else { t.unit };
+    write!(f, " {ended}: at most {}", Units { port, unit, ..Units::of(t, t.peak) })?;
+    if t.sources > 0 {
+        write!(f, " from {}", Count(t.sources, "source"))?;
+    }
+    Ok(())
+}
+
+/// How it was probed, where that is not said by the protocol.
+fn techniques(f: &mut Formatter<'_>, t: &Transition) -> fmt::Result {
+    let is_scan = matches!(
+        t.rule,
+        RuleId::ScanVertical
+            | RuleId::ScanStealth
+            | RuleId::ScanHorizontal
+            | RuleId::ScanSweepIcmp
+            | RuleId::ScanSlow
+            | RuleId::ScanDistributed
+    );
+    if !is_scan || (t.proto == Some(Proto::Udp) && t.techniques == Techniques::UDP) {
+        return Ok(());
+    }
+    let mut lead = " by ";
+    for name in t.techniques.names() {
+        write!(f, "{lead}{name}")?;
+        lead = ", ";
+    }
+    Ok(())
+}
+
 fn ports(f: &mut Formatter<'_>, t: &Transition) -> fmt::Result {
     let first = t.ports.first_ports();
     let lead = match (first, t.proto) {
         ([], _) => return Ok(()),
+        // It is about one port, which was said.
+        _ if t.port.is_some() => return Ok(()),
         (_, Some(_)) => ": ",
         ([_], None) => ": port ",
         (_, None) => ": ports ",
@@ -169,47 +217,32 @@ fn ports(f: &mut Formatter<'_>, t: &Transition) -> fmt::Result {
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_have_two_units_at_most() {
-        let check = |ns, expect: &str| assert_eq!(Duration(ns).to_string(), expect);
-        let second = 1_000_000_000;
-        check(0, "0 ms");
-        check(999_999_999, "999 ms");
-        check(60 * second, "60 s");
-        check(119 * second, "119 s");
-        check(120 * second, "2 min");
-        check(725 * second, "12 min 5 s");
-        check(7_200 * second, "2 h");
-        check(90_061 * second, "25 h 1 min");
+fn destinations(f: &mut Formatter<'_>, t: &Transition) -> fmt::Result {
+    let mut lead = match (t.rule, t.dests.distinct) {
+        (RuleId::ScanHorizontal | RuleId::ScanSweepIcmp, _) => ": ".to_owned(),
+        (_, 1) => "; to ".to_owned(),
+        (_, many) => format!("; to {many} destinations: "),
+    };
+    let mut listed = 0;
+    for dest in t.dests.first().take(DESTINATIONS) {
+        write!(f, "{lead}{dest}")?;
+        ", ".clone_into(&mut lead);
+        listed += 1;
     }
-
-    #[test]
-    fn bytes_have_one_digit_after_the_point() {
-        let check = |bytes, expect: &str| assert_eq!(Bytes(bytes).to_string(), expect);
-        check(0, "0 B");
-        check(999, "999 B");
-        check(1_000, "1.0 kB");
-        check(72_960, "72.9 kB");
-        check(1_250_000_000, "1.2 GB");
+    if listed > 0 && listed < t.dests.distinct {
+        f.write_str(" …")?;
     }
+    Ok(())
+}
 
-    #[test]
-    fn neighbouring_ports_are_joined() {
-        let check = |ports: &[u16], expect: &str| assert_eq!(Ranges(ports).to_string(), expect);
-        check(&[], "");
-        check(&[22], "22");
-        check(&[22, 23], "22, 23");
-        check(&[1, 2, 3, 22, 80, 81, 82], "1-3, 22, 80-82");
-        check(&[65533, 65534, 65535], "65533-65535");
+/// What it came to.
+fn totals(f: &mut Formatter<'_>, t: &Transition) -> fmt::Result {
+    if t.packets == 0 {
+        return Ok(());
     }
-
-    #[test]
-    fn names_cannot_steer_the_terminal() {
-        assert_eq!(Printable("eth0").to_string(), "eth0");
-        assert_eq!(Printable("\x1b[2Je\nth\u{9b}0\0").to_string(), "?[2Je?th?0?");
+    write!(f, "; {}", Count(t.packets, "packet"))?;
+    if t.bytes > 0 {
+        write!(f, ", {}", Bytes(t.bytes))?;
     }
+    write!(f, " in {}", Duration(t.last_ns.saturating_sub(t.first_ns)))
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use bytes::{BufMut, BytesMut};
 
 use super::{Renderer, Wall};
-use crate::analysis::{Severity, Transition};
+use crate::analysis::{Digest, Severity, Transition};
 
 /// Lines are gathered up to so many bytes before they are written.
 const BATCH: usize = 64 * 1024;
@@ -49,6 +49,23 @@ impl<W: Write> Output<W> {
         Ok(written?)
     }
 
+    /// Writes one line about what the cap on notifications held back, and flushes the stream. It weighs as much as
+    /// [`Severity::Low`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`write`](Self::write).
+    pub fn digest(&mut self, digest: &Digest) -> Result<(), OutputError> {
+        if Severity::Low < self.min_severity {
+            self.not_printed[Severity::Low as usize] += 1;
+            return Ok(());
+        }
+        let written = self.renderer.render_digest(digest, (&mut self.buffer).writer());
+        let written = written.and_then(|()| self.flush());
+        self.buffer.clear();
+        Ok(written?)
+    }
+
     /// Goes on with another least weight.
     pub fn print_from(&mut self, min_severity: Severity) {
         self.min_severity = min_severity;
@@ -87,6 +104,10 @@ impl<W: Write> Output<W> {
                 self.buffer.clear();
             }
         }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         self.stream.write_all(&self.buffer)?;
         self.stream.flush()
     }

@@ -7,7 +7,7 @@ use netwatch_common::Verdict;
 use crate::options;
 
 /// Instructions that the verifier may walk, of the million it allows. Room for other compilers: with LLVM 22 it
-/// walks about 350,000.
+/// walks about 275,000, and 300,000 when the program logs.
 const VERIFIED_INSTRUCTIONS: u32 = 500_000;
 /// Bytes of machine code.
 const MACHINE_CODE: u32 = 20 * 1024;
@@ -41,7 +41,7 @@ fn the_log_costs_nothing_when_off() {
     let (off, on) = (size(0), size(5));
     println!("off: {off:?}, on: {on:?}");
     assert!(off.machine_code_bytes < on.machine_code_bytes, "the verifier removes what cannot be reached");
-    assert!(on.verified_instructions.unwrap() <= 1_000_000);
+    assert!(on.verified_instructions.unwrap() <= VERIFIED_INSTRUCTIONS);
 }
 
 #[test]

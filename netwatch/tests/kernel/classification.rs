@@ -8,7 +8,12 @@ use std::path::{Path, PathBuf};
 use aya::programs::{TestRun as _, TestRunOptions};
 use netwatch::kernel::{Capacity, Options, Watch};
 use netwatch_common::classify::{ACK, FIN, RST, SYN, URG};
-use netwatch_common::{Addr, Class, PortKey, Replies, Settings, Totals, Verdict, classify, parse};
+use netwatch_common::{
+    Addr, Proto, Replies, Service, Settings, SourceCounts, TargetCounts, TargetKey, Totals, Verdict,
+    classify, parse,
+};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use pcap_parser::{Block, PcapBlockOwned, PcapError};
 use xtask::traffic::Frame;
 use xtask::traffic::network::Extension;
@@ -18,11 +23,11 @@ use crate::{options, skip};
 /// Shortest frame that BPF_PROG_TEST_RUN takes.
 const ETHERNET_HEADER: usize = 14;
 
-/// What the host makes of frames, as the kernel would count it.
+/// What the host makes of frames, as the kernel would count it; but for the time.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
-    sources: BTreeMap<Addr, ([u64; Class::COUNT], u64)>,
-    ports: BTreeMap<PortKey, (u64, u64)>,
+    sources: BTreeMap<Addr, SourceCounts>,
+    targets: BTreeMap<TargetKey, TargetCounts>,
 }
 
 impl Counts {
@@ -32,41 +37,57 @@ impl Counts {
             Err(reason) => return reason,
         };
         let verdict = classify(&packet, settings, Replies::ByFlags);
-        let (classes, bytes) = self.sources.entry(packet.source).or_default();
-        classes[verdict.class() as usize] += 1;
-        *bytes += frame.len() as u64;
-        if let Some((proto, port)) = packet.service() {
-            let (packets, evidence) = self.ports.entry(PortKey::new(packet.source, proto, port)).or_default();
-            *packets += 1;
-            *evidence += u64::from(verdict.is_scan_evidence());
-        }
+        let (bytes, flags, class) = (frame.len() as u64, packet.transport.flags, verdict.class());
+        let (source, dest, service) = (settings.account(packet.source), packet.dest, packet.service());
+        let target = self.targets.entry(TargetKey { source, dest, service }).or_default();
+        let probes = target.count(service, verdict, flags, bytes, 0);
+
+        let [_, _, high, low] = packet.source.0;
+        let fresh = SourceCounts { host: [high, low], ..SourceCounts::ZERO };
+        let counts = self.sources.entry(source).or_insert(fresh);
+        counts.many_hosts |= u32::from(counts.host != [high, low]);
+        counts.bytes += bytes;
+        counts.classes[class as usize] += 1;
+        counts.unsolicited += u32::from(class.is_unsolicited());
+        counts.probes += u32::from(probes);
         verdict
     }
 
+    /// Test runs stay on the CPU of this thread, so that one of the values has all there is.
     fn kernel(watch: &mut Watch) -> Self {
         let mut counts = Self::default();
         watch.swap().unwrap();
         watch
             .drain(
                 |addr, cpus| {
-                    let mut sum = ([0; Class::COUNT], 0);
-                    for counts in cpus {
-                        sum.1 += counts.bytes;
-                        for (sum, count) in sum.0.iter_mut().zip(counts.classes) {
-                            *sum += u64::from(count);
-                        }
-                    }
+                    let sum = only(cpus, |counts| counts.packets());
+                    assert!(sum.first_ns > 0 && sum.first_ns <= sum.last_ns);
+                    let sum = SourceCounts { first_ns: 0, last_ns: 0, ..sum };
                     assert!(counts.sources.insert(*addr, sum).is_none(), "a source twice");
                 },
-                |key, cpus| {
-                    let packets = cpus.iter().map(|counts| u64::from(counts.packets)).sum();
-                    let evidence = cpus.iter().map(|counts| u64::from(counts.evidence)).sum();
-                    assert!(counts.ports.insert(*key, (packets, evidence)).is_none(), "a port twice");
+                |target, cpus| {
+                    let sum = only(cpus, |counts| counts.packets());
+                    assert!(counts.targets.insert(*target, sum).is_none(), "a target twice");
                 },
             )
             .unwrap();
         counts
     }
+}
+
+/// The one of some values that has packets.
+fn only<V: Copy>(cpus: &[V], packets: impl Fn(&V) -> u64) -> V {
+    let mut busy = cpus.iter().filter(|counts| packets(counts) > 0);
+    let first = *busy.next().expect("an entry has packets");
+    assert!(busy.next().is_none(), "one thread ran on two CPUs");
+    first
+}
+
+/// Keeps this thread on one CPU.
+pub fn stay() {
+    let mut cpus = CpuSet::new();
+    cpus.set(0).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
 }
 
 /// Both parsers, side by side, with the same settings.
@@ -80,10 +101,11 @@ struct Both {
 
 impl Both {
     fn new(link: u32) -> Self {
+        stay();
         let options = options();
         let settings = Settings { link, ..options.settings };
         // Room for every frame to be a new source.
-        let capacity = Capacity { sources: 60_000, ports: 60_000, flows: 4096 };
+        let capacity = Capacity { sources: 60_000, targets: 60_000, flows: 4096 };
         let watch = Watch::load(&Options { settings, capacity, ..options }).unwrap();
         Self { watch, settings, totals: Totals::default(), host: Counts::default(), frames: 0 }
     }
@@ -111,9 +133,9 @@ impl Both {
         true
     }
 
-    /// Compares what was counted under sources and ports.
+    /// Compares what was counted under sources and targets.
     fn finish(mut self) -> u64 {
-        assert_eq!((self.totals.sources_lost, self.totals.ports_lost), (0, 0));
+        assert_eq!((self.totals.sources_lost, self.totals.targets_lost), (0, 0));
         assert_eq!(Counts::kernel(&mut self.watch), self.host);
         self.frames
     }
@@ -181,6 +203,33 @@ fn generated_frames() {
         assert!(both.frame(frame, &format!("generated frame {number}")));
     }
     println!("{} generated frames agree", both.finish());
+}
+
+#[test]
+fn a_completed_handshake_is_counted_under_source_and_target() {
+    stay();
+    let mut watch = Watch::load(&options()).unwrap();
+    watch.watch_mirror(0).unwrap();
+    let (a, b) = (Ipv4Addr::new(203, 0, 113, 1), Ipv4Addr::new(198, 51, 100, 1));
+    for frame in [
+        Frame::ipv4(a, b).tcp(50_000, 443, SYN).build(),
+        Frame::ipv4(b, a).tcp(443, 50_000, SYN | ACK).build(),
+        Frame::ipv4(a, b).tcp(50_000, 443, ACK).build(),
+        Frame::ipv4(a, b).tcp(50_000, 443, ACK).build(),
+        Frame::ipv4(a, b).tcp(50_000, 80, SYN).build(),
+    ] {
+        let run = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() };
+        watch.program().unwrap().test_run(run).unwrap();
+    }
+    let Counts { sources, targets } = Counts::kernel(&mut watch);
+    assert_eq!((sources[&a.into()].completed, sources[&b.into()].completed), (1, 0));
+    assert_eq!((sources[&a.into()].unsolicited, sources[&a.into()].probes), (2, 2));
+    let of = |port| {
+        let service = Service::new(Proto::Tcp, port);
+        targets[&TargetKey { source: a.into(), dest: b.into(), service }]
+    };
+    assert_eq!((of(443).completed, of(443).opening, of(443).rest), (1, 1, 2));
+    assert_eq!((of(80).completed, of(80).opening, of(80).rest), (0, 1, 0));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use netwatch::kernel::{Capacity, Mode, ModeWish, Options, Watch};
 use netwatch_common::classify::{ACK, SYN};
-use netwatch_common::{Class, Totals, Verdict};
+use netwatch_common::{Class, TargetCounts, Totals, Verdict};
 use xtask::lab::{Lab, Side};
 use xtask::traffic::{Frame, frame::OUTSIDE_MAC, scenario};
 
@@ -33,7 +33,8 @@ fn watch(side: &Side, options: &Options, wish: ModeWish) -> (Watch, Mode) {
 struct Sums {
     packets: u64,
     bytes: u64,
-    ported: u64,
+    targeted: u64,
+    target_bytes: u64,
     swaps: u64,
 }
 
@@ -46,7 +47,10 @@ impl Sums {
                     self.packets += cpus.iter().map(|counts| counts.packets()).sum::<u64>();
                     self.bytes += cpus.iter().map(|counts| counts.bytes).sum::<u64>();
                 },
-                |_, cpus| self.ported += cpus.iter().map(|counts| u64::from(counts.packets)).sum::<u64>(),
+                |_, cpus| {
+                    self.targeted += cpus.iter().map(TargetCounts::packets).sum::<u64>();
+                    self.target_bytes += cpus.iter().map(|counts| counts.bytes).sum::<u64>();
+                },
             )
             .expect("the maps are drained");
         self.swaps += 1;
@@ -109,8 +113,9 @@ fn a_million_packets_over_many_swaps() {
         println!("{mode}: {TOTAL} packets over {} swaps: {sums:?}", sums.swaps);
         assert_eq!(totals.seen, TOTAL as u64);
         assert_eq!(Verdict::ALL.map(|verdict| totals.verdict(verdict)).iter().sum::<u64>(), totals.seen);
-        assert_eq!((totals.sources_lost, totals.ports_lost), (0, 0));
-        assert_eq!((sums.packets, sums.ported), (totals.sourced, totals.ported));
+        assert_eq!((totals.sources_lost, totals.targets_lost), (0, 0));
+        assert_eq!((sums.packets, sums.targeted), (totals.sourced, totals.sourced));
+        assert_eq!(sums.bytes, sums.target_bytes);
         assert_eq!(totals.seen - totals.sourced, totals.verdict(Verdict::NonIp));
         assert!(sums.swaps >= 20, "only {} swaps", sums.swaps);
         assert!(sums.packets > 0 && sums.packets < totals.seen);
@@ -120,7 +125,7 @@ fn a_million_packets_over_many_swaps() {
 #[test]
 fn what_does_not_fit_is_counted() {
     let lab = lab();
-    let small = Options { capacity: Capacity { sources: 100, ports: 150, flows: 4096 }, ..options() };
+    let small = Options { capacity: Capacity { sources: 100, targets: 150, flows: 4096 }, ..options() };
     let (mut watch, _) = watch(lab.watched(), &small, ModeWish::Native);
     let distinct = |number: u32| Ipv4Addr::from(0xcb00_7100 + number % 256);
     let frames: Vec<_> = (0..1000_u16)
@@ -133,11 +138,11 @@ fn what_does_not_fit_is_counted() {
         lab.watched().received(1000 * round, PATIENCE).unwrap();
         sums.slot(&mut watch);
         let totals = watch.totals().unwrap();
-        assert_eq!((totals.seen, totals.sourced, totals.ported), (1000 * round, 1000 * round, 1000 * round));
+        assert_eq!((totals.seen, totals.sourced), (1000 * round, 1000 * round));
         assert_eq!(totals.sources_lost, 600 * round, "each slot has room for 100 of 250 sources");
-        assert_eq!(totals.ports_lost, 850 * round, "and for 150 of 1000 ports");
+        assert_eq!(totals.targets_lost, 850 * round, "and for 150 of 1000 targets");
         assert_eq!(sums.packets + totals.sources_lost, totals.sourced);
-        assert_eq!(sums.ported + totals.ports_lost, totals.ported);
+        assert_eq!(sums.targeted + totals.targets_lost, totals.sourced);
     }
 }
 
@@ -152,7 +157,7 @@ fn jumbo_frames_are_counted_whole() {
     lab.watched().received(1, PATIENCE).unwrap();
     let mut sums = Sums::default();
     sums.slot(&mut watch);
-    assert_eq!((sums.packets, sums.ported, sums.bytes), (1, 1, frame.len() as u64));
+    assert_eq!((sums.packets, sums.targeted, sums.bytes), (1, 1, frame.len() as u64));
     assert_eq!(watch.totals().unwrap().bytes, frame.len() as u64);
 }
 

@@ -1,68 +1,16 @@
 //! Replies to what this host sends are no scan and no flood, and what only looks like a reply is.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::process::Stdio;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
 use netwatch_common::classify::{ACK, RST, SYN};
-use xtask::lab::Lab;
 use xtask::traffic::{Frame, scenario};
 
-use crate::process::{Netwatch, PATIENCE, opened};
-use crate::{lab, skip};
-
-const TARGET: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
-const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
-
-fn host(last: u8) -> Ipv4Addr {
-    Ipv4Addr::new(203, 0, 113, last)
-}
-
-#[track_caller]
-fn send(lab: &Lab, frames: &[Vec<u8>]) {
-    let before = lab.watched().counters().unwrap().rx_packets;
-    let sent = lab.outside().sender().unwrap().send_all(frames, Some(50_000)).unwrap();
-    lab.watched().received(before + sent.accepted, PATIENCE).unwrap();
-}
-
-/// Fetches from a server `count` times, one connection each.
-fn fetch(from: SocketAddr, count: usize, bytes: usize) {
-    for _ in 0..count {
-        let mut stream = TcpStream::connect(from).unwrap();
-        stream.write_all(b"GET").unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        assert_eq!(answer.len(), bytes);
-    }
-}
-
-/// Serves connections for ever, each with so many bytes.
-fn serve(listener: TcpListener, bytes: usize) {
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let mut stream = stream;
-            let mut question = [0; 3];
-            let _ = stream.read_exact(&mut question).and_then(|()| stream.write_all(&vec![7; bytes]));
-        }
-    });
-}
-
-#[test]
-fn real_connections_both_ways_raise_nothing() {
-    let lab = lab();
-    let netwatch = Netwatch::start(lab.watched(), "");
-    for (server, client, address) in
-        [(lab.watched(), lab.outside(), TARGET), (lab.outside(), lab.watched(), OUTSIDE)]
-    {
-        let listener = server.run(|| TcpListener::bind((address, 8080)).unwrap()).unwrap();
-        serve(listener, 100_000);
-        // Three hundred connections of one client, and many packets in answer to what was asked.
-        client.run(|| fetch((address, 8080).into(), 300, 100_000)).unwrap();
-    }
-    assert_eq!(opened(&netwatch.alerts()), [""; 0]);
-}
+use crate::lab;
+use crate::process::{Netwatch, opened};
+use crate::wire::{OUTSIDE, TARGET, host, send};
 
 #[test]
 fn answers_from_closed_ports_are_no_scan() {
@@ -159,7 +107,7 @@ fn what_only_looks_like_an_answer_is_seen() {
     assert_eq!(confidence, "flows");
     // By flags alone, all of it passes for answers.
     let lab = lab();
-    let netwatch = Netwatch::start(lab.watched(), "--replies flags");
+    let netwatch = Netwatch::start(lab.watched(), "--mode flags");
     send(&lab, &frames);
     assert_eq!(opened(&netwatch.alerts()), [""; 0]);
 }
@@ -167,7 +115,7 @@ fn what_only_looks_like_an_answer_is_seen() {
 #[test]
 fn a_tap_that_sees_both_directions_knows_the_answers() {
     let lab = lab();
-    let netwatch = Netwatch::start(lab.watched(), "--replies mirror");
+    let netwatch = Netwatch::start(lab.watched(), "--mode mirror");
     // Conversations of others, both directions in one stream, on forty ports each; then a scan.
     let (a, b) = (host(1), host(2));
     let mut frames = Vec::new();
@@ -184,23 +132,4 @@ fn a_tap_that_sees_both_directions_knows_the_answers() {
     frames.extend(scenario::syn_scan(host(7).into(), TARGET.into(), 1..=30));
     send(&lab, &frames);
     assert_eq!(opened(&netwatch.alerts()), ["scan.vertical 203.0.113.7 30"]);
-}
-
-#[test]
-fn nmap_finds_no_technique_that_hides_it() {
-    for technique in ["-sT", "-sA", "-sW", "-sM", "-sF", "-sN", "-sX", "-sU"] {
-        let lab = lab();
-        let netwatch = Netwatch::start(lab.watched(), "");
-        let mut nmap = lab.outside().command("nmap");
-        nmap.args([technique, "-n", "-Pn", "-p", "1-40", "--max-retries", "1", "198.51.100.1"]);
-        match nmap.stdin(Stdio::null()).output() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return skip("nmap is not installed (`apt install nmap`)");
-            }
-            output => assert!(output.unwrap().status.success()),
-        }
-        let opened = opened(&netwatch.alerts());
-        let [only] = &opened[..] else { panic!("{technique}: {opened:?}") };
-        assert!(only.starts_with("scan.vertical 198.51.100.2 "), "{technique}: {only}");
-    }
 }

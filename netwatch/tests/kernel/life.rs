@@ -12,6 +12,7 @@ use xtask::traffic::scenario;
 
 use crate::process::{Bare, Netwatch, PATIENCE, command, opened};
 use crate::refusals::fails;
+use crate::reload::File;
 use crate::{lab, skip};
 
 pub const SCANNER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
@@ -158,7 +159,9 @@ fn of_three_interfaces_one_may_go() {
 fn a_reader_that_does_not_read_keeps_netwatch_from_nothing() {
     let lab = lab();
     let (reader, writer) = std::io::pipe().unwrap();
-    let netwatch = Bare::start(lab.watched(), "--slot 100ms --window 1s", writer);
+    let file = File::new("talkative", "notifications_per_minute = 10000\n");
+    let options = format!("--slot 100ms --window 1s {}", file.option());
+    let netwatch = Bare::start(lab.watched(), &options, writer);
     // Far more lines than a pipe of 64 KiB holds.
     for last in 1..=250 {
         let from = Ipv4Addr::new(192, 0, 2, last);

@@ -10,18 +10,34 @@
     reason = "tests"
 )]
 
+mod attacks;
 mod budget;
 mod classification;
 mod conservation;
+mod egress;
+mod evasions;
+mod floods;
 mod flows;
+mod hints;
+mod incident;
 mod life;
+mod look_alikes;
 mod process;
 mod refusals;
 mod reload;
 mod scans;
+mod slow;
+mod talk;
+mod wire;
 
 use netwatch::kernel::{Capacity, Options};
 use xtask::lab::Lab;
+
+/// First by its name, so that its three minutes pass beside all other tests.
+#[test]
+fn a_patient_scanner_is_found_all_the_same() {
+    slow::all_at_once();
+}
 
 /// Says why a test is skipped. A skip on a machine that should be able to run the test is a failure: only
 /// what a user may really lack (a corpus, a tool) comes here.
@@ -37,7 +53,7 @@ fn lab() -> Lab {
 /// Options with small maps, which are made quickly.
 fn options() -> Options {
     Options {
-        capacity: Capacity { sources: 8192, ports: 16384, flows: 4096 },
+        capacity: Capacity { sources: 8192, targets: 16384, flows: 4096 },
         ..Options::of_this_host(1 << 20)
     }
 }

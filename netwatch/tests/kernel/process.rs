@@ -12,6 +12,8 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use xtask::lab::Side;
 
+use crate::incident::incidents;
+
 /// How long anything may take before a test fails. Generous: the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -170,17 +172,8 @@ impl Ended {
     }
 }
 
-/// The alerts that open an incident, as `rule source observed`, sorted.
+/// The incidents in alerts, as `rule whom peak`, sorted by the first two.
+#[track_caller]
 pub fn opened(alerts: &[Value]) -> Vec<String> {
-    let mut opened: Vec<_> = alerts
-        .iter()
-        .filter(|alert| alert["alert"]["context"]["state"] == "open")
-        .map(|alert| {
-            let context = &alert["alert"]["context"];
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            format!("{} {} {}", text(&context["rule"]), text(&alert["src_ip"]), context["observed"])
-        })
-        .collect();
-    opened.sort();
-    opened
+    incidents(alerts).iter().map(|incident| format!("{} {}", incident.what(), incident.peak())).collect()
 }

@@ -7,6 +7,8 @@ use std::iter;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Frame;
+use super::frame::OUTSIDE_MAC;
+use super::network::Extension;
 use super::transport::{ACK, FIN, Icmp, PSH, SYN, Tcp, Transport, Udp};
 
 /// The maximum segment size that an Ethernet host offers in its SYN.
@@ -42,10 +44,29 @@ pub fn udp_flood(from: IpAddr, to: IpAddr, port: u16, count: usize) -> impl Iter
         .map(move |source_port| packet(from, to, Udp::new(source_port, port).payload(&[0x6e; 64])))
 }
 
-/// `count` SYNs to one port, each from a random source; the same ones for the same `seed`.
+/// `count` echo requests, each with a sequence number of its own.
+pub fn icmp_flood(from: IpAddr, to: IpAddr, count: usize) -> impl Iterator<Item = Vec<u8>> {
+    let kind = if to.is_ipv4() { 8 } else { 128 };
+    (0..=u16::MAX).cycle().take(count).map(move |nth| packet(from, to, Icmp::echo(kind, 0x6e77, nth)))
+}
+
+/// `count` fragments over IPv4 of which no first one ever comes, each of another packet.
+pub fn fragment_flood(from: Ipv4Addr, to: Ipv4Addr, count: usize) -> impl Iterator<Item = Vec<u8>> {
+    (0..=u16::MAX)
+        .cycle()
+        .take(count)
+        .map(move |id| Frame::ipv4(from, to).id(id).fragment(64, true).protocol(17, &[0x6e; 64]).build())
+}
+
+/// Random sources of the family of `to`; the same ones for the same `seed`.
 ///
-/// The sources are those of 2001:db8::/32, or the 131,072 of 198.18.0.0/15 (RFC 2544): the documentation ranges
-/// of IPv4 have too few to fill a table.
+/// They are those of 2001:db8::/32, each in a network of 64 bits of its own, or the 131,072 of 198.18.0.0/15
+/// (RFC 2544): the documentation ranges of IPv4 have too few to fill a table.
+pub fn random_sources(to: IpAddr, seed: u64) -> impl Iterator<Item = IpAddr> {
+    random(seed).map(move |number| source(to, number))
+}
+
+/// `count` SYNs to one port, each from one of the [`random_sources`]; the same ones for the same `seed`.
 pub fn random_source_syn_flood(
     to: IpAddr,
     port: u16,
@@ -53,17 +74,65 @@ pub fn random_source_syn_flood(
     seed: u64,
 ) -> impl Iterator<Item = Vec<u8>> {
     random(seed).take(count).map(move |number| {
-        let bytes = number.to_be_bytes();
-        let [a, b, c, d, e, f, g, h] = bytes;
-        let from = match to {
-            IpAddr::V4(_) => Ipv4Addr::new(198, 18 + (a & 1), b, c).into(),
-            IpAddr::V6(_) => {
-                Ipv6Addr::from([0x20, 0x01, 0x0d, 0xb8, a, b, c, d, 0, 0, 0, 0, e, f, g, h]).into()
-            }
-        };
+        let [a, b, .., e, f, g, h] = number.to_be_bytes();
         let source_port = 1024 | u16::from_be_bytes([e, f]);
-        packet(from, to, syn(source_port, port, u32::from_be_bytes([a, b, g, h])))
+        packet(source(to, number), to, syn(source_port, port, u32::from_be_bytes([a, b, g, h])))
     })
+}
+
+/// The source of the family of `to` that a random number stands for.
+fn source(to: IpAddr, number: u64) -> IpAddr {
+    let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
+    match to {
+        IpAddr::V4(_) => Ipv4Addr::new(198, 18 + (a & 1), b, c).into(),
+        IpAddr::V6(_) => Ipv6Addr::from([0x20, 0x01, 0x0d, 0xb8, a, b, c, d, 0, 0, 0, 0, e, f, g, h]).into(),
+    }
+}
+
+/// What one neighbour of the laboratory's network tells everybody within a minute or so: its name thirty times, its
+/// services, and the groups that it joins. It is 198.51.100.`host` and fe80::`host`.
+pub fn multicast(host: u8) -> Vec<Vec<u8>> {
+    const SEARCH: &[u8] =
+        b"M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\n\r\n";
+    const NOTIFY: &[u8] = b"NOTIFY * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nNTS: ssdp:alive\r\n\r\n";
+    // A response of DNS without any record.
+    const NAME: [u8; 12] = [0, 0, 0x84, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const MDNS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+    const LLMNR: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 252);
+    const SSDP: Ipv4Addr = Ipv4Addr::new(239, 255, 255, 250);
+    const IGMP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 22);
+    let to4 = |group: Ipv4Addr| {
+        let [_, b, c, d] = group.octets();
+        let from = Ipv4Addr::new(198, 51, 100, host);
+        Frame::ipv4(from, group).macs(OUTSIDE_MAC, [1, 0, 0x5e, b & 0x7f, c, d])
+    };
+    let to6 = |last| {
+        let from = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, host.into());
+        let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, last);
+        let [.., c, d] = group.octets();
+        Frame::ipv6(from, group).macs(OUTSIDE_MAC, [0x33, 0x33, 0, 0, c, d]).hop_limit(255)
+    };
+    // IGMP of version 3: one record, that joins one group; its checksum is left out.
+    let membership = [&[0x22, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0][..], &MDNS.octets()].concat();
+    let mut frames = Vec::new();
+    for nth in 0..30 {
+        frames.push(to4(MDNS).ttl(255).udp(5353, 5353, &NAME).build());
+        if nth % 3 == 0 {
+            frames.push(to6(0xfb).udp(5353, 5353, &NAME).build());
+            frames.push(to4(SSDP).udp(50_000 + nth, 1900, SEARCH).build());
+            frames.push(to4(SSDP).udp(1900, 1900, NOTIFY).build());
+        }
+        if nth % 10 == 0 {
+            frames.push(to4(LLMNR).udp(50_100 + nth, 5355, &[0; 20]).build());
+            frames.push(to4(IGMP).options(&[0x94, 4, 0, 0]).ttl(1).protocol(2, &membership).build());
+            let alert = Extension::HopByHop(vec![5, 2, 0, 0]);
+            frames.push(to6(0x16).hop_limit(1).extension(alert).icmp(143, 0, &[0; 24]).build());
+            // A router announces itself, a host asks for one.
+            frames.push(to6(1).icmp(134, 0, &[0; 12]).build());
+            frames.push(to6(2).icmp(133, 0, &[0; 4]).build());
+        }
+    }
+    frames
 }
 
 /// One frame of a conversation between the watched host and its peers.
@@ -185,7 +254,7 @@ impl Talk {
             (IpAddr::V4(peer), IpAddr::V4(host)) => {
                 // Ethernet, IPv4, lengths 6 and 4, request (RFC 826).
                 let mut arp = vec![0, 1, 0x08, 0, 6, 4, 0, 1];
-                arp.extend(super::frame::OUTSIDE_MAC);
+                arp.extend(OUTSIDE_MAC);
                 arp.extend(peer.octets());
                 arp.extend([0; 6]);
                 arp.extend(host.octets());

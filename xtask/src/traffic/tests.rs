@@ -156,6 +156,14 @@ fn attacks_have_the_size_and_the_ports_asked_for() {
     assert_eq!(ports(scenario::syn_flood(from, to, 443, 70_000).collect()), [443; 70_000]);
     assert_eq!(ports(scenario::udp_flood(from, to, 9, 10_001).collect()), [9; 10_001]);
 
+    let echoes: Vec<_> = scenario::icmp_flood(from, to, 3).collect();
+    assert!(echoes.iter().zip(0..).all(|(echo, nth)| echo[34] == 8 && echo[41] == nth));
+    let fragments: Vec<_> = scenario::fragment_flood(FROM, TO, 3).collect();
+    assert!(fragments.iter().zip(0..).all(|(frame, id)| frame[18..22] == [0, id, 0x20, 64]));
+    assert!(
+        scenario::random_sources(to, 1).zip(scenario::random_sources(to, 1)).take(9).all(|(a, b)| a == b)
+    );
+
     let draw = |seed| scenario::random_source_syn_flood(to, 80, 1000, seed).collect::<Vec<_>>();
     assert_eq!(draw(1), draw(1));
     assert_ne!(draw(1), draw(3));

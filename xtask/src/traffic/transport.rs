@@ -86,15 +86,16 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// A segment with these flags and nothing else.
+    /// A segment with these flags and nothing else. With ACK it acknowledges a SYN, as the first one of a connection.
     #[must_use]
     pub fn new(source_port: u16, dest_port: u16, flags: u8) -> Self {
+        const ACK: u8 = 0x10;
         Self {
             source_port,
             dest_port,
             flags,
             sequence: 0,
-            acknowledgement: 0,
+            acknowledgement: u32::from(flags & ACK != 0),
             options: Vec::new(),
             payload: Vec::new(),
         }

@@ -1,10 +1,17 @@
 use super::*;
+use crate::analysis::Setting;
+use crate::analysis::evaluate::Evaluation;
 use crate::analysis::incident::{MUTE_NS, REMIND_NS};
-use crate::analysis::policy::{Allow, Prefix};
+use crate::analysis::memory::SlowScan;
+use crate::analysis::policy::{Allow, Counting, Policy, Prefix};
 use crate::analysis::rules::Severity;
-use crate::analysis::slot::PortStats;
+use crate::analysis::slot::{Confidence, ServiceKey};
+use crate::analysis::source::Case;
+use crate::analysis::stats::{SourceStats, TargetStats};
+use crate::analysis::view::SourceView;
+use crate::analysis::window::Window;
 use core::net::{Ipv4Addr, Ipv6Addr};
-use netwatch_common::{Class, Proto};
+use netwatch_common::{Class, Proto, Service};
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000_000;
@@ -19,32 +26,87 @@ struct Seen {
     known: u64,
 }
 
-fn view(seen: Seen) -> SourceView {
-    let mut view = SourceView::new(Ipv4Addr::new(192, 0, 2, 1).into());
-    (1..=seen.ports)
-        .for_each(|port| view.tcp.add(port, &PortStats { packets: 1, evidence: 1, ..PortStats::default() }));
+fn view_of(addr: Addr, seen: Seen) -> SourceView {
+    let mut view = SourceView::new(addr);
+    let probe = TargetStats { opening: 1, ..TargetStats::default() };
+    for port in 1..=seen.ports {
+        view.add(ServiceKey { dest: addr, service: Service::new(Proto::Tcp, port) }, probe);
+    }
+    view.conclude(Counting::Evidence, Confidence::Flows);
     view.stats.classes[Class::Syn as usize] = seen.syns;
     view.stats.classes[Class::Known as usize] = seen.known;
     view
 }
 
-fn step(incidents: &mut Incidents, at_ns: u64, seen: Seen) -> Vec<Transition> {
-    let newest = Slot::empty(at_ns, at_ns);
-    let mut step = incidents.step(ETH0, "eth0", &newest, 0);
-    step.source(&view(seen));
-    step.finish()
+fn view(seen: Seen) -> SourceView {
+    view_of(Ipv4Addr::new(192, 0, 2, 1).into(), seen)
+}
+
+/// Incidents, and how the rules are applied.
+#[derive(Default)]
+struct World {
+    policy: Policy,
+    incidents: Incidents,
+}
+
+impl World {
+    fn evaluate(&mut self, at_ns: u64, view: &SourceView, sent: SourceStats) -> Vec<Transition> {
+        let mut evaluation = Evaluation {
+            setting: &Setting { window_slots: 12, slot_ns: 5 * SECOND, ipv6_bits: 64 },
+            policy: &self.policy,
+            incidents: &mut self.incidents,
+            id: ETH0,
+            name: "eth0",
+            now_ns: at_ns,
+            confidence: Confidence::Flows,
+            transitions: Vec::new(),
+        };
+        let case = Case {
+            view,
+            newest: SourceStats::default(),
+            newest_ns: 5 * SECOND,
+            slow: SlowScan::default(),
+            rules: RuleSet::of(&RuleId::ALL),
+            early: false,
+        };
+        evaluation.source(&case, &Window::new(12), 12, &Sent::Slot(sent));
+        let told = evaluation.transitions;
+        self.incidents.forget(at_ns);
+        told
+    }
+
+    fn step(&mut self, at_ns: u64, seen: Seen) -> Vec<Transition> {
+        self.evaluate(at_ns, &view(seen), SourceStats::default())
+    }
+
+    fn close_all(&mut self, now_ns: u64) -> Vec<Transition> {
+        self.incidents.close_all(|_, _| Moment {
+            now_ns,
+            window_ns: WINDOW,
+            covered_ns: 0,
+            patience_ns: 0,
+            confidence: Confidence::Flows,
+            degraded: false,
+            interface: "eth0",
+            ipv6_bits: 64,
+        })
+    }
+
+    fn counters(&self) -> Counters {
+        self.incidents.counters()
+    }
 }
 
 /// Plays a list of (seconds, what is seen) and compares what happens, one word per transition.
-fn check(story: &[(u64, Seen)], expect: &[&str]) -> Incidents {
-    let mut incidents = Incidents::new(Policy::default(), WINDOW);
+fn check(story: &[(u64, Seen)], expect: &[&str]) -> World {
+    let mut world = World::default();
     let told: Vec<String> = story
         .iter()
-        .flat_map(|(at_s, seen)| step(&mut incidents, at_s * SECOND, *seen))
+        .flat_map(|(at_s, seen)| world.step(at_s * SECOND, *seen))
         .map(|t| format!("{} {} {}", t.at_ns / SECOND, t.state.name(), t.rule.name()))
         .collect();
     assert_eq!(told, expect);
-    incidents
+    world
 }
 
 const fn ports(ports: u16) -> Seen {
@@ -95,7 +157,7 @@ fn only_two_quiet_windows_in_a_row_close() {
 #[test]
 fn a_reopening_within_the_hour_is_counted_and_not_told() {
     let ended = [(0, ports(11)), (5, ports(0)), (125, ports(0))];
-    let muted = |incidents: &Incidents| incidents.counters().suppressed(Suppression::MutedAfterClose);
+    let muted = |world: &World| world.counters().suppressed(Suppression::MutedAfterClose);
     let told = ["0 open scan.vertical", "125 close scan.vertical"];
     let after =
         |story: &[(u64, Seen)], expect: &[&str]| check(&[&ended, story].concat(), &[&told, expect].concat());
@@ -119,19 +181,19 @@ fn a_reopening_within_the_hour_is_counted_and_not_told() {
 
 #[test]
 fn an_opening_says_how_many_were_held_back_before() {
-    let mut incidents = Incidents::new(Policy::default(), WINDOW);
+    let mut world = World::default();
     let story = [(0, 11), (5, 0), (125, 0), (200, 11), (205, 0), (325, 0), (400, 11), (405, 0), (525, 0)];
     for (at_s, seen) in story {
-        step(&mut incidents, at_s * SECOND, ports(seen));
+        world.step(at_s * SECOND, ports(seen));
     }
-    let [open] = &step(&mut incidents, 600 * SECOND, ports(101))[..] else { panic!("opens") };
+    let [open] = &world.step(600 * SECOND, ports(101))[..] else { panic!("opens") };
     assert_eq!((open.state, open.suppressed, open.incident), (State::Open, 2, 2));
     assert_eq!((open.severity, open.observed, open.opened_ns), (Severity::High, 101, 600 * SECOND));
 }
 
 #[test]
 fn packets_that_are_the_scan_are_no_flood() {
-    let absorbed = |incidents: &Incidents| incidents.counters().suppressed(Suppression::PartOfScan);
+    let absorbed = |world: &World| world.counters().suppressed(Suppression::PartOfScan);
     // Both floods are part of the scan, and counted once however long that lasts.
     let scan = check(&[(0, syns(1000, 1000)), (5, syns(1000, 4000))], &["0 open scan.vertical"]);
     assert_eq!(absorbed(&scan), 2);
@@ -172,12 +234,12 @@ fn a_new_policy_ends_what_is_not_to_be_and_tells_what_is() {
         (vec![disabled, Policy::default()], "open, close disabled, open", 0),
         (vec![lower, Policy::default()], "open", 0),
     ] {
-        let mut incidents = Incidents::new(Policy::default(), WINDOW);
-        let mut told = step(&mut incidents, 0, ports(11));
+        let mut world = World::default();
+        let mut told = world.step(0, ports(11));
         for (at_s, policy) in (1..).zip(policies) {
-            incidents.apply(policy);
-            told.extend(step(&mut incidents, 10 * at_s * SECOND, ports(11)));
-            told.extend(step(&mut incidents, (10 * at_s + 5) * SECOND, ports(11)));
+            world.policy = policy;
+            told.extend(world.step(10 * at_s * SECOND, ports(11)));
+            told.extend(world.step((10 * at_s + 5) * SECOND, ports(11)));
         }
         let told: Vec<_> = told
             .iter()
@@ -187,38 +249,32 @@ fn a_new_policy_ends_what_is_not_to_be_and_tells_what_is() {
             })
             .collect();
         assert_eq!(told.join(", "), expect);
-        assert_eq!(incidents.counters().suppressed(Suppression::Allowed), held_back, "{expect}");
-        assert_eq!(incidents.counters().open(), 1);
+        assert_eq!(world.counters().suppressed(Suppression::Allowed), held_back, "{expect}");
+        assert_eq!(world.counters().open(), 1);
     }
 
     // Held back from the beginning, counted once, and forgotten without a word.
-    let mut incidents = Incidents::new(allowed, WINDOW);
+    let mut world = World { policy: allowed, ..World::default() };
     for (at_s, seen) in [(0, 11), (5, 500), (10, 0), (200, 0)] {
-        assert_eq!(step(&mut incidents, at_s * SECOND, ports(seen)), []);
+        assert_eq!(world.step(at_s * SECOND, ports(seen)), []);
     }
-    assert_eq!(incidents.counters().suppressed(Suppression::Allowed), 1);
+    assert_eq!(world.counters().suppressed(Suppression::Allowed), 1);
 }
 
 #[test]
 fn totals_count_each_slot_once() {
-    let mut incidents = Incidents::new(Policy::default(), WINDOW);
-    let addr = view(ports(0)).addr;
+    let mut world = World::default();
     let mut sent = SourceStats { bytes: 100, first_ns: 7, last_ns: 9, ..SourceStats::default() };
     sent.classes[Class::Syn as usize] = 20;
     let mut told = Vec::new();
     for slot in 0..40u64 {
-        let sources = if slot < 3 { vec![(addr, sent)] } else { Vec::new() };
-        let newest = Slot::new(slot * 5 * SECOND, (slot + 1) * 5 * SECOND, sources, Vec::new());
-        let mut step = incidents.step(ETH0, "eth0", &newest, 0);
         let slots_in_window = 3.min(slot + 1).min(14u64.saturating_sub(slot));
-        if slots_in_window > 0 {
-            let mut seen = view(ports(20));
-            for _ in 0..slots_in_window {
-                seen.stats.merge(&sent);
-            }
-            step.source(&seen);
+        let mut seen = view(ports(if slots_in_window > 0 { 20 } else { 0 }));
+        for _ in 0..slots_in_window {
+            seen.stats.merge(&sent);
         }
-        told.extend(step.finish());
+        let sent = if slot < 3 { sent } else { SourceStats::default() };
+        told.extend(world.evaluate((slot + 1) * 5 * SECOND, &seen, sent));
     }
     let [open, close] = &told[..] else { panic!("{told:?}") };
     assert_eq!((open.packets, open.bytes, open.first_ns, open.last_ns), (20, 100, 7, 9));
@@ -229,38 +285,53 @@ fn totals_count_each_slot_once() {
 
 #[test]
 fn sources_without_counts_of_their_own_have_times() {
-    let mut incidents = Incidents::new(Policy::default(), WINDOW);
-    let [open] = &step(&mut incidents, 5 * SECOND, ports(11))[..] else { panic!("opens") };
+    let mut world = World::default();
+    let [open] = &world.step(5 * SECOND, ports(11))[..] else { panic!("opens") };
     assert_eq!((open.first_ns, open.last_ns, open.proto), (5 * SECOND, 5 * SECOND, Some(Proto::Tcp)));
 }
 
 #[test]
 fn incidents_are_bounded_and_say_so() {
-    let mut incidents = Incidents::new(Policy::default(), WINDOW);
+    let mut world = World::default();
     let excess = 3;
-    let mut many: Vec<SourceView> = (0..OPEN_INCIDENTS + excess)
-        .map(|number| {
-            let host = Ipv6Addr::from((0x2001_0db8 << 96) | number as u128);
-            SourceView { addr: host.into(), ..view(ports(11)) }
-        })
+    let many: Vec<SourceView> = (0..OPEN_INCIDENTS + excess)
+        .map(|number| view_of(Ipv6Addr::from((0x2001_0db8 << 96) | number as u128).into(), ports(11)))
         .collect();
-    many.sort_by_key(|view| view.addr);
-    let round = |incidents: &mut Incidents, at_ns, sources: &[SourceView]| {
-        let newest = Slot::empty(at_ns, at_ns);
-        let mut step = incidents.step(ETH0, "eth0", &newest, 0);
-        sources.iter().for_each(|view| step.source(view));
-        step.finish().len()
+    world.policy.notifications_per_minute = u64::MAX;
+    let mut round = |at_ns| {
+        let told: usize =
+            many.iter().map(|view| world.evaluate(at_ns, view, SourceStats::default()).len()).sum();
+        (told, world.counters().suppressed(Suppression::TooManyOpen))
     };
-    assert_eq!(round(&mut incidents, 0, &many), OPEN_INCIDENTS);
-    assert_eq!(incidents.counters().suppressed(Suppression::TooManyOpen), excess as u64);
-    assert_eq!(round(&mut incidents, 1, &many), 0);
-    assert_eq!(incidents.counters().suppressed(Suppression::TooManyOpen), 2 * excess as u64);
+    assert_eq!(round(0), (OPEN_INCIDENTS, excess as u64));
+    assert_eq!(round(1), (0, 2 * excess as u64));
     // A flood does not crowd out another rule.
-    let mut step = incidents.step(ETH0, "eth0", const { &Slot::empty(2, 2) }, 0);
-    step.source(&view(syns(0, 101)));
-    assert_eq!(step.finish().len(), 2);
-    assert_eq!(incidents.close_all(3, |_| "eth0").len(), OPEN_INCIDENTS + 2);
-    assert_eq!(incidents.counters().open(), 0);
+    assert_eq!(world.step(2, syns(0, 101)).len(), 2);
+    assert_eq!(world.close_all(3).len(), OPEN_INCIDENTS + 2);
+    assert_eq!(world.counters().open(), 0);
+}
+
+#[test]
+fn what_is_over_the_cap_is_told_when_there_is_room() {
+    let mut world = World::default();
+    world.policy.notifications_per_minute = 10;
+    let hosts: Vec<SourceView> =
+        (1..=20).map(|last| view_of(Ipv4Addr::new(192, 0, 2, last).into(), ports(11))).collect();
+    let mut round = |at_s: u64| {
+        let told = hosts.iter().map(|view| world.evaluate(at_s * SECOND, view, SourceStats::default()).len());
+        let told: usize = told.sum();
+        (told, world.incidents.turn(at_s * SECOND, 10).map(|digest| digest.openings))
+    };
+    // Two of ten are kept for what is high.
+    assert_eq!(round(1), (8, None));
+    assert_eq!(round(5), (0, None));
+    let (told, digest) = round(61);
+    assert_eq!((told, digest.unwrap()[RuleId::ScanVertical as usize]), (0, 12));
+    assert_eq!(round(66), (8, None));
+    assert_eq!(round(122).1.unwrap()[RuleId::ScanVertical as usize], 4);
+    assert_eq!(round(127), (4, None));
+    assert_eq!(world.counters().suppressed(Suppression::OverCap), 16);
+    assert_eq!((world.counters().opened, world.close_all(128 * SECOND).len()), (20, 20));
 }
 
 /// What the contract says about one scan, written down once more in another way.
@@ -310,21 +381,21 @@ proptest! {
             0..150,
         ),
     ) {
-        let mut incidents = Incidents::new(Policy::default(), WINDOW);
+        let mut world = World::default();
         let mut model = Model::default();
         let mut told = Vec::new();
         let mut now_ns = 0;
         for (gap_s, seen) in story {
             now_ns += gap_s * SECOND;
             model.step(now_ns, seen);
-            told.extend(step(&mut incidents, now_ns, ports(seen)));
-            let counters = incidents.counters();
+            told.extend(world.step(now_ns, ports(seen)));
+            let counters = world.counters();
             prop_assert_eq!(
                 (counters.opened, counters.closed, counters.suppressed(Suppression::MutedAfterClose)),
                 (model.opened, model.closed, model.mutings)
             );
         }
-        told.extend(incidents.close_all(now_ns, |_| "eth0"));
+        told.extend(world.close_all(now_ns));
 
         let mut open: Option<&Transition> = None;
         for t in &told {
@@ -347,7 +418,7 @@ proptest! {
             prop_assert!(t.peak >= t.observed);
         }
         prop_assert_eq!(open, None);
-        let counters = incidents.counters();
+        let counters = world.counters();
         let count = |state: &str| told.iter().filter(|t| t.state.name() == state).count() as u64;
         prop_assert_eq!((count("open"), count("update"), count("close")), (
             counters.opened,

@@ -1,0 +1,58 @@
+//! What the kernel program tells at once, so that a fast attack need not wait for the end of its slot.
+//!
+//! A hint decides nothing: it says where to look. What is lost of them is counted and costs time, not counts.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::target::{Service, TargetKey};
+use crate::wire::{Addr, Proto};
+
+/// A record of the ring buffer of hints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Hint {
+    /// Which source did what to which target; of a hint about numbers, the packet that reached the number.
+    pub target: TargetKey,
+    /// One of the constants of this type.
+    pub kind: u32,
+    /// The slot that the packet was counted in ([`Control::slot`](crate::Control::slot)).
+    pub slot: u32,
+    /// [`Self::PROBE`]: how many targets the source has probed on this CPU in this slot, this one included.
+    /// [`Self::PACKETS`]: how many packets that nobody asked for it has sent likewise.
+    pub number: u32,
+    /// When: coarse monotonic nanoseconds.
+    pub at_ns: u64,
+}
+
+impl Hint {
+    /// The source probes a target that it has not probed on this CPU in this slot.
+    pub const PROBE: u32 = 1;
+    /// The source has sent as many packets that nobody asked for as may make a flood.
+    pub const PACKETS: u32 = 2;
+    /// Targets of a source about which there are hints, on each CPU in each slot: beyond, the end of the slot is
+    /// soon enough.
+    pub const MAX_PROBES: u32 = 64;
+    /// How far beyond [`Control::hint_crossing`](crate::Control::hint_crossing) hints about packets go on: a thousand
+    /// SYNs may still be answered, and what comes after is told when the slot ends.
+    pub const PACKETS_BEYOND: u32 = 2_048;
+
+    /// Protocol and port of the target, where it has one.
+    #[must_use]
+    pub const fn port(&self) -> Option<(Proto, u16)> {
+        self.target.service.port()
+    }
+
+    /// The source, or the network that it is accounted with.
+    #[must_use]
+    pub const fn source(&self) -> Addr {
+        self.target.source
+    }
+
+    /// What of the destination the packet went to.
+    #[must_use]
+    pub const fn service(&self) -> Service {
+        self.target.service
+    }
+}
+
+const _: () = assert!(size_of::<Hint>() == 56 && align_of::<Hint>() == 8);

@@ -1,0 +1,29 @@
+//! bpf(2) itself, for the commands that aya does not offer.
+
+use std::io;
+
+use bytemuck::Pod;
+
+/// `BPF_MAP_LOOKUP_ELEM`.
+pub const LOOKUP: libc::c_long = 1;
+/// `BPF_PROG_QUERY`. Linux 6.6 for tcx.
+pub const QUERY: libc::c_long = 16;
+/// `BPF_MAP_LOOKUP_AND_DELETE_BATCH`. Linux 5.6.
+pub const LOOKUP_AND_DELETE_BATCH: libc::c_long = 25;
+
+/// Calls bpf(2).
+///
+/// # Errors
+///
+/// The system call's error.
+///
+/// # Safety
+///
+/// `attributes` must have the layout that `command` has in `union bpf_attr`, and every address in it must lead to
+/// as much memory as the command reads or writes there.
+pub unsafe fn bpf<A: Pod>(command: libc::c_long, attributes: &mut A) -> io::Result<()> {
+    // SAFETY: the attributes are valid for their size; for the rest the caller answers.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<A>()) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
