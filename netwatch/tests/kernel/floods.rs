@@ -241,8 +241,11 @@ fn who_acknowledges_what_it_has_not_seen_completes_nothing() {
         Frame::ipv4(source(number), TARGET).carrying(tcp).build()
     };
     let syns = (0..600).map(|number| frame(number, SYN, 0));
-    // The number is one of four billion.
+    // A guess is right once in 65,536 times: every hundredth run of this test has a lucky one. Four do not happen.
     let guesses = (0..600).map(|number| frame(number, ACK, 0x1234_5678));
     send(&lab, &syns.chain(guesses).collect::<Vec<_>>());
-    assert_eq!(opened(&netwatch.alerts()), ["flood.syn -> 198.51.100.1:8080 600"]);
+    let alerts = netwatch.alerts();
+    assert_eq!(named(&alerts), ["flood.syn -> 198.51.100.1:8080"]);
+    let peak = incidents(&alerts)[0].peak();
+    assert!((597..=600).contains(&peak), "{peak} of 600 not completed");
 }
