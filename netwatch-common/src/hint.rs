@@ -55,4 +55,66 @@ impl Hint {
     }
 }
 
+/// What one CPU may still tell for the time being of sources' first targets: a flood of forged sources makes a hint
+/// for every packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Allowance {
+    /// When the period began: monotonic nanoseconds.
+    since_ns: u64,
+    /// Hints left in the period.
+    left: u32,
+    /// Always zero.
+    padding: u32,
+}
+
+impl Allowance {
+    /// Hints in each period.
+    const PER_PERIOD: u32 = 256;
+    /// The period, in nanoseconds.
+    const PERIOD_NS: u64 = 10_000_000;
+    /// The first target of a source that needs no allowance: who has probed a few is told of whatever the others do.
+    const TELLING: u32 = 3;
+
+    /// Whether a hint of a kind and a number may be sent, which is then taken off where it needs to be. `has_room` says
+    /// whether the reader is not so far behind that there should be room for what matters more.
+    #[inline(always)]
+    pub fn take(&mut self, kind: u32, number: u32, now_ns: u64, has_room: impl FnOnce() -> bool) -> bool {
+        if kind != Hint::PROBE || number >= Self::TELLING {
+            return true;
+        }
+        if now_ns.wrapping_sub(self.since_ns) >= Self::PERIOD_NS {
+            self.since_ns = now_ns;
+            self.left = Self::PER_PERIOD;
+        }
+        if self.left == 0 || !has_room() {
+            return false;
+        }
+        self.left -= 1;
+        true
+    }
+}
+
 const _: () = assert!(size_of::<Hint>() == 56 && align_of::<Hint>() == 8);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_targets_have_an_allowance_and_later_ones_need_none() {
+        let mut allowance = Allowance::default();
+        let now = 1 << 40;
+        let taken = (0..1000).filter(|_| allowance.take(Hint::PROBE, 1, now, || true)).count();
+        assert_eq!(taken, Allowance::PER_PERIOD as usize);
+        assert!(
+            allowance.take(Hint::PROBE, 3, now, || true) && allowance.take(Hint::PACKETS, 1, now, || true)
+        );
+        assert!(!allowance.take(Hint::PROBE, 2, now + Allowance::PERIOD_NS - 1, || true));
+        assert!(allowance.take(Hint::PROBE, 2, now + Allowance::PERIOD_NS, || true));
+        assert!(
+            !allowance.take(Hint::PROBE, 2, now + Allowance::PERIOD_NS, || false),
+            "the reader is behind"
+        );
+    }
+}

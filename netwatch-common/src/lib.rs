@@ -6,10 +6,11 @@
 //! a property test and in a replay. Read it in this order: [`frame`] (how bytes
 //! are read), [`packet`] and [`parse`](mod@parse) (headers), [`classify`](mod@classify) (one
 //! verdict per packet), [`verdict`] (the list of verdicts and classes), [`wire`]
-//! and [`target`] (map keys and values), [`hint`] (what cannot wait), [`limits`].
+//! and [`target`] (map keys and values), [`flow`] (what makes an answer one), [`hint`] (what cannot wait), [`limits`].
 #![no_std]
 
 pub mod classify;
+pub mod flow;
 pub mod frame;
 pub mod hint;
 pub mod limits;
@@ -20,10 +21,11 @@ pub mod verdict;
 pub mod wire;
 
 pub use classify::{Replies, Settings, classify};
+pub use flow::{Flow, FlowKey, Sight};
 pub use frame::Frame;
-pub use hint::Hint;
+pub use hint::{Allowance, Hint};
 pub use packet::{Kind, Packet, Transport};
 pub use parse::parse;
 pub use target::{Service, TargetCounts, TargetKey, Techniques};
 pub use verdict::{Class, Verdict};
-pub use wire::{Addr, Control, Flow, FlowKey, Proto, SourceCounts, Totals};
+pub use wire::{Addr, Control, Proto, Replayed, Seen, SourceCounts, Totals};

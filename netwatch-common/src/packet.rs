@@ -1,8 +1,9 @@
 //! What the parser finds: addresses, ports, flags, and the flow that a packet is a part of.
 
 use crate::classify::RST;
+use crate::flow::FlowKey;
 use crate::verdict::Verdict;
-use crate::wire::{Addr, FlowKey, Proto};
+use crate::wire::{Addr, Proto};
 
 /// An IP packet whose IP header is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

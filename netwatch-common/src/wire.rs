@@ -7,6 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::hint::Hint;
 use crate::verdict::{Class, Verdict};
 
 /// An IP address; IPv4 is mapped into IPv6 (`::ffff:a.b.c.d`).
@@ -75,6 +76,23 @@ impl Proto {
     }
 }
 
+/// What is counted of one packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What it is.
+    pub verdict: Verdict,
+    /// TCP flags.
+    pub flags: u8,
+    /// Bytes on the wire, link header included, frame check sequence not.
+    pub bytes: u64,
+    /// When it came: monotonic nanoseconds.
+    pub now_ns: u64,
+    /// 1 where it completes a handshake ([`Sight::completed`](crate::flow::Sight::completed)), 0 elsewhere.
+    pub completed: u32,
+    /// The last 64 bits of the source's address; words in network order.
+    pub host: [u32; 2],
+}
+
 /// Value of the sources map: one CPU's counts of one source during one slot. A source is an IPv4 address, or an
 /// IPv6 network ([`Settings::account`](crate::Settings::account)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
@@ -114,68 +132,42 @@ impl SourceCounts {
         probes: 0,
     };
 
+    /// Counts one packet. `probes` says whether it is the first by which the source probes its target. Calls `tell`
+    /// with the kind and the number of each hint that is due: see [`Hint`].
+    #[inline(always)]
+    pub fn count(&mut self, seen: &Seen, probes: bool, control: &Control, mut tell: impl FnMut(u32, u32)) {
+        if self.first_ns == 0 {
+            self.first_ns = seen.now_ns;
+            self.host = seen.host;
+        } else if self.host[0] != seen.host[0] || self.host[1] != seen.host[1] {
+            self.many_hosts = 1;
+        }
+        self.last_ns = seen.now_ns;
+        self.bytes += seen.bytes;
+        let class = seen.verdict.class();
+        self.classes[class as usize] += 1;
+        self.completed += seen.completed;
+        if !class.is_unsolicited() {
+            return;
+        }
+        self.unsolicited += 1;
+        let packets = self.unsolicited;
+        let is_due = packets == control.hint_crossing || packets.checked_rem(control.hint_packets) == Some(0);
+        if packets <= control.hint_crossing.saturating_add(Hint::PACKETS_BEYOND) && is_due {
+            tell(Hint::PACKETS, packets);
+        }
+        if probes {
+            self.probes += 1;
+            if self.probes <= Hint::MAX_PROBES {
+                tell(Hint::PROBE, self.probes);
+            }
+        }
+    }
+
     /// Packets of all classes.
     #[must_use]
     pub fn packets(&self) -> u64 {
         self.classes.iter().map(|count| u64::from(*count)).sum()
-    }
-}
-
-/// Key of the flows map, as a packet from the other side shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
-#[repr(C)]
-pub struct FlowKey {
-    /// The other side.
-    pub remote: Addr,
-    /// This host, or whoever it forwards for.
-    pub local: Addr,
-    /// Remote port in bits 16 to 31, local port in bits 0 to 15.
-    ports: u32,
-    /// IP protocol number.
-    proto: u32,
-}
-
-impl FlowKey {
-    /// The flow of which a packet from `remote` is a part.
-    #[must_use]
-    #[inline(always)]
-    pub const fn new(remote: Addr, remote_port: u16, local: Addr, local_port: u16, proto: Proto) -> Self {
-        Self { remote, local, ports: (remote_port as u32) << 16 | local_port as u32, proto: proto as u32 }
-    }
-}
-
-/// Value of the flows map.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-pub struct Flow {
-    /// When this host last sent on the flow: coarse monotonic nanoseconds.
-    pub sent_ns: u64,
-    /// How far the handshake has come that the other side began: one of the constants of this type.
-    pub handshake: u32,
-    /// The sequence number of the SYN-ACK with which this host answered, in host byte order.
-    pub answer: u32,
-}
-
-impl Flow {
-    /// How long after this host has last sent a flow is known, in nanoseconds: 120 s.
-    pub const KNOWN_NS: u64 = 120_000_000_000;
-    /// The other side began no handshake, as far as was seen.
-    pub const HANDSHAKE_NONE: u32 = 0;
-    /// This host answered a SYN.
-    pub const HANDSHAKE_ANSWERED: u32 = 1;
-    /// The other side acknowledged the answer.
-    pub const HANDSHAKE_COMPLETED: u32 = 2;
-
-    /// How far beyond the answer an acknowledgement may lie that completes a handshake: a server that knows its client
-    /// may send a little before that (TCP Fast Open).
-    const AHEAD: u32 = 1 << 16;
-
-    /// Whether a TCP packet with ACK on this flow acknowledges the answer to its SYN. Who forged the SYN's source has
-    /// not seen the answer, and does not know the number.
-    #[must_use]
-    #[inline(always)]
-    pub const fn is_acknowledged_by(&self, acknowledgement: u32) -> bool {
-        acknowledgement.wrapping_sub(self.answer.wrapping_add(1)) < Self::AHEAD
     }
 }
 
@@ -212,6 +204,16 @@ impl Control {
     pub const REPLIES_MIRRORED: u32 = 2;
 }
 
+/// What userspace tells a program that is run on recorded packets, for each of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Replayed {
+    /// When the packet came, in nanoseconds of the clock that the program is to go by.
+    pub now_ns: u64,
+    /// How long it was on the wire, in bytes: there may be less of it in the record.
+    pub wire_bytes: u64,
+}
+
 /// One CPU's counts of one interface since the program was loaded; never reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -232,7 +234,7 @@ pub struct Totals {
     pub hints_lost: u64,
     /// Hints not sent because this CPU had sent as many as it may for the time being.
     pub hints_withheld: u64,
-    /// Flows entered into the flows map. Where more come within [`Flow::KNOWN_NS`] than it holds, the oldest
+    /// Flows entered into the flows map. Where more come within [`Flow::KNOWN_NS`](crate::Flow::KNOWN_NS) than it holds, the oldest
     /// make room.
     pub flows_new: u64,
     /// Flows that the map took no entry for.
@@ -279,8 +281,7 @@ impl Totals {
 const _: () = assert!(size_of::<Addr>() == 16 && align_of::<Addr>() == 4);
 const _: () = assert!(size_of::<SourceCounts>() == 88);
 const _: () = assert!(size_of::<Totals>() == 8 * (12 + Verdict::COUNT));
-const _: () = assert!(size_of::<FlowKey>() == 40 && align_of::<FlowKey>() == 4);
-const _: () = assert!(size_of::<Flow>() == 16 && size_of::<Control>() == 32);
+const _: () = assert!(size_of::<Control>() == 32 && size_of::<Replayed>() == 16);
 
 #[cfg(test)]
 mod tests {
@@ -294,6 +295,28 @@ mod tests {
         }
         let word = u32::from_ne_bytes([192, 0, 2, 1]);
         assert_eq!(Addr::from_v4_word(word), Addr::from(Ipv4Addr::new(192, 0, 2, 1)));
+    }
+
+    #[test]
+    fn a_source_is_told_of_by_number_of_packets_and_of_probes() {
+        let control = Control { hint_packets: 3, hint_crossing: 7, ..Control::default() };
+        let seen = |verdict, host| Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, host };
+        let mut counts = SourceCounts::ZERO;
+        let (mut packets, mut probes) = ([0; 4], 0);
+        for number in 1..=10 {
+            counts.count(&seen(Verdict::Syn, [0, 1]), number <= 4, &control, |kind, told| {
+                if kind == Hint::PROBE {
+                    probes += told;
+                } else {
+                    packets.rotate_left(1);
+                    packets[3] = told;
+                }
+            });
+        }
+        assert_eq!((packets, probes), ([3, 6, 7, 9], 1 + 2 + 3 + 4));
+        assert_eq!((counts.packets(), counts.unsolicited, counts.many_hosts), (10, 10, 0));
+        counts.count(&seen(Verdict::Known, [0, 2]), false, &control, |_, _| unreachable!());
+        assert_eq!((counts.bytes, counts.unsolicited, counts.many_hosts, counts.host), (660, 10, 1, [0, 1]));
     }
 
     #[test]

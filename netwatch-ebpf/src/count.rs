@@ -1,13 +1,14 @@
 //! One packet in, counters out.
 
-use aya_ebpf::{helpers::generated::bpf_ktime_get_coarse_ns, programs::XdpContext};
+use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::{debug, warn};
 use netwatch_common::{
-    Addr, Class, Control, Frame, Hint, SourceCounts, TargetCounts, TargetKey, Totals, Verdict, classify,
+    Addr, Class, Control, Frame, Seen, SourceCounts, TargetCounts, TargetKey, Totals, Verdict, classify,
     parse,
 };
 
 use crate::{
+    clock,
     entry::entry,
     flows,
     hints::{News, tell},
@@ -21,7 +22,7 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
     let Some(totals) = TOTALS.get_ptr_mut(0) else { return };
     // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
     let totals = unsafe { &mut *totals };
-    let bytes = frame.len() as u64;
+    let bytes = clock::wire_bytes(frame);
     totals.seen += 1;
     totals.bytes += bytes;
 
@@ -33,8 +34,7 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
             // Read once, so that both counts of a packet belong to the same slot.
             // SAFETY: the pointer is to a live value of the map.
             let control = unsafe { control.read_volatile() };
-            // SAFETY: the helper has no preconditions.
-            let now = unsafe { bpf_ktime_get_coarse_ns() };
+            let now = clock::now();
             let sight = flows::look_up(ctx, &packet, &settings, &control, now);
             if control.replies == Control::REPLIES_MIRRORED {
                 flows::record(totals, &packet, now);
@@ -51,7 +51,7 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
                 verdict,
                 flags: packet.transport.flags,
                 bytes,
-                now,
+                now_ns: now,
                 completed: sight.completed,
                 host: [host_high, host_low],
             };
@@ -85,19 +85,6 @@ fn forget(verdict: Verdict) -> Verdict {
 #[inline(never)]
 fn log_malformed(ctx: &XdpContext, verdict: u32, bytes: u64) {
     debug!(ctx, "malformed packet: verdict {} of {} bytes", verdict, bytes);
-}
-
-/// What entries are told of a packet.
-struct Seen {
-    verdict: Verdict,
-    /// TCP flags.
-    flags: u8,
-    bytes: u64,
-    /// Coarse monotonic nanoseconds.
-    now: u64,
-    completed: u32,
-    /// The last 64 bits of the source's address.
-    host: [u32; 2],
 }
 
 /// Returns whether this is the first packet by which the source probes the target, on this CPU in this slot.
@@ -143,39 +130,11 @@ fn count_source(
     };
     // SAFETY: as for targets.
     let counts = unsafe { &mut *entry };
-    if counts.first_ns == 0 {
-        counts.first_ns = seen.now;
-        counts.host = seen.host;
-    } else if counts.host[0] != seen.host[0] || counts.host[1] != seen.host[1] {
-        counts.many_hosts = 1;
-    }
-    counts.last_ns = seen.now;
-    counts.bytes += seen.bytes;
-    let class = seen.verdict.class();
-    counts.classes[class as usize] += 1;
-    counts.completed += seen.completed;
-
-    let news = |kind, number| News {
-        kind,
-        slot: control.slot,
-        number,
-        hint_probes: control.hint_probes,
-        now: seen.now,
-    };
-    if class.is_unsolicited() {
-        counts.unsolicited += 1;
-        let packets = counts.unsolicited;
-        let is_due = packets == control.hint_crossing || packets.checked_rem(control.hint_packets) == Some(0);
-        if packets <= control.hint_crossing.saturating_add(Hint::PACKETS_BEYOND) && is_due {
-            tell(totals, target, &news(Hint::PACKETS, packets));
-        }
-        if probes {
-            counts.probes += 1;
-            if counts.probes <= Hint::MAX_PROBES {
-                tell(totals, target, &news(Hint::PROBE, counts.probes));
-            }
-        }
-    }
+    counts.count(seen, probes, control, |kind, number| {
+        let news =
+            News { kind, slot: control.slot, number, hint_probes: control.hint_probes, now: seen.now_ns };
+        tell(totals, target, &news);
+    });
 }
 
 #[inline(never)]

@@ -2,31 +2,18 @@
 
 use aya_ebpf::{
     bindings::{BPF_ANY, bpf_sock_tuple},
-    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_sk_release, bpf_skc_lookup_tcp},
+    helpers::generated::{bpf_sk_release, bpf_skc_lookup_tcp},
     programs::XdpContext,
 };
 use netwatch_common::{
-    Control, Flow, FlowKey, Kind, Packet, Replies, Settings, Totals,
-    classify::{ACK, RST, SYN, is_late_reply, is_syn},
-    parse,
+    Control, Flow, FlowKey, Kind, Packet, Replies, Settings, Sight, Totals, classify::is_late_reply, parse,
 };
 
 use crate::{
+    clock,
     context::Frame,
     maps::{CONTROL, FLOWS, SETTINGS, TOTALS},
 };
-
-/// How stale the time of a flow may get before it is written again: a write for every packet would make CPUs
-/// fight for the line.
-const REFRESH_NS: u64 = 1_000_000_000;
-
-/// What is known of a packet's flow.
-pub struct Sight {
-    /// For the classification.
-    pub replies: Replies,
-    /// 1 where the packet completes a handshake that the other side began, 0 elsewhere.
-    pub completed: u32,
-}
 
 /// Takes note of a packet that this host sends.
 #[inline(always)]
@@ -37,9 +24,7 @@ pub fn sent(frame: &Frame) {
     let totals = unsafe { &mut *totals };
     totals.sent += 1;
     if let Ok(packet) = parse(frame, &SETTINGS.load()) {
-        // SAFETY: the helper has no preconditions.
-        let now = unsafe { bpf_ktime_get_coarse_ns() };
-        record(totals, &packet, now);
+        record(totals, &packet, clock::now());
     }
 }
 
@@ -47,29 +32,16 @@ pub fn sent(frame: &Frame) {
 #[inline(always)]
 pub fn record(totals: &mut Totals, packet: &Packet, now: u64) {
     let Some(key) = packet.answering_flow() else { return };
-    let flags = packet.transport.flags;
-    let handshake =
-        if flags & (SYN | ACK) == SYN | ACK { Flow::HANDSHAKE_ANSWERED } else { Flow::HANDSHAKE_NONE };
     if let Some(flow) = FLOWS.get_ptr_mut(key) {
         // SAFETY: the map is preallocated, so the memory stays a flow. Another CPU may write to it at the same
         // time, or, where the map is full, give the entry to another flow, which is then known a little longer
         // than it should be: words are written whole, and nothing worse can come of it.
-        let flow = unsafe { &mut *flow };
-        if now.wrapping_sub(flow.sent_ns) > REFRESH_NS {
-            flow.sent_ns = now;
-        }
-        if flags & SYN != 0 {
-            flow.sent_ns = now;
-            flow.handshake = handshake;
-            flow.answer = packet.transport.sequence;
-        }
+        unsafe { &mut *flow }.sent(packet, now);
         return;
     }
-    let flow = Flow { sent_ns: now, handshake, answer: packet.transport.sequence };
-    if FLOWS.insert(key, flow, BPF_ANY.into()).is_ok() {
+    if FLOWS.insert(key, Flow::begun(packet, now), BPF_ANY.into()).is_ok() {
         totals.flows_new += 1;
-        let is_begun = matches!(packet.transport.kind, Kind::Tcp) && flags & SYN == 0;
-        if is_begun
+        if packet.is_amid_connection()
             && CONTROL.get_ptr(0).is_some_and(|control| {
                 // SAFETY: the pointer is to a live value of the map.
                 now > unsafe { (*control).grace_ends_ns }
@@ -85,36 +57,22 @@ pub fn record(totals: &mut Totals, packet: &Packet, now: u64) {
 /// What is known of the flow of an incoming packet.
 #[inline(always)]
 pub fn look_up(ctx: &XdpContext, packet: &Packet, settings: &Settings, control: &Control, now: u64) -> Sight {
-    let nothing = |replies| Sight { replies, completed: 0 };
     if control.replies == Control::REPLIES_BY_FLAGS {
-        return nothing(Replies::ByFlags);
+        return Sight::of(Replies::ByFlags);
     }
-    let flags = packet.transport.flags;
-    // A SYN is a SYN, whatever is known: asking would cost a flood's every packet a miss.
-    let is_tcp = matches!(packet.transport.kind, Kind::Tcp);
-    let Some(key) = packet.flow().filter(|_| !(is_tcp && is_syn(flags))) else {
-        return nothing(Replies::Unknown);
+    let Some(key) = packet.flow_to_look_up() else {
+        return Sight::of(Replies::Unknown);
     };
     if let Some(flow) = FLOWS.get_ptr_mut(key) {
         // SAFETY: as above.
-        let flow = unsafe { &mut *flow };
-        if now.wrapping_sub(flow.sent_ns) <= Flow::KNOWN_NS {
-            let is_answer = is_tcp && flags & (ACK | SYN | RST) == ACK;
-            if !is_answer || flow.handshake != Flow::HANDSHAKE_ANSWERED {
-                return nothing(Replies::Known);
-            }
-            if flow.is_acknowledged_by(packet.transport.acknowledgement) {
-                flow.handshake = Flow::HANDSHAKE_COMPLETED;
-                return Sight { replies: Replies::Known, completed: 1 };
-            }
-            // Somebody guesses: the flow is not known to whoever sent this.
-            return nothing(Replies::Unknown);
+        if let Some(sight) = unsafe { &mut *flow }.received(packet, now) {
+            return sight;
         }
     }
     if now < control.grace_ends_ns && is_older(ctx, packet, &key, settings) {
-        return nothing(Replies::Known);
+        return Sight::of(Replies::Known);
     }
-    nothing(Replies::Unknown)
+    Sight::of(Replies::Unknown)
 }
 
 /// Whether a packet of no known flow may belong to one that is older than the program. For TCP the kernel is
@@ -122,6 +80,8 @@ pub fn look_up(ctx: &XdpContext, packet: &Packet, settings: &Settings, control: 
 #[inline(always)]
 fn is_older(ctx: &XdpContext, packet: &Packet, key: &FlowKey, settings: &Settings) -> bool {
     match packet.transport.kind {
+        // The sockets of this host have nothing to do with recorded packets.
+        Kind::Tcp if clock::is_replay() => false,
         Kind::Tcp => has_socket(ctx, key, packet.transport.source_port, packet.transport.dest_port),
         _ => is_late_reply(packet.transport.source_port, packet.transport.dest_port, settings),
     }

@@ -2,30 +2,20 @@
 
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::bpf_ringbuf_query;
-use netwatch_common::{Hint, TargetKey, Totals};
+use netwatch_common::{Allowance, Hint, TargetKey, Totals};
 
-use crate::maps::{ALLOWANCE, HINTS, RING_BYTES};
+use crate::maps::{HINTS, RING_BYTES, TELLING};
 
-/// Hints about a source's first targets that one CPU may send in each period: a flood of forged sources makes one
-/// for every packet. A source that has probed a few targets already is told of whatever the others do.
-const PER_PERIOD: u32 = 256;
-/// The period, in nanoseconds.
-const PERIOD_NS: u64 = 10_000_000;
-/// The first target of a source that needs no allowance.
-const TELLING: u32 = 3;
 /// Hints within one tick of the coarse clock that wake the reader if it has read all others: more than a scan
 /// needs to be told, few enough to be no burden. An interrupt costs as much as hundreds of packets.
 const WAKES_PER_TICK: u32 = 16;
 
-/// What one CPU may still tell for the time being.
+/// What one CPU may still tell for the time being, and whom that wakes.
 #[repr(C)]
-pub struct Allowance {
-    /// When the period began: coarse monotonic nanoseconds.
-    since_ns: u64,
-    /// The tick of the last hint, likewise.
+pub struct Telling {
+    allowance: Allowance,
+    /// The tick of the last hint: coarse monotonic nanoseconds.
     tick_ns: u64,
-    /// Hints left in the period.
-    left: u32,
     /// Hints sent in the tick.
     in_tick: u32,
 }
@@ -51,27 +41,20 @@ fn is_half_full() -> bool {
 /// Sends a hint, where the allowance lets it.
 #[inline(never)]
 pub fn tell(totals: &mut Totals, target: &TargetKey, news: &News) {
-    let Some(allowance) = ALLOWANCE.get_ptr_mut(0) else { return };
+    let Some(telling) = TELLING.get_ptr_mut(0) else { return };
     // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
-    let allowance = unsafe { &mut *allowance };
-    if news.kind == Hint::PROBE && news.number < TELLING {
-        if news.now.wrapping_sub(allowance.since_ns) >= PERIOD_NS {
-            allowance.since_ns = news.now;
-            allowance.left = PER_PERIOD;
-        }
-        if allowance.left == 0 || is_half_full() {
-            totals.hints_withheld += 1;
-            return;
-        }
-        allowance.left -= 1;
+    let telling = unsafe { &mut *telling };
+    if !telling.allowance.take(news.kind, news.number, news.now, || !is_half_full()) {
+        totals.hints_withheld += 1;
+        return;
     }
     let Some(mut record) = HINTS.reserve(0) else {
         totals.hints_lost += 1;
         return;
     };
-    if allowance.tick_ns != news.now {
-        allowance.tick_ns = news.now;
-        allowance.in_tick = 0;
+    if telling.tick_ns != news.now {
+        telling.tick_ns = news.now;
+        telling.in_tick = 0;
     }
     record.write(Hint {
         target: *target,
@@ -84,12 +67,12 @@ pub fn tell(totals: &mut Totals, target: &TargetKey, news: &News) {
     // Without flags the kernel wakes the reader only where this is the first hint that it has not read. So a hint
     // that wakes nobody silences all that follow until the reader looks by itself, and one in each tick must wake
     // it whatever lies unread.
-    let flags = match allowance.in_tick {
+    let flags = match telling.in_tick {
         0 => BPF_RB_FORCE_WAKEUP.into(),
         sent if sent < WAKES_PER_TICK || urgent => 0,
         _ => BPF_RB_NO_WAKEUP.into(),
     };
-    allowance.in_tick += 1;
+    telling.in_tick += 1;
     totals.hints += 1;
     record.submit(flags);
 }

@@ -6,14 +6,15 @@
 
 use aya_ebpf::{
     Global,
+    bindings::BPF_F_MMAPABLE,
     btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
     macros::btf_map,
 };
 use netwatch_common::{
-    Addr, Control, Flow, FlowKey, Hint, Settings, SourceCounts, TargetCounts, TargetKey, Totals,
+    Addr, Control, Flow, FlowKey, Hint, Replayed, Settings, SourceCounts, TargetCounts, TargetKey, Totals,
 };
 
-use crate::hints::Allowance;
+use crate::hints::Telling;
 
 /// What userspace tells the programs while they run.
 #[btf_map]
@@ -38,9 +39,9 @@ pub const RING_BYTES: usize = 256 * 1024;
 #[btf_map]
 pub static HINTS: RingBuf<Hint, RING_BYTES> = RingBuf::new();
 
-/// How many more hints this CPU may send for the time being.
+/// How many more hints this CPU may send for the time being, and whom they wake.
 #[btf_map]
-pub static ALLOWANCE: PerCpuArray<Allowance, 1> = PerCpuArray::new();
+pub static TELLING: PerCpuArray<Telling, 1> = PerCpuArray::new();
 
 /// Counts of everything since the program was loaded.
 #[btf_map]
@@ -53,3 +54,11 @@ pub static VERDICT: PerCpuArray<u8, 1> = PerCpuArray::new();
 /// Frozen before the program is verified, so reading it costs nothing.
 #[unsafe(no_mangle)]
 pub static SETTINGS: Global<Settings> = Global::new(Settings::DEFAULT);
+
+/// Not 0 where the programs are run on recorded packets; frozen likewise.
+#[unsafe(no_mangle)]
+pub static REPLAY: Global<u32> = Global::new(0);
+
+/// Of the recorded packet at hand, what it does not say itself. Userspace writes to it by mapping it.
+#[btf_map]
+pub static REPLAYED: Array<Replayed, 1, { BPF_F_MMAPABLE as usize }> = Array::new();

@@ -1,0 +1,197 @@
+//! Flows on which this host has sent: what makes a packet from the other side an answer.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::classify::{ACK, RST, Replies, SYN, is_syn};
+use crate::packet::{Kind, Packet};
+use crate::wire::{Addr, Proto};
+
+/// Key of the flows map, as a packet from the other side shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+#[repr(C)]
+pub struct FlowKey {
+    /// The other side.
+    pub remote: Addr,
+    /// This host, or whoever it forwards for.
+    pub local: Addr,
+    /// Remote port in bits 16 to 31, local port in bits 0 to 15.
+    ports: u32,
+    /// IP protocol number.
+    proto: u32,
+}
+
+impl FlowKey {
+    /// The flow of which a packet from `remote` is a part.
+    #[must_use]
+    #[inline(always)]
+    pub const fn new(remote: Addr, remote_port: u16, local: Addr, local_port: u16, proto: Proto) -> Self {
+        Self { remote, local, ports: (remote_port as u32) << 16 | local_port as u32, proto: proto as u32 }
+    }
+}
+
+/// Value of the flows map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Flow {
+    /// When this host last sent on the flow: coarse monotonic nanoseconds.
+    pub sent_ns: u64,
+    /// How far the handshake has come that the other side began: one of the constants of this type.
+    pub handshake: u32,
+    /// The sequence number of the SYN-ACK with which this host answered, in host byte order.
+    pub answer: u32,
+}
+
+impl Flow {
+    /// How long after this host has last sent a flow is known, in nanoseconds: 120 s.
+    pub const KNOWN_NS: u64 = 120_000_000_000;
+    /// How stale [`sent_ns`](Self::sent_ns) may get before it is written again, in nanoseconds: a write for every packet
+    /// would make CPUs fight for the line.
+    const REFRESH_NS: u64 = 1_000_000_000;
+    /// The other side began no handshake, as far as was seen.
+    pub const HANDSHAKE_NONE: u32 = 0;
+    /// This host answered a SYN.
+    pub const HANDSHAKE_ANSWERED: u32 = 1;
+    /// The other side acknowledged the answer.
+    pub const HANDSHAKE_COMPLETED: u32 = 2;
+
+    /// How far beyond the answer an acknowledgement may lie that completes a handshake: a server that knows its client
+    /// may send a little before that (TCP Fast Open).
+    const AHEAD: u32 = 1 << 16;
+
+    /// A flow on which this host sends its first packet, `packet`.
+    #[must_use]
+    #[inline(always)]
+    pub const fn begun(packet: &Packet, now_ns: u64) -> Self {
+        Self {
+            sent_ns: now_ns,
+            handshake: Self::handshake_of(packet.transport.flags),
+            answer: packet.transport.sequence,
+        }
+    }
+
+    /// Takes note of another packet that this host sends.
+    #[inline(always)]
+    pub const fn sent(&mut self, packet: &Packet, now_ns: u64) {
+        let flags = packet.transport.flags;
+        if now_ns.wrapping_sub(self.sent_ns) > Self::REFRESH_NS {
+            self.sent_ns = now_ns;
+        }
+        if flags & SYN != 0 {
+            *self = Self::begun(packet, now_ns);
+        }
+    }
+
+    /// What is known of `packet`, which comes from the other side; `None` where the flow is too old to be known. Takes
+    /// note of a handshake that it completes.
+    #[inline(always)]
+    pub const fn received(&mut self, packet: &Packet, now_ns: u64) -> Option<Sight> {
+        if now_ns.wrapping_sub(self.sent_ns) > Self::KNOWN_NS {
+            return None;
+        }
+        let is_tcp = matches!(packet.transport.kind, Kind::Tcp);
+        let is_answer = is_tcp && packet.transport.flags & (ACK | SYN | RST) == ACK;
+        if !is_answer || self.handshake != Self::HANDSHAKE_ANSWERED {
+            return Some(Sight::of(Replies::Known));
+        }
+        if self.is_acknowledged_by(packet.transport.acknowledgement) {
+            self.handshake = Self::HANDSHAKE_COMPLETED;
+            return Some(Sight { replies: Replies::Known, completed: 1 });
+        }
+        // Somebody guesses: the flow is not known to whoever sent this.
+        Some(Sight::of(Replies::Unknown))
+    }
+
+    #[inline(always)]
+    const fn handshake_of(flags: u8) -> u32 {
+        if flags & (SYN | ACK) == SYN | ACK { Self::HANDSHAKE_ANSWERED } else { Self::HANDSHAKE_NONE }
+    }
+
+    /// Whether a TCP packet with ACK on this flow acknowledges the answer to its SYN. Who forged the SYN's source has
+    /// not seen the answer, and does not know the number.
+    #[inline(always)]
+    const fn is_acknowledged_by(&self, acknowledgement: u32) -> bool {
+        acknowledgement.wrapping_sub(self.answer.wrapping_add(1)) < Self::AHEAD
+    }
+}
+
+/// What is known of a packet's flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// For the classification.
+    pub replies: Replies,
+    /// 1 where the packet completes a handshake that the other side began, 0 elsewhere.
+    pub completed: u32,
+}
+
+impl Sight {
+    /// What is known, and that the packet completes no handshake.
+    #[must_use]
+    #[inline(always)]
+    pub const fn of(replies: Replies) -> Self {
+        Self { replies, completed: 0 }
+    }
+}
+
+impl Packet {
+    /// The flow to look up for a packet from the other side; none where it would tell nothing.
+    #[must_use]
+    #[inline(always)]
+    pub fn flow_to_look_up(&self) -> Option<FlowKey> {
+        // A SYN is a SYN, whatever is known: asking would cost a flood's every packet a miss.
+        let is_tcp = matches!(self.transport.kind, Kind::Tcp);
+        self.flow().filter(|_| !(is_tcp && is_syn(self.transport.flags)))
+    }
+
+    /// Whether it comes from the middle of a TCP connection: a flow that begins with it is older than that.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_amid_connection(&self) -> bool {
+        matches!(self.transport.kind, Kind::Tcp) && self.transport.flags & SYN == 0
+    }
+}
+
+const _: () = assert!(size_of::<FlowKey>() == 40 && align_of::<FlowKey>() == 4);
+const _: () = assert!(size_of::<Flow>() == 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::Transport;
+    use core::net::Ipv4Addr;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn tcp(flags: u8, sequence: u32, acknowledgement: u32) -> Packet {
+        let transport = Transport { flags, sequence, acknowledgement, ..Transport::without_ports(Kind::Tcp) };
+        Packet { source: Ipv4Addr::LOCALHOST.into(), dest: Ipv4Addr::LOCALHOST.into(), transport }
+    }
+
+    #[test]
+    fn a_flow_is_known_for_two_minutes_after_the_last_packet_sent() {
+        let mut flow = Flow::begun(&tcp(ACK, 1, 1), SECOND);
+        let known = Some(Sight::of(Replies::Known));
+        assert_eq!(flow.received(&tcp(ACK, 9, 9), SECOND + Flow::KNOWN_NS), known);
+        assert_eq!(flow.received(&tcp(ACK, 9, 9), SECOND + Flow::KNOWN_NS + 1), None);
+        flow.sent(&tcp(ACK, 1, 1), 60 * SECOND);
+        assert_eq!(flow.received(&tcp(RST, 9, 9), 60 * SECOND + Flow::KNOWN_NS), known);
+    }
+
+    #[test]
+    fn a_handshake_completes_once_and_by_the_right_number() {
+        let mut flow = Flow::begun(&tcp(SYN | ACK, u32::MAX, 7), SECOND);
+        let guess = Some(Sight::of(Replies::Unknown));
+        assert_eq!(flow.received(&tcp(ACK, 7, 1 << 20), SECOND), guess);
+        assert_eq!(flow.received(&tcp(ACK, 7, u32::MAX), SECOND), guess);
+        let completes = Some(Sight { replies: Replies::Known, completed: 1 });
+        assert_eq!(flow.received(&tcp(ACK, 7, 0), SECOND), completes);
+        assert_eq!(flow.received(&tcp(ACK, 7, 0), SECOND), Some(Sight::of(Replies::Known)));
+    }
+
+    #[test]
+    fn only_syns_are_not_looked_up() {
+        assert_eq!(tcp(SYN, 0, 0).flow_to_look_up(), None);
+        for flags in [ACK, RST, SYN | ACK, 0] {
+            assert!(tcp(flags, 0, 0).flow_to_look_up().is_some(), "{flags:#x}");
+        }
+    }
+}
