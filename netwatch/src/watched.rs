@@ -2,14 +2,14 @@
 
 use std::io;
 
-use netwatch_common::{Addr, Class, TargetKey, Totals, Verdict};
+use netwatch_common::{Addr, TargetKey, Totals, Verdict};
 use tracing::{info, warn};
 
-use crate::analysis::{Confidence, Health, InterfaceId, Policy, RuleId, Slot, SourceStats, TargetStats};
+use crate::analysis::{Confidence, Health, HintRates, InterfaceId, Policy, Slot, SourceStats, TargetStats};
 use crate::cli::WatchMode;
 use crate::clock;
 use crate::iface::{self, Interface};
-use crate::kernel::{EgressHook, EgressWish, Error, HintRates, Mode, ModeWish, Options, Watch, host};
+use crate::kernel::{EgressHook, EgressWish, Error, Mode, ModeWish, Options, Watch, host};
 use crate::live::Live;
 
 /// One interface under watch.
@@ -129,7 +129,7 @@ impl Watched {
     /// Tells the program when to give hints: often enough that no threshold is crossed by much before there is one,
     /// on whichever CPUs the packets come.
     pub fn tell_hints(&mut self, policy: &Policy) {
-        let wanted = hints(policy, host::possible_cpus());
+        let wanted = HintRates::of(policy, host::possible_cpus());
         if self.hints == wanted {
             return;
         }
@@ -213,7 +213,7 @@ impl Watched {
         slot.number = number;
         slot.confidence = self.confidence;
         let is_late = (end_ns - start_ns).saturating_sub(slot_ns) > (slot_ns / 2).max(LATE_NS);
-        slot.health = health(&before, &self.totals, u64::from(is_late) + u64::from(error.is_some()));
+        slot.health = Health::between(&before, &self.totals, u64::from(is_late) + u64::from(error.is_some()));
         (slot, error)
     }
 
@@ -334,37 +334,6 @@ impl Watched {
             }
             Err(_) => {}
         }
-    }
-}
-
-/// Of how many unsolicited packets, and probed targets, of a source on one CPU there should be a hint: a share of the
-/// threshold, so that some CPU has seen as many when all together have crossed it.
-fn hints(policy: &Policy, cpus: usize) -> HintRates {
-    let cpus = u64::try_from(cpus.max(1)).unwrap_or(u64::MAX);
-    let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    let crossing = |rules: &[RuleId]| {
-        let enabled = rules.iter().map(|rule| policy.of(*rule)).filter(|rule| rule.enabled);
-        enabled.map(|rule| rule.threshold.saturating_add(1)).min()
-    };
-    let packets = crossing(&[RuleId::DosUnsolicited]);
-    let probes = crossing(&[RuleId::ScanVertical, RuleId::ScanHorizontal, RuleId::ScanSweepIcmp]);
-    let share = |crossing: Option<u64>| crossing.map_or(0, |crossing| narrow(crossing.div_ceil(cpus)));
-    HintRates { packets: share(packets), crossing: packets.map_or(0, narrow), probes: share(probes) }
-}
-
-/// How well counting went between two looks at the totals.
-fn health(before: &Totals, now: &Totals, late: u64) -> Health {
-    let lost = |totals: &Totals| totals.sources_lost + totals.targets_lost;
-    // First fragments that hide their flags are no trouble of the parser's: they are evidence, and seen as such.
-    let malformed =
-        |totals: &Totals| totals.class(Class::Malformed) - totals.verdict(Verdict::FirstFragmentTruncated);
-    Health {
-        seen: now.seen - before.seen,
-        malformed: malformed(now) - malformed(before),
-        lost: lost(now) - lost(before),
-        lost_targets: now.targets_lost - before.targets_lost,
-        hints_lost: now.hints_lost - before.hints_lost,
-        late,
     }
 }
 

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use netwatch_common::{Addr, Hint, TargetKey};
 
 use super::limits::{EARLY_EVALUATIONS, EARLY_FLOODS, EARLY_LEAST, EARLY_NEAR, EARLY_SOURCES, EARLY_TARGETS};
+use super::policy::Policy;
+use super::rules::RuleId;
 use super::stats::{SourceStats, TargetStats};
 
 /// Looks up what the maps hold of the slot that goes on; `None` where there is no entry.
@@ -17,6 +19,35 @@ pub trait Look {
     fn source(&mut self, slot: u32, source: Addr) -> Option<SourceStats>;
     /// What it has sent to a target.
     fn target(&mut self, slot: u32, target: &TargetKey) -> Option<TargetStats>;
+}
+
+/// Of how much the programs give hints, on each CPU and in each slot. None by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HintRates {
+    /// [`Control::hint_packets`](netwatch_common::Control::hint_packets).
+    pub packets: u32,
+    /// [`Control::hint_crossing`](netwatch_common::Control::hint_crossing).
+    pub crossing: u32,
+    /// [`Control::hint_probes`](netwatch_common::Control::hint_probes).
+    pub probes: u32,
+}
+
+impl HintRates {
+    /// Often enough that no threshold is crossed by much before there is a hint: of a share of it, so that some CPU has
+    /// seen as many when all `cpus` together have crossed it.
+    #[must_use]
+    pub fn of(policy: &Policy, cpus: usize) -> Self {
+        let cpus = u64::try_from(cpus.max(1)).unwrap_or(u64::MAX);
+        let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let crossing = |rules: &[RuleId]| {
+            let enabled = rules.iter().map(|rule| policy.of(*rule)).filter(|rule| rule.enabled);
+            enabled.map(|rule| rule.threshold.saturating_add(1)).min()
+        };
+        let packets = crossing(&[RuleId::DosUnsolicited]);
+        let probes = crossing(&[RuleId::ScanVertical, RuleId::ScanHorizontal, RuleId::ScanSweepIcmp]);
+        let share = |crossing: Option<u64>| crossing.map_or(0, |crossing| narrow(crossing.div_ceil(cpus)));
+        Self { packets: share(packets), crossing: packets.map_or(0, narrow), probes: share(probes) }
+    }
 }
 
 /// What hints told of one interface since its last slot.

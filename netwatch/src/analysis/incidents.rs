@@ -47,6 +47,11 @@ impl Incidents {
         transitions
     }
 
+    /// Whether there is none, told or held back.
+    pub(super) fn is_empty(&self) -> bool {
+        self.active.is_empty()
+    }
+
     /// What was told and held back so far.
     pub(super) const fn counters(&self) -> Counters {
         self.counters

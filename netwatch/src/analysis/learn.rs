@@ -33,7 +33,7 @@ impl Usual {
     pub fn learn(&mut self, rates: &[(Addr, u64)], length_ns: u64) {
         for known in self.dests.values_mut() {
             known.watched_ns = known.watched_ns.saturating_add(length_ns);
-            if known.watched_ns >= 2 * MEMORY_NS {
+            while known.watched_ns >= 2 * MEMORY_NS {
                 known.watched_ns /= 2;
                 known.steps.iter_mut().for_each(|time_ns| *time_ns /= 2);
             }

@@ -28,7 +28,7 @@ pub mod window;
 
 use netwatch_common::{Addr, Hint};
 
-pub use early::Look;
+pub use early::{HintRates, Look};
 pub use incident::InterfaceId;
 pub use policy::Policy;
 pub use rules::{RuleId, Severity};
@@ -253,6 +253,22 @@ impl Analysis {
     #[must_use]
     pub fn forgotten(&self) -> u64 {
         self.interfaces.iter().map(|interface| interface.known.memory.forgotten()).sum()
+    }
+
+    /// Whether nothing goes on, on any interface: there is no incident, and no slot of a window holds a packet. Further
+    /// slots without packets then change nothing but the time, and [`rest`](Self::rest) stands for any number of them.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.incidents.is_empty() && self.interfaces.iter().all(|interface| interface.window.is_silent())
+    }
+
+    /// Lets so many nanoseconds without packets pass on all interfaces, where the analysis [is at
+    /// rest](Self::is_at_rest): what comes next begins new windows.
+    pub fn rest(&mut self, length_ns: u64) {
+        for Interface { window, known, .. } in &mut self.interfaces {
+            window.clear();
+            known.usual.learn(&[], length_ns);
+        }
     }
 
     /// How many slots the rule that looks back farthest needs.

@@ -1,6 +1,6 @@
 //! What one interface counted during one slot.
 
-use netwatch_common::{Addr, Service, TargetKey};
+use netwatch_common::{Addr, Class, Service, TargetKey, Totals, Verdict};
 
 use super::stats::{SourceStats, TargetStats};
 
@@ -32,6 +32,24 @@ pub struct Health {
 }
 
 impl Health {
+    /// How counting went between two looks at a program's totals, `late` times of which too late.
+    #[must_use]
+    pub fn between(before: &Totals, now: &Totals, late: u64) -> Self {
+        let lost = |totals: &Totals| totals.sources_lost + totals.targets_lost;
+        // First fragments that hide their flags are no trouble of the parser's: they are evidence, and seen as such.
+        let malformed = |totals: &Totals| {
+            totals.class(Class::Malformed) - totals.verdict(Verdict::FirstFragmentTruncated)
+        };
+        Self {
+            seen: now.seen - before.seen,
+            malformed: malformed(now) - malformed(before),
+            lost: lost(now) - lost(before),
+            lost_targets: now.targets_lost - before.targets_lost,
+            hints_lost: now.hints_lost - before.hints_lost,
+            late,
+        }
+    }
+
     /// Adds that of another part of the slot, or of another slot.
     pub const fn merge(&mut self, other: &Self) {
         self.seen = self.seen.saturating_add(other.seen);
@@ -200,7 +218,7 @@ fn sort_and_merge<K: Ord + Copy, V>(entries: &mut Vec<(K, V)>, merge: impl Fn(&m
 mod tests {
     use super::*;
     use core::net::Ipv4Addr;
-    use netwatch_common::{Class, Proto};
+    use netwatch_common::Proto;
     use proptest::prelude::*;
 
     fn addr(last: u8) -> Addr {

@@ -48,6 +48,17 @@ impl Window {
         }
     }
 
+    /// Whether none of its slots holds a packet.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.slots.iter().all(|slot| slot.health.seen == 0 && slot.sources().is_empty())
+    }
+
+    /// Forgets all slots.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+    }
+
     /// The slot pushed last.
     #[must_use]
     pub fn newest(&self) -> Option<&Slot> {

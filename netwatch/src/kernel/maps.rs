@@ -16,6 +16,7 @@ use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_PERCPU_HASH;
 use netwatch_common::{Addr, Control, SourceCounts, TargetCounts, TargetKey, Totals};
 
 use super::{Capacity, Error, Hints, Reader, batch::Batch};
+use crate::analysis::HintRates;
 
 /// Lets a type of `netwatch-common`, which knows nothing of aya, cross aya's interface.
 #[derive(Clone, Copy)]
@@ -24,17 +25,6 @@ pub struct Wire<T>(pub T);
 
 // SAFETY: the wrapper is transparent, and `bytemuck::Pod` demands all that aya's `Pod` does.
 unsafe impl<T: bytemuck::Pod> Pod for Wire<T> {}
-
-/// Of how much the programs give hints, on each CPU and in each slot. None by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HintRates {
-    /// [`Control::hint_packets`].
-    pub packets: u32,
-    /// [`Control::hint_crossing`].
-    pub crossing: u32,
-    /// [`Control::hint_probes`].
-    pub probes: u32,
-}
 
 /// The maps of one interface.
 pub struct Maps {
@@ -71,8 +61,17 @@ impl Maps {
     /// The kernel's error. Programs may then still be counting in the maps that are not in use: drain them
     /// after the next swap but one, when nothing is lost.
     pub fn swap(&mut self) -> Result<(), Error> {
-        self.tell(Control { slot: self.set.slot.wrapping_add(1), ..self.set })?;
+        self.turn()?;
         self.sources.wait_for_programs()
+    }
+
+    /// The same where no program can be running: nothing is waited for.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; everything is then as it was.
+    pub fn turn(&mut self) -> Result<(), Error> {
+        self.tell(Control { slot: self.set.slot.wrapping_add(1), ..self.set })
     }
 
     /// Number of the slot that programs count in: it grows by one with each swap, and wraps.

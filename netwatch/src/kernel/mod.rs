@@ -20,6 +20,5 @@ pub use egress::{EgressHook, EgressWish};
 pub use error::Error;
 pub use hints::Hints;
 pub use limits::Capacity;
-pub use maps::HintRates;
 pub use program::{Mode, ModeWish, Options, Watch};
 pub use reader::Reader;

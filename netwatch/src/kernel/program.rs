@@ -13,9 +13,10 @@ use super::{
     Capacity, EgressHook, EgressWish, Error, Hints, Reader,
     egress::{self, Egress},
     error, host,
-    maps::{HintRates, Maps, Wire},
+    maps::{Maps, Wire},
     object,
 };
+use crate::analysis::HintRates;
 use crate::logging::KernelLog;
 
 /// How the user wants the program attached.

@@ -6,7 +6,8 @@ use std::os::fd::AsFd as _;
 use std::time::Instant;
 
 use aya::programs::{TestRun as _, TestRunOptions};
-use netwatch::kernel::{Capacity, HintRates, Hints, Options, Reader, Watch};
+use netwatch::analysis::HintRates;
+use netwatch::kernel::{Capacity, Hints, Options, Reader, Watch};
 use netwatch_common::classify::{ACK, SYN};
 use netwatch_common::{Addr, Hint, Proto, Service, SourceCounts, TargetCounts, TargetKey};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
