@@ -27,6 +27,12 @@ impl FlowKey {
     pub const fn new(remote: Addr, remote_port: u16, local: Addr, local_port: u16, proto: Proto) -> Self {
         Self { remote, local, ports: (remote_port as u32) << 16 | local_port as u32, proto: proto as u32 }
     }
+
+    /// The flow in the other direction.
+    #[must_use]
+    pub const fn reversed(&self) -> Self {
+        Self { remote: self.local, local: self.remote, ports: self.ports.rotate_left(16), proto: self.proto }
+    }
 }
 
 /// Value of the flows map.

@@ -69,7 +69,9 @@ pub fn look_up(ctx: &XdpContext, packet: &Packet, settings: &Settings, control: 
             return sight;
         }
     }
-    if now < control.grace_ends_ns && is_older(ctx, packet, &key, settings) {
+    // What a mirror shows are not this host's connections, and a packet from their other side comes soon.
+    let is_own = control.replies == Control::REPLIES_BY_FLOWS;
+    if is_own && now < control.grace_ends_ns && is_older(ctx, packet, &key, settings) {
         return Sight::of(Replies::Known);
     }
     Sight::of(Replies::Unknown)

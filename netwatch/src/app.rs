@@ -326,7 +326,9 @@ impl App {
         let (closing, digest) = self.analysis.close_all(clock::monotonic_ns());
         self.tell_digest(digest);
         self.tell(&closing);
-        let text = summary::text(&self.watched, &self.analysis, &self.output);
+        let interfaces =
+            self.watched.iter().map(|watched| (&*watched.name, &watched.totals, &watched.drained));
+        let text = summary::text(interfaces, &self.analysis, &self.output);
         let dropped = self.output.stream().dropped_lines();
         if dropped > 0 {
             warn!("{dropped} lines were not written because nobody read fast enough");
@@ -364,22 +366,27 @@ async fn find(interfaces: &Interfaces, config: &Config) -> anyhow::Result<Vec<In
 }
 
 fn output(config: &Config, color: When) -> (Output<Outlet>, UnboundedReceiver<Trouble>) {
+    let renderer = renderer(config, color, Wall::new(clock::wall_offset_ns()), run_id());
+    let (outlet, trouble) = Outlet::start(io::stdout());
+    (Output::new(outlet, renderer).with_min_severity(config.min_severity), trouble)
+}
+
+/// How alerts are written to stdout.
+pub(crate) fn renderer(config: &Config, color: When, wall: Wall, run: String) -> Renderer {
     let auto = || io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let renderer = Renderer {
+    Renderer {
         format: match config.format {
             Format::Text => sinks::Format::Text,
             Format::Json => sinks::Format::Json,
         },
-        wall: Wall::new(clock::wall_offset_ns()),
-        run: run_id().into(),
+        wall,
+        run: run.into(),
         colour: match color {
             When::Auto => auto(),
             When::Always => true,
             When::Never => false,
         },
-    };
-    let (outlet, trouble) = Outlet::start(io::stdout());
-    (Output::new(outlet, renderer).with_min_severity(config.min_severity), trouble)
+    }
 }
 
 /// Sets the incidents of this run apart from those of other runs and hosts: when it began, and its process.

@@ -8,6 +8,7 @@ use netwatch_common::{Class, Totals, Verdict};
 use tracing::{info, warn};
 
 use crate::analysis::{Analysis, Severity, Slot, Suppression};
+use crate::drained::Drained;
 use crate::sinks::Output;
 use crate::watched::Watched;
 
@@ -86,13 +87,17 @@ impl Summary {
     }
 }
 
-/// The summary at the end, several lines.
+/// The summary at the end, several lines: of each interface its name, what was counted and what was drained.
 #[must_use]
-pub fn text<W: Write>(watched: &[Watched], analysis: &Analysis, output: &Output<W>) -> String {
+pub fn text<'a, W: Write>(
+    interfaces: impl IntoIterator<Item = (&'a str, &'a Totals, &'a Drained)>,
+    analysis: &Analysis,
+    output: &Output<W>,
+) -> String {
     let counters = analysis.counters();
     let mut text = String::new();
-    for watched in watched {
-        interface(&mut text, watched);
+    for (name, totals, drained) in interfaces {
+        interface(&mut text, name, totals, drained);
     }
     let _ = write!(
         text,
@@ -124,17 +129,16 @@ pub fn text<W: Write>(watched: &[Watched], analysis: &Analysis, output: &Output<
     text
 }
 
-fn interface(text: &mut String, watched: &Watched) {
-    let Totals { seen, bytes, sources_lost, targets_lost, .. } = watched.totals;
-    let drained = &watched.drained;
+fn interface(text: &mut String, name: &str, totals: &Totals, drained: &Drained) {
+    let Totals { seen, bytes, sources_lost, targets_lost, .. } = *totals;
     let _ = writeln!(
         text,
         "{}: {seen} packets, {bytes} bytes in {} slots ({} late, {} failed)",
-        watched.name, drained.slots, drained.late_slots, drained.failed_slots
+        name, drained.slots, drained.late_slots, drained.failed_slots
     );
     let classes: Vec<_> = Class::ALL
         .into_iter()
-        .map(|class| (class.name(), watched.totals.class(class)))
+        .map(|class| (class.name(), totals.class(class)))
         .filter(|(_, count)| *count > 0)
         .map(|(name, count)| format!("{name} {count}"))
         .collect();
@@ -144,14 +148,14 @@ fn interface(text: &mut String, watched: &Watched) {
     let reasons: Vec<_> = Verdict::ALL
         .into_iter()
         .filter(|verdict| matches!(verdict.class(), Class::Malformed | Class::Other))
-        .map(|verdict| (verdict.name(), watched.totals.verdict(verdict)))
+        .map(|verdict| (verdict.name(), totals.verdict(verdict)))
         .filter(|(_, count)| *count > 0)
         .map(|(name, count)| format!("{name} {count}"))
         .collect();
     if !reasons.is_empty() {
         let _ = writeln!(text, "  of which: {}", reasons.join(", "));
     }
-    let Totals { sent, flows_new, flows_lost, flows_again, .. } = watched.totals;
+    let Totals { sent, flows_new, flows_lost, flows_again, .. } = *totals;
     if flows_new > 0 {
         let _ = writeln!(
             text,
@@ -159,14 +163,14 @@ fn interface(text: &mut String, watched: &Watched) {
              make room too early and came back"
         );
     }
-    let Totals { hints, hints_lost, hints_withheld, .. } = watched.totals;
+    let Totals { hints, hints_lost, hints_withheld, .. } = *totals;
     if hints + hints_lost + hints_withheld > 0 {
         let _ = writeln!(
             text,
             "  hints of what may not wait: {hints}, {hints_lost} not for want of room, {hints_withheld} held back in floods"
         );
     }
-    let unaccounted = watched.unaccounted();
+    let unaccounted = drained.unaccounted(totals);
     let _ = writeln!(
         text,
         "  under their source: {} counted, {sources_lost} not for want of room; under their target: {} counted, \

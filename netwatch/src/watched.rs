@@ -2,12 +2,13 @@
 
 use std::io;
 
-use netwatch_common::{Addr, TargetKey, Totals, Verdict};
+use netwatch_common::{Addr, TargetKey, Totals};
 use tracing::{info, warn};
 
 use crate::analysis::{Confidence, Health, HintRates, InterfaceId, Policy, Slot, SourceStats, TargetStats};
 use crate::cli::WatchMode;
 use crate::clock;
+use crate::drained::Drained;
 use crate::iface::{self, Interface};
 use crate::kernel::{EgressHook, EgressWish, Error, Mode, ModeWish, Options, Watch, host};
 use crate::live::Live;
@@ -53,21 +54,6 @@ pub struct Attached {
     pub mode: Mode,
     /// How replies are told from probes.
     pub confidence: Confidence,
-}
-
-/// Sums over all slots, to hold against the kernel's totals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Drained {
-    /// Packets counted under a source.
-    pub sourced: u64,
-    /// Packets counted under a target.
-    pub targeted: u64,
-    /// Slots drained.
-    pub slots: u64,
-    /// Slots that lasted over one and a half times as long as they should.
-    pub late_slots: u64,
-    /// Slots whose drain failed; what remained was drained with a later one.
-    pub failed_slots: u64,
 }
 
 impl Watched {
@@ -201,11 +187,9 @@ impl Watched {
             Ok(totals) => self.totals = totals,
             Err(failed) => error = error.or(Some(failed)),
         }
-        self.drained.slots += 1;
         self.drained.late_slots += u64::from((end_ns - start_ns) * 2 > slot_ns * 3);
         self.drained.failed_slots += u64::from(error.is_some());
-        self.drained.sourced += sources.iter().map(|(_, stats)| stats.packets()).sum::<u64>();
-        self.drained.targeted += targets.iter().map(|(_, stats)| stats.packets()).sum::<u64>();
+        self.drained.count(&sources, &targets);
         // They are kept for a whole window.
         sources.shrink_to_fit();
         targets.shrink_to_fit();
@@ -220,17 +204,6 @@ impl Watched {
     /// Detaches for good; what was counted until now remains to be drained.
     pub fn stop(&mut self) {
         self.lose();
-    }
-
-    /// Packets that the kernel counted and that neither a drained slot nor a counter of losses accounts for;
-    /// 0 unless netwatch is wrong. Exact only when no packets come.
-    #[must_use]
-    pub fn unaccounted(&self) -> u64 {
-        let totals = &self.totals;
-        let by_verdict: u64 = Verdict::ALL.into_iter().map(|verdict| totals.verdict(verdict)).sum();
-        totals.seen.abs_diff(by_verdict)
-            + totals.sourced.abs_diff(self.drained.sourced + totals.sources_lost)
-            + totals.sourced.abs_diff(self.drained.targeted + totals.targets_lost)
     }
 
     fn swap_and_drain(

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`object`] (the embedded program), [`limits`] (how large the maps may be), [`program`]
 //! (load and attach), [`egress`] (see what is sent), [`maps`] (swap and drain), [`reader`] (look into maps in use),
-//! [`hints`] (what cannot wait), [`batch`] and [`syscall`] (what aya lacks), [`error`].
+//! [`hints`] (what cannot wait), [`rerun`] (recorded packets), [`batch`] and [`syscall`] (what aya lacks), [`error`].
 
 pub mod batch;
 pub mod egress;
@@ -14,6 +14,7 @@ pub mod maps;
 pub mod object;
 pub mod program;
 pub mod reader;
+pub mod rerun;
 mod syscall;
 
 pub use egress::{EgressHook, EgressWish};
@@ -22,3 +23,4 @@ pub use hints::Hints;
 pub use limits::Capacity;
 pub use program::{Mode, ModeWish, Options, Watch};
 pub use reader::Reader;
+pub use rerun::Rerun;

@@ -1,10 +1,12 @@
 //! Load the program, attach it to an interface, and keep both together.
 
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::{fmt, io};
 
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
-    programs::{ProgramError, SchedClassifier, Xdp, XdpMode, links::FdLink},
+    maps::{Map, MapData},
+    programs::{ProgramError, ProgramFd, SchedClassifier, Xdp, XdpMode, links::FdLink},
 };
 use aya_log::EbpfLogger;
 use netwatch_common::{Addr, Control, Flow, Settings, SourceCounts, TargetCounts, TargetKey, Totals};
@@ -58,6 +60,8 @@ pub struct Options {
     pub settings: Settings,
     /// Most detailed record that the program writes, aya-log's numbering: 0 is none, 5 is trace.
     pub log_level: u8,
+    /// Whether the program is to be run on recorded packets, instead of watching.
+    pub replay: bool,
 }
 
 impl Options {
@@ -69,6 +73,7 @@ impl Options {
             capacity: Capacity::within(map_memory, host::possible_cpus() as u64),
             settings: Settings { ephemeral_first, ephemeral_last, ..Settings::DEFAULT },
             log_level: 0,
+            replay: false,
         }
     }
 }
@@ -109,6 +114,7 @@ impl Watch {
         let mut object = EbpfLoader::new()
             .verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS)
             .override_global("SETTINGS", &settings, true)
+            .override_global("REPLAY", &u32::from(options.replay), true)
             .override_global(aya_log::LEVEL, &options.log_level, true)
             .map_max_entries("FLOWS", options.capacity.flows)
             .load(object)
@@ -196,7 +202,7 @@ impl Watch {
     ///
     /// The kernel's error.
     pub fn watch_mirror(&mut self, now_ns: u64) -> Result<(), Error> {
-        self.maps.set_replies(Control::REPLIES_MIRRORED, now_ns)
+        self.maps.set_replies(Control::REPLIES_MIRRORED, now_ns + Flow::KNOWN_NS)
     }
 
     /// Tells replies by their flags and ports again.
@@ -236,6 +242,15 @@ impl Watch {
         target: impl FnMut(&TargetKey, &[TargetCounts]),
     ) -> Result<(), Error> {
         self.maps.drain(source, target)
+    }
+
+    /// Lets the program count into empty maps where it cannot be running. See [`Maps::turn`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub fn turn(&mut self) -> Result<(), Error> {
+        self.maps.turn()
     }
 
     /// Number of the slot that is being counted. What [`drain`](Self::drain) empties is the one before.
@@ -295,6 +310,32 @@ impl Watch {
     /// The object does not hold the program.
     pub fn program(&mut self) -> Result<&Xdp, Error> {
         xdp(&mut self.object, self.program).map(|program| &*program)
+    }
+
+    /// Tells how replies are told, and until when connections may be older than the program. See [`Maps::set_replies`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub(super) fn set_replies(&mut self, replies: u32, grace_ends_ns: u64) -> Result<(), Error> {
+        self.maps.set_replies(replies, grace_ends_ns)
+    }
+
+    /// The descriptor of the program that looks at what is received, and of the one that looks at what is sent.
+    pub(super) fn descriptors(&mut self) -> Result<[OwnedFd; 2], Error> {
+        let copy = |fd: &ProgramFd| fd.as_fd().try_clone_to_owned().map_err(Error::system("dup"));
+        let no_fd = |error: ProgramError| Error::Object(error.to_string());
+        let ingress = copy(self.program()?.fd().map_err(no_fd)?)?;
+        let egress = copy(egress_program(&mut self.object)?.fd().map_err(no_fd)?)?;
+        Ok([ingress, egress])
+    }
+
+    /// The map through which a program is told of the recorded packet at hand.
+    pub(super) fn take_replayed(&mut self) -> Result<MapData, Error> {
+        match self.object.take_map("REPLAYED") {
+            Some(Map::Array(map)) => Ok(map),
+            _ => Err(Error::Object("it has no array REPLAYED".into())),
+        }
     }
 
     fn try_attach(&mut self, index: u32, mode: XdpMode) -> io::Result<()> {
