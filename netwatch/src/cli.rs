@@ -24,6 +24,9 @@ pub enum Command {
     /// Watch interfaces and print alerts
     #[command(after_help = run_help())]
     Run(Box<RunArgs>),
+    /// Find the same in recorded traffic: captures in pcap or pcapng, plain, gz or zstd
+    #[command(after_help = REPLAY_HELP)]
+    Replay(Box<ReplayArgs>),
     /// Tell whether this machine can run netwatch, and what to do where it cannot
     #[command(after_help = "Exit codes: 0 it can (warnings included), 1 there is a problem.")]
     Check(CheckArgs),
@@ -47,6 +50,10 @@ pub enum ConfigCommand {
     },
     /// Show what `netwatch run` makes of the same options, and where each value comes from
     Show {
+        /// Where to watch.
+        #[command(flatten)]
+        place: PlaceArgs,
+
         /// What a file can say too.
         #[command(flatten)]
         settings: Box<SettingArgs>,
@@ -81,7 +88,18 @@ Exit codes:
   6  no memory for the maps
   7  the kernel's verifier refused the program
   8  the interface is taken, or does not do what was asked of it
-  9  built without the kernel program";
+  9  built without the kernel program
+  10 a capture cannot be read, or is damaged: what could be read of it was used";
+
+const REPLAY_HELP: &str = "\
+Alerts go to stdout as `netwatch run` would have printed them, with the times of the packets; everything else goes
+to stderr. `-` is standard input. Several captures are merged by time. A capture holds both directions, so `--mode`
+is `mirror` unless said otherwise; with `--mode host`, packets of local addresses are what the host sent.
+
+Engines: `kernel` runs each packet through the program that `run` attaches, which needs its privileges; `host` counts
+in the same way without the kernel, and with the same results. Ctrl-C ends the replay where it is, and sums up.
+
+Exit codes: see `netwatch --help`.";
 
 /// What follows the options in `netwatch run --help`; the rules come from their one table.
 fn run_help() -> String {
@@ -111,6 +129,10 @@ Rules; each fires when there is more of this than the threshold, over the window
 /// Options of `netwatch run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
+    /// Where to watch.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+
     /// What a file can say too.
     #[command(flatten)]
     pub settings: SettingArgs,
@@ -136,6 +158,58 @@ pub struct RunArgs {
     pub verifier_log: Option<PathBuf>,
 }
 
+/// Where `netwatch run` watches. A configuration file can say it too, and the option wins.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PlaceArgs {
+    /// Interface to watch; repeat for several [default: that of the default route]
+    #[arg(short, long = "interface", value_name = "NAME")]
+    pub interfaces: Vec<String>,
+
+    /// How the program is attached [default: auto]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub xdp_mode: Option<ModeWish>,
+}
+
+/// Options of `netwatch replay`.
+#[derive(Args, Clone, Debug)]
+pub struct ReplayArgs {
+    /// The captures
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// What counts the packets
+    #[arg(long, value_enum, default_value_t, value_name = "ENGINE")]
+    pub engine: EngineWish,
+
+    /// Print a summary instead of alerts: classes, top sources and ports, and the incidents as a table
+    #[arg(long)]
+    pub summary: bool,
+
+    /// What a file can say too.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+
+    /// Colour text alerts [default: on a terminal, unless NO_COLOR is set]
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: When,
+
+    /// What netwatch says about itself on stderr, progress included
+    #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
+    pub log: LogLevel,
+}
+
+/// What counts recorded packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum EngineWish {
+    /// The kernel's program where it may be loaded, the host otherwise
+    #[default]
+    Auto,
+    /// The program that watches interfaces, run on each packet
+    Kernel,
+    /// The same parser and counters without the kernel: faster, and needs no privileges
+    Host,
+}
+
 /// Settings that a configuration file can have too, where the option wins. Their defaults are those of
 /// [`config`](crate::config), which is why none is set here.
 #[derive(Args, Clone, Debug, Default)]
@@ -143,10 +217,6 @@ pub struct SettingArgs {
     /// Configuration file; read again on SIGHUP [default: none]
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-
-    /// Interface to watch; repeat for several [default: that of the default route]
-    #[arg(short, long = "interface", value_name = "NAME")]
-    pub interfaces: Vec<String>,
 
     /// What is counted [default: balanced]
     #[arg(long, value_enum, value_name = "PROFILE")]
@@ -160,13 +230,13 @@ pub struct SettingArgs {
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub min_severity: Option<MinSeverity>,
 
-    /// How the program is attached [default: auto]
-    #[arg(long, value_enum, value_name = "MODE")]
-    pub xdp_mode: Option<ModeWish>,
-
     /// Where netwatch stands, and so how it tells replies from probes [default: host]
     #[arg(long, value_enum, value_name = "MODE")]
     pub mode: Option<WatchMode>,
+
+    /// Network that is ours, like 192.0.2.0/24; repeat for several [default: none]
+    #[arg(long, value_name = "PREFIX")]
+    pub local: Vec<String>,
 
     /// How far back a rule looks [default: 60s]
     #[arg(long, value_name = "DURATION")]

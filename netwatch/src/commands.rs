@@ -29,8 +29,8 @@ pub fn rules(command: &RulesCommand) -> anyhow::Result<ExitCode> {
 /// All that is wrong with the file or the options, or nothing can be printed.
 pub fn config(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
     match command {
-        ConfigCommand::Show { settings, effective } => {
-            print(&Config::from_settings(settings).map_err(Usage)?.toml(*effective))
+        ConfigCommand::Show { place, settings, effective } => {
+            print(&Config::from_settings(settings, place).map_err(Usage)?.toml(*effective))
         }
         ConfigCommand::Check { file } => {
             let doubts = Config::check(file, clock::now()).map_err(|problems| Usage(problems.join("\n")))?;

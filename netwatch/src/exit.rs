@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
+use crate::capture::OpenError;
 use crate::kernel::Error;
+
+/// The exit code of a command that could use only part of a capture, or none.
+pub const DAMAGED: u8 = 10;
 
 /// A bad option or value.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +22,9 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
 fn number(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<Usage>().is_some() {
         return 2;
+    }
+    if error.downcast_ref::<OpenError>().is_some() {
+        return DAMAGED;
     }
     match error.downcast_ref::<Error>() {
         Some(Error::NoSuchInterface(_) | Error::NoDefaultRoute) => 3,

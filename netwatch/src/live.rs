@@ -35,7 +35,7 @@ pub struct Live {
 }
 
 /// The maps of the slot that is being counted, as the analysis looks into them.
-struct Maps(Reader);
+pub struct Maps(pub Reader);
 
 impl Live {
     /// Follows the hints of an interface.

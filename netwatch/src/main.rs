@@ -2,17 +2,21 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use netwatch::cli::{CheckArgs, Cli, Command, RunArgs};
+use netwatch::capture::Captures;
+use netwatch::cli::{CheckArgs, Cli, Command, PlaceArgs, ReplayArgs, RunArgs};
 use netwatch::config::Config;
 use netwatch::kernel::{Error, host};
-use netwatch::{app, check, commands, exit, logging};
+use netwatch::{app, check, commands, exit, logging, replay};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run(&args),
+        Command::Replay(args) => replay(*args),
         Command::Check(args) => run_check(&args),
         Command::Rules(command) => commands::rules(&command),
         Command::Config(command) => commands::config(&command),
@@ -36,6 +40,16 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         logging::write_verifier_log(file, log)?;
     }
     result.map(|()| ExitCode::SUCCESS)
+}
+
+fn replay(args: ReplayArgs) -> anyhow::Result<ExitCode> {
+    let config = Config::from_settings(&args.settings, &PlaceArgs::default()).map_err(exit::Usage)?;
+    logging::start(args.log);
+    // Root may read what others may not, until it drops that privilege.
+    let stop = Arc::new(AtomicBool::new(false));
+    let captures = Captures::open(&args.files)?;
+    host::drop_privileges().context("drop privileges")?;
+    replay::run(config, args, captures, stop)
 }
 
 fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {

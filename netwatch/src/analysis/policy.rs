@@ -1,5 +1,8 @@
 //! What the operator wants of the rules. It can change while netwatch runs.
 
+use core::fmt::{self, Display, Formatter};
+use core::net::IpAddr;
+
 use netwatch_common::Addr;
 
 use super::finding::{Permit, RuleSet};
@@ -225,6 +228,17 @@ impl Prefix {
     }
 }
 
+impl Display for Prefix {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let bits: u32 = self.mask.0.iter().map(|word| word.count_ones()).sum();
+        match IpAddr::from(self.addr) {
+            IpAddr::V4(addr) if bits >= 96 => write!(f, "{addr}/{}", bits - 96),
+            IpAddr::V4(addr) => write!(f, "{}/{bits}", addr.to_ipv6_mapped()),
+            IpAddr::V6(addr) => write!(f, "{addr}/{bits}"),
+        }
+    }
+}
+
 fn masked(addr: Addr, mask: Addr) -> Addr {
     let mut words = addr.0;
     for (word, mask) in words.iter_mut().zip(mask.0) {
@@ -236,7 +250,6 @@ fn masked(addr: Addr, mask: Addr) -> Addr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::net::IpAddr;
 
     fn addr(text: &str) -> Addr {
         text.parse::<IpAddr>().unwrap().into()
@@ -265,6 +278,18 @@ mod tests {
             assert_eq!(prefix(network, bits).contains(addr(host)), inside, "{host} in {network}/{bits}");
         }
         assert_eq!(Prefix::new(addr("::"), 129), None);
+    }
+
+    #[test]
+    fn networks_are_written_as_they_are_read() {
+        for (network, bits, text) in [
+            ("192.0.2.77", 96 + 24, "192.0.2.0/24"),
+            ("0.0.0.0", 96, "0.0.0.0/0"),
+            ("2001:db8::1", 32, "2001:db8::/32"),
+            ("::", 0, "::/0"),
+        ] {
+            assert_eq!(prefix(network, bits).to_string(), text);
+        }
     }
 
     #[test]

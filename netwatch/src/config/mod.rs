@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::analysis::policy::{Allow, Counting, NOTIFICATIONS_PER_MINUTE};
+use crate::analysis::policy::{Allow, Counting, NOTIFICATIONS_PER_MINUTE, Prefix};
 use crate::analysis::{Policy, Severity};
-use crate::cli::{Format, LogLevel, Profile, RunArgs, SettingArgs, WatchMode};
+use crate::cli::{Format, LogLevel, PlaceArgs, Profile, RunArgs, SettingArgs, WatchMode};
 use crate::kernel::ModeWish;
 use crate::{guide, units};
 
@@ -89,8 +89,10 @@ pub struct Config {
     policy: Policy,
     allow: Vec<AllowEntry>,
     rows: Vec<Row>,
+    /// Whether anybody said [`mode`](Self::mode).
+    is_mode_said: bool,
     /// What was typed, to be combined with the file again.
-    typed: SettingArgs,
+    typed: (SettingArgs, PlaceArgs),
 }
 
 impl Config {
@@ -100,7 +102,7 @@ impl Config {
     ///
     /// A sentence that names the option, or the place in the file, and says what to do.
     pub fn from_args(args: &RunArgs) -> Result<Self, String> {
-        let mut config = Self::from_settings(&args.settings)?;
+        let mut config = Self::from_settings(&args.settings, &args.place)?;
         config.kernel_log = args.kernel_log;
         if let Some(text) = &args.stop_after {
             let after = units::duration(text).map_err(|wrong| format!("--for: {wrong}"))?;
@@ -117,12 +119,12 @@ impl Config {
     /// # Errors
     ///
     /// As of [`from_args`](Self::from_args).
-    pub fn from_settings(typed: &SettingArgs) -> Result<Self, String> {
+    pub fn from_settings(typed: &SettingArgs, place: &PlaceArgs) -> Result<Self, String> {
         let file = match &typed.config {
             None => Layer::default(),
             Some(path) => file::read(path).map_err(|problems| one_line(path, &problems))?,
         };
-        Self::build(typed, command_line(typed)?, file)
+        Self::build((typed, place), command_line(typed, place)?, file)
     }
 
     /// What is doubtful in a file that is right, one sentence each.
@@ -133,8 +135,8 @@ impl Config {
     pub fn check(path: &Path, now: Timestamp) -> Result<Vec<String>, Vec<String>> {
         let file = file::read(path)?;
         let doubts = file.allow.iter().filter_map(|said| layer::expired(said, now)).collect();
-        let nothing = SettingArgs::default();
-        Self::build(&nothing, Layer::default(), file).map_err(|problem| vec![problem])?;
+        let (settings, place) = (SettingArgs::default(), PlaceArgs::default());
+        Self::build((&settings, &place), Layer::default(), file).map_err(|problem| vec![problem])?;
         Ok(doubts)
     }
 
@@ -142,6 +144,18 @@ impl Config {
     #[must_use]
     pub fn window(&self) -> Duration {
         self.slot * u32::try_from(self.slots).unwrap_or(u32::MAX)
+    }
+
+    /// How replies are told where a capture is replayed: in both directions of it, unless somebody said otherwise.
+    #[must_use]
+    pub const fn replay_mode(&self) -> WatchMode {
+        if self.is_mode_said { self.mode } else { WatchMode::Mirror }
+    }
+
+    /// Networks that somebody said are local.
+    #[must_use]
+    pub fn local(&self) -> &[Prefix] {
+        &self.policy.local
     }
 
     /// How the rules are applied at a time: entries of the allow-list come to their end.
@@ -152,7 +166,7 @@ impl Config {
         Policy { allow, ..self.policy.clone() }
     }
 
-    fn build(typed: &SettingArgs, line: Layer, file: Layer) -> Result<Self, String> {
+    fn build(typed: (&SettingArgs, &PlaceArgs), line: Layer, file: Layer) -> Result<Self, String> {
         let profile = first([line.profile, file.profile], Profile::default());
         let literal = profile.value == Profile::Literal;
         let window = first([line.window, file.window], WINDOW);
@@ -177,7 +191,7 @@ impl Config {
         let format = first([line.format, file.format], Format::default());
         let min_severity = first([line.min_severity, file.min_severity], Severity::Low);
         let notifications = first([file.notifications_per_minute], NOTIFICATIONS_PER_MINUTE);
-        let local = first([file.local], Vec::new());
+        let local = first([line.local, file.local], Vec::new());
 
         let mut all = vec![
             show::choice("profile", &profile),
@@ -200,6 +214,7 @@ impl Config {
             format: format.value,
             min_severity: min_severity.value,
             xdp_mode: xdp_mode.value,
+            is_mode_said: mode.origin.is_said(),
             mode: mode.value,
             ipv6_prefix: ipv6_prefix.value,
             slot: slot.value,
@@ -217,7 +232,7 @@ impl Config {
             },
             allow: file.allow.into_iter().map(|said| said.value).collect(),
             rows: all,
-            typed: typed.clone(),
+            typed: (typed.0.clone(), typed.1.clone()),
         })
     }
 }
@@ -251,7 +266,7 @@ pub fn map_memory(text: &str) -> Result<u64, String> {
 }
 
 /// What was typed.
-fn command_line(typed: &SettingArgs) -> Result<Layer, String> {
+fn command_line(typed: &SettingArgs, place: &PlaceArgs) -> Result<Layer, String> {
     fn said<T>(value: T) -> Option<Said<T>> {
         Some(Said { value, origin: Origin::CommandLine })
     }
@@ -264,14 +279,21 @@ fn command_line(typed: &SettingArgs) -> Result<Layer, String> {
         window: duration("--window", &typed.window)?,
         slot: duration("--slot", &typed.slot)?,
         map_memory: typed.map_memory.as_deref().map(map_memory).transpose()?.and_then(said),
-        xdp_mode: typed.xdp_mode.and_then(said),
+        xdp_mode: place.xdp_mode.and_then(said),
         mode: typed.mode.and_then(said),
         format: typed.format.and_then(said),
         min_severity: typed.min_severity.map(value::severity).and_then(said),
         ..Layer::default()
     };
-    if !typed.interfaces.is_empty() {
-        layer.interfaces = said(interfaces(&typed.interfaces)?);
+    if !place.interfaces.is_empty() {
+        layer.interfaces = said(interfaces(&place.interfaces)?);
+    }
+    if !typed.local.is_empty() {
+        let network = |text: &String| value::network(text).map_err(|wrong| format!("--local: {wrong}"));
+        layer.local = said(typed.local.iter().map(network).collect::<Result<_, _>>()?);
+        if typed.local.len() > LOCAL_MAX {
+            return Err(format!("--local: at most {LOCAL_MAX} networks, not {}", typed.local.len()));
+        }
     }
     for pair in &typed.thresholds {
         let option = |wrong| format!("--threshold: {wrong}");

@@ -65,7 +65,7 @@ impl Config {
     /// The file that a reload reads, by name.
     #[must_use]
     pub fn file(&self) -> Option<String> {
-        self.typed.config.as_ref().map(|path| path.display().to_string())
+        self.typed.0.config.as_ref().map(|path| path.display().to_string())
     }
 
     /// Reads the file again and combines it with what was typed.
@@ -74,7 +74,7 @@ impl Config {
     ///
     /// One line that says what is wrong with the file.
     pub fn reload(&self) -> Result<Changes, String> {
-        let mut new = Self::from_settings(&self.typed)?;
+        let mut new = Self::from_settings(&self.typed.0, &self.typed.1)?;
         // Slots that are gone cannot be looked at, and slots of another length cannot be cut to fit.
         for (new, old) in new.policy.rules.iter_mut().zip(&self.policy.rules) {
             new.window_ns = old.window_ns;

@@ -1,0 +1,249 @@
+//! The host engine: what the kernel programs do with a packet, done here.
+//!
+//! Parser, flows, classification and counters are those of `netwatch-common`, which the programs are made of, too;
+//! this is their `count.rs`, `flows.rs` and `hints.rs` over tables of the host's. A test replays every capture of the
+//! corpus through both.
+
+use netwatch_common::{
+    Addr, Allowance, Control, Flow, FlowKey, Frame, Hint, Kind, Packet, Replayed, Replies, Seen, Settings, Sight,
+    SourceCounts, TargetCounts, TargetKey, Totals, classify, classify::is_late_reply, parse,
+};
+
+use super::tables::{Recent, Table};
+use crate::analysis::{HintRates, Look, SourceStats, TargetStats};
+use crate::kernel::Capacity;
+
+/// Counts recorded packets without the kernel.
+pub struct Host {
+    settings: Settings,
+    control: Control,
+    flows: Recent<FlowKey, Pair>,
+    sources: Table<Addr, SourceCounts>,
+    targets: Table<TargetKey, TargetCounts>,
+    totals: Totals,
+    telling: Telling,
+}
+
+/// Both directions of a flow.
+#[derive(Clone, Copy, Default)]
+struct Pair {
+    /// What the side that the packets of a direction go to has sent.
+    flows: [Option<Flow>; 2],
+    /// Where the packets of a direction were counted last.
+    places: [Option<Places>; 2],
+}
+
+/// Where a packet is counted; none where there was no room.
+#[derive(Clone, Copy)]
+struct Places {
+    /// The slot in which that is so.
+    slot: u32,
+    source: Option<u32>,
+    target: Option<u32>,
+}
+
+/// Hints that were given, and how many more may be.
+#[derive(Default)]
+struct Telling {
+    allowance: Allowance,
+    hints: Vec<Hint>,
+    given: u64,
+    withheld: u64,
+}
+
+impl Host {
+    /// Empty tables. `replies` and `start_ns` are as for [`Rerun::load`](crate::kernel::Rerun::load).
+    #[must_use]
+    pub fn new(settings: Settings, capacity: Capacity, replies: u32, start_ns: u64) -> Self {
+        let grace_ends_ns = start_ns.saturating_add(Flow::KNOWN_NS);
+        Self {
+            settings,
+            control: Control { replies, grace_ends_ns, ..Control::default() },
+            flows: Recent::new(capacity.flows),
+            sources: Table::new(capacity.sources),
+            targets: Table::new(capacity.targets),
+            totals: Totals::default(),
+            telling: Telling::default(),
+        }
+    }
+
+    /// Counts a frame as received.
+    pub fn received(&mut self, replayed: Replayed, frame: &(impl Frame + ?Sized)) {
+        let Replayed { now_ns, wire_bytes } = replayed;
+        self.totals.seen += 1;
+        self.totals.bytes += wire_bytes;
+        let packet = match parse(frame, &self.settings) {
+            Ok(packet) => packet,
+            Err(verdict) => {
+                self.totals.verdicts[verdict as usize] += 1;
+                return;
+            }
+        };
+        let (sight, kept) = self.sight(&packet, now_ns);
+        let verdict = classify(&packet, &self.settings, sight.replies);
+        self.totals.verdicts[verdict as usize] += 1;
+        self.totals.sourced += 1;
+        let source = self.settings.account(packet.source);
+        let target = TargetKey { source, dest: packet.dest, service: packet.service() };
+        let Addr([.., host_high, host_low]) = packet.source;
+        let seen = Seen {
+            verdict,
+            flags: packet.transport.flags,
+            bytes: wire_bytes,
+            now_ns,
+            completed: sight.completed,
+            host: [host_high, host_low],
+        };
+        let places = kept.unwrap_or_else(|| self.places(&packet, target));
+        let probes = match places.target.and_then(|place| self.targets.at(place)) {
+            Some(counts) => counts.count(target.service, verdict, seen.flags, wire_bytes, seen.completed),
+            None => {
+                self.totals.targets_lost += 1;
+                false
+            }
+        };
+        let Some(counts) = places.source.and_then(|place| self.sources.at(place)) else {
+            self.totals.sources_lost += 1;
+            return;
+        };
+        let (control, telling) = (&self.control, &mut self.telling);
+        counts.count(&seen, probes, control, |kind, number| {
+            telling.tell(Hint { target, kind, slot: control.slot, number, at_ns: now_ns });
+        });
+    }
+
+    /// Takes note of a frame as sent.
+    pub fn sent(&mut self, replayed: Replayed, frame: &(impl Frame + ?Sized)) {
+        self.totals.sent += 1;
+        if let Ok(packet) = parse(frame, &self.settings) {
+            let Some((key, side)) = ends(&packet).filter(|_| packet.answering_flow().is_some()) else { return };
+            let answers = &mut self.flows.entry(key, Pair::default()).flows[1 - side];
+            record(answers, &mut self.totals, &self.control, &packet, replayed.now_ns);
+        }
+    }
+
+    /// Moves the hints given so far to the end of `into`.
+    pub fn hints(&mut self, into: &mut Vec<Hint>) {
+        into.append(&mut self.telling.hints);
+    }
+
+    /// Sets of how much there are hints.
+    pub const fn set_hints(&mut self, rates: HintRates) {
+        self.control.hint_packets = rates.packets;
+        self.control.hint_crossing = rates.crossing;
+        self.control.hint_probes = rates.probes;
+    }
+
+    /// Number of the slot that is being counted.
+    #[must_use]
+    pub const fn slot(&self) -> u32 {
+        self.control.slot
+    }
+
+    /// Begins the next slot, and returns what was counted in the one that it ends.
+    pub fn end_slot(&mut self) -> (Vec<(Addr, SourceStats)>, Vec<(TargetKey, TargetStats)>) {
+        self.control.slot = self.control.slot.wrapping_add(1);
+        let sources = self.sources.drain().map(|(key, counts)| (key, SourceStats::from_cpus(&[counts])));
+        let targets = self.targets.drain().map(|(key, counts)| (key, TargetStats::from_cpus(&[counts])));
+        (sources.collect(), targets.collect())
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub const fn totals(&self) -> Totals {
+        Totals { hints: self.telling.given, hints_withheld: self.telling.withheld, ..self.totals }
+    }
+
+    /// What is known of a packet's flow, and where the packets of this direction are counted, if that was kept. Takes
+    /// note of the packet as one that makes its answer known, where both directions count.
+    fn sight(&mut self, packet: &Packet, now_ns: u64) -> (Sight, Option<Places>) {
+        if self.control.replies == Control::REPLIES_BY_FLAGS {
+            return (Sight::of(Replies::ByFlags), None);
+        }
+        let is_mirror = self.control.replies == Control::REPLIES_MIRRORED;
+        let records = is_mirror && packet.answering_flow().is_some();
+        let Some((key, side)) = ends(packet) else { return (Sight::of(Replies::Unknown), None) };
+        let flow = match records {
+            true => Some(self.flows.entry(key, Pair::default())),
+            false => self.flows.get(key),
+        };
+        let Some(pair) = flow else { return (self.sight_of_unknown(packet, now_ns), None) };
+        let asked = packet.flow_to_look_up().and(pair.flows[side].as_mut());
+        let known = asked.and_then(|flow| flow.received(packet, now_ns));
+        if records {
+            record(&mut pair.flows[1 - side], &mut self.totals, &self.control, packet, now_ns);
+        }
+        let kept = pair.places[side].filter(|places| places.slot == self.control.slot);
+        (known.unwrap_or_else(|| self.sight_of_unknown(packet, now_ns)), kept)
+    }
+
+    fn sight_of_unknown(&self, packet: &Packet, now_ns: u64) -> Sight {
+        let (from, to) = (packet.transport.source_port, packet.transport.dest_port);
+        let may_be_older = self.control.replies == Control::REPLIES_BY_FLOWS
+            && now_ns < self.control.grace_ends_ns
+            && matches!(packet.transport.kind, Kind::Udp);
+        let is_older = may_be_older && is_late_reply(from, to, &self.settings);
+        Sight::of(if is_older { Replies::Known } else { Replies::Unknown })
+    }
+
+    /// Where a packet is counted, which is kept with its flow.
+    fn places(&mut self, packet: &Packet, target: TargetKey) -> Places {
+        let places = Places {
+            slot: self.control.slot,
+            source: self.sources.place(target.source, SourceCounts::ZERO),
+            target: self.targets.place(target, TargetCounts::ZERO),
+        };
+        if self.control.replies == Control::REPLIES_MIRRORED
+            && let Some((key, side)) = ends(packet)
+            && let Some(pair) = self.flows.get(key)
+        {
+            pair.places[side] = Some(places);
+        }
+        places
+    }
+}
+
+/// Takes note of a packet that was sent on the flow that its answers belong to.
+fn record(flow: &mut Option<Flow>, totals: &mut Totals, control: &Control, packet: &Packet, now_ns: u64) {
+    match flow {
+        Some(flow) => flow.sent(packet, now_ns),
+        None => {
+            *flow = Some(Flow::begun(packet, now_ns));
+            totals.flows_new += 1;
+            totals.flows_again +=
+                u64::from(packet.is_amid_connection() && now_ns > control.grace_ends_ns);
+        }
+    }
+}
+
+/// The flow of a packet with its ends in an order that does not depend on the direction, and which of both directions
+/// this is.
+fn ends(packet: &Packet) -> Option<(FlowKey, usize)> {
+    let key = packet.flow()?;
+    let reversed = key.reversed();
+    Some(if key <= reversed { (key, 0) } else { (reversed, 1) })
+}
+
+impl Telling {
+    fn tell(&mut self, hint: Hint) {
+        // They are read after each packet, so there always is room.
+        if self.allowance.take(hint.kind, hint.number, hint.at_ns, || true) {
+            self.given += 1;
+            self.hints.push(hint);
+        } else {
+            self.withheld += 1;
+        }
+    }
+}
+
+impl Look for Host {
+    fn source(&mut self, slot: u32, source: Addr) -> Option<SourceStats> {
+        let counts = self.sources.get(source).filter(|_| slot == self.control.slot)?;
+        Some(SourceStats::from_cpus(&[*counts]))
+    }
+
+    fn target(&mut self, slot: u32, target: &TargetKey) -> Option<TargetStats> {
+        let counts = self.targets.get(*target).filter(|_| slot == self.control.slot)?;
+        Some(TargetStats::from_cpus(&[*counts]))
+    }
+}

@@ -1,0 +1,158 @@
+//! What a replay is told before the first packet counts: which side is ours, how replies are told, what counts.
+
+use std::path::PathBuf;
+
+use netwatch_common::{Control, Settings, parse};
+use tracing::{info, warn};
+
+use super::direction::{Guess, Looker};
+use super::engine::Engine;
+use super::host::Host;
+use super::player::{Observe, Player, Setup};
+use crate::analysis::policy::Prefix;
+use crate::analysis::{self, Confidence, Policy};
+use crate::capture::Captures;
+use crate::cli::{EngineWish, WatchMode};
+use crate::clock;
+use crate::config::Config;
+use crate::exit::Usage;
+use crate::kernel::{Options, Rerun};
+
+/// Packets that are looked at to guess which side is ours, and their bytes at most.
+const LOOKED_AT: (usize, usize) = (10_000, 8 << 20);
+
+/// What is known before the first packet counts.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// How replies are told.
+    pub mode: WatchMode,
+    /// Networks that are ours; none where that is not known.
+    pub local: Vec<Prefix>,
+    /// Where they are a guess, or it is one that there are none: why.
+    pub guessed: Option<String>,
+    /// When the first packet came, in nanoseconds since the epoch; none where there is none.
+    pub first_at_ns: Option<i64>,
+    /// What stands for the interface in alerts.
+    pub name: String,
+}
+
+impl Prepared {
+    /// Looks at the first packets of captures.
+    ///
+    /// # Errors
+    ///
+    /// The mode needs to know which side is ours, and nothing tells.
+    pub fn look(config: &Config, captures: &mut Captures, files: &[PathBuf]) -> anyhow::Result<Self> {
+        let mut looker = Looker::new();
+        let mut first_at_ns = None;
+        let (packets, bytes) = LOOKED_AT;
+        captures.look_ahead(packets, bytes, |packet| {
+            first_at_ns = first_at_ns.or(Some(packet.at_ns));
+            if let Ok(parsed) = parse(packet.frame, &Settings::DEFAULT) {
+                looker.packet(&parsed, packet.direction);
+            }
+        });
+        let Guess { local: guess, why, one_sided, .. } = looker.guess();
+        let mode = config.replay_mode();
+        let said = config.local();
+        let (local, guessed) = match said.is_empty() {
+            true => (guess, Some(why)),
+            false => (said.to_vec(), None),
+        };
+        if mode == WatchMode::Host && local.is_empty() && first_at_ns.is_some() {
+            let problem = "--mode host: which packets the host sent is not known; name its address with --local, or \
+                           take both directions alike with --mode mirror";
+            return Err(Usage(problem.into()).into());
+        }
+        if one_sided && mode == WatchMode::Mirror {
+            warn!(
+                "few connections in this capture have both directions: answers may look like probes; \
+                 `--mode flags` tells them by their flags"
+            );
+        }
+        Ok(Self { mode, local, guessed, first_at_ns, name: name(files) })
+    }
+
+    /// Says what was guessed.
+    pub fn announce(&self) {
+        if let Some(why) = &self.guessed {
+            info!("{why}");
+        }
+    }
+
+    /// A player of these captures. Must be called on the thread that plays.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused its programs, and they were asked for.
+    pub fn player<O: Observe>(
+        &self,
+        config: &Config,
+        wish: EngineWish,
+        policy: impl Fn(Policy) -> Policy + Send + 'static,
+        observer: O,
+    ) -> anyhow::Result<Player<O>> {
+        let local = self.local.clone();
+        let of_config = config.clone();
+        let policy_at = Box::new(move |now| {
+            policy(Policy { local: local.clone(), ..of_config.policy_at(now) })
+        });
+        let (replies, confidence) = match self.mode {
+            WatchMode::Mirror => (Control::REPLIES_MIRRORED, Confidence::Flows),
+            WatchMode::Host => (Control::REPLIES_BY_FLOWS, Confidence::Flows),
+            WatchMode::Flags => (Control::REPLIES_BY_FLAGS, Confidence::Flags),
+        };
+        let setup = Setup {
+            engine: engine(config, wish, replies)?,
+            analysis: analysis::Options {
+                window_slots: config.slots,
+                slot_ns: u64::try_from(config.slot.as_nanos()).unwrap_or(u64::MAX),
+                ipv6_bits: config.ipv6_prefix,
+                policy: policy_at(clock::now()),
+            },
+            name: self.name.clone(),
+            confidence,
+            sends: if self.mode == WatchMode::Host { self.local.clone() } else { Vec::new() },
+            first_at_ns: self.first_at_ns.unwrap_or(0),
+            policy_at,
+        };
+        Ok(Player::new(setup, observer)?)
+    }
+}
+
+/// The networks as they are written.
+#[must_use]
+pub fn spelled(local: &[Prefix]) -> Vec<String> {
+    local.iter().map(ToString::to_string).collect()
+}
+
+/// The engine that is wanted; the host's where the kernel refuses and nobody insists.
+fn engine(config: &Config, wish: EngineWish, replies: u32) -> anyhow::Result<Engine> {
+    let mut options = Options::of_this_host(config.map_memory);
+    // The same everywhere: the ports of this machine have nothing to do with those of the capture's.
+    options.settings =
+        Settings { source6_mask: Settings::source6_prefix(config.ipv6_prefix), ..Settings::DEFAULT };
+    let start_ns = super::timeline::BEGINNING_NS;
+    if wish != EngineWish::Host {
+        match Rerun::load(&options, replies, start_ns) {
+            Ok(programs) => {
+                info!("each packet runs through the kernel's program");
+                return Ok(Engine::kernel(programs));
+            }
+            Err(error) if wish == EngineWish::Kernel => return Err(error.into()),
+            Err(error) => info!("counting on the host, with the same results, because: {error}"),
+        }
+    } else {
+        info!("counting on the host, by the parser and the counters of the kernel's program");
+    }
+    Ok(Engine::Host(Box::new(Host::new(options.settings, options.capacity, replies, start_ns))))
+}
+
+/// What stands for the interface: the file's name, or how many there are.
+fn name(files: &[PathBuf]) -> String {
+    match files {
+        [only] if only.as_os_str() == "-" => "stdin".into(),
+        [only] => only.file_name().unwrap_or(only.as_os_str()).to_string_lossy().into_owned(),
+        many => format!("{} captures", many.len()),
+    }
+}
