@@ -19,6 +19,7 @@ pub mod live;
 pub mod logging;
 pub mod nearest;
 pub mod outlet;
+pub mod replay;
 pub mod signals;
 pub mod sinks;
 pub mod summary;
