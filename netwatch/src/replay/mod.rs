@@ -1,5 +1,6 @@
 //! What belongs to a replay of recorded captures alone.
 
+pub mod direction;
 pub mod report;
 mod table;
 pub mod tally;
