@@ -375,7 +375,7 @@ fn is_spoofable(sent: &SourceStats, confidence: Confidence) -> bool {
 }
 
 /// A source as it is told.
-fn peer(addr: Addr, ipv6_bits: u8, hosts: Hosts) -> Peer {
+pub(crate) fn peer(addr: Addr, ipv6_bits: u8, hosts: Hosts) -> Peer {
     let shown = IpAddr::from(addr);
     match shown {
         IpAddr::V4(_) => Peer { addr: shown, bits: 32, host: None },

@@ -11,9 +11,11 @@ pub mod player;
 pub mod prepare;
 pub mod progress;
 pub mod report;
+mod table;
 pub mod tables;
 pub mod tally;
 pub mod timeline;
+mod top;
 
 use std::io::{self, IsTerminal as _, Stdout, Write as _};
 use std::path::PathBuf;

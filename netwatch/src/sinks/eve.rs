@@ -11,10 +11,10 @@ use core::net::IpAddr;
 use netwatch_common::{Class, Proto, Techniques};
 use serde::{Serialize, Serializer};
 
-use super::Renderer;
 use super::text::HeldBack;
 use super::words::{Source, Units, Window};
-use crate::analysis::{Confidence, DestSummary, Digest, RuleId, Severity, State, Transition};
+use super::{Renderer, Wall};
+use crate::analysis::{Confidence, DestSummary, Digest, Peer, RuleId, Severity, State, Transition};
 use crate::guide;
 
 /// A line of EVE.
@@ -49,7 +49,7 @@ struct Alert<C> {
 
 /// What EVE has no keys for.
 #[derive(Serialize)]
-pub(super) struct Context<'a> {
+pub(crate) struct Context<'a> {
     rule: &'static str,
     severity: &'static str,
     state: &'static str,
@@ -102,18 +102,13 @@ pub(super) struct DigestContext<'a> {
 
 /// The line of a transition.
 pub(super) fn event<'a>(t: &'a Transition, renderer: &Renderer) -> Event<'a, Context<'a>> {
-    let wall = renderer.wall;
-    let rfc3339 = |monotonic_ns| format!("{:.6}", wall.at(monotonic_ns));
     Event {
         timestamp: timestamp(t.at_ns, renderer),
         event_type: "alert",
-        src_ip: t.source.map(|peer| peer.host.unwrap_or(peer.addr)),
+        src_ip: t.source.map(address),
         dest_ip: t.dest,
         dest_port: t.port,
-        proto: t.proto.map(|proto| match proto {
-            Proto::Tcp => "TCP",
-            Proto::Udp => "UDP",
-        }),
+        proto: t.proto.map(protocol),
         in_iface: Some(&t.interface),
         alert: Alert {
             // netwatch only watches.
@@ -124,43 +119,67 @@ pub(super) fn event<'a>(t: &'a Transition, renderer: &Renderer) -> Event<'a, Con
             signature: signature(t),
             category: category(t.rule),
             severity: priority(t.severity),
-            context: Context {
-                rule: t.rule.name(),
-                severity: t.severity.name(),
-                state: t.state.name(),
-                close_reason: match t.state {
-                    State::Open | State::Update => None,
-                    State::Close(reason) => Some(reason.name()),
-                },
-                incident: renderer.incident(t),
-                source: t.source.map(|peer| Source(peer).to_string()),
-                observed: t.observed,
-                peak: t.peak,
-                threshold: t.threshold,
-                unit: t.unit,
-                window_s: seconds(t.window_ns),
-                first_ports: t.ports.first_ports(),
-                destinations: t.dests.distinct,
-                first_destinations: &t.dests,
-                sources: t.sources,
-                techniques: t.techniques,
-                evidence: &t.evidence,
-                packets: t.packets,
-                bytes: t.bytes,
-                first_seen: rfc3339(t.first_ns),
-                last_seen: rfc3339(t.last_ns),
-                suppressed: t.suppressed,
-                attack_id: t.rule.rule().attack_id,
-                confidence: match t.confidence {
-                    Confidence::Flags => "flags",
-                    Confidence::Flows => "flows",
-                },
-                spoofable: t.spoofable,
-                degraded: t.degraded,
-                reference: guide::reference(t.rule.rule()),
-            },
+            context: context(t, renderer.wall, renderer.incident(t)),
         },
     }
+}
+
+/// What EVE has no keys for, of an incident by this name.
+pub(crate) fn context(t: &Transition, wall: Wall, incident: String) -> Context<'_> {
+    let rfc3339 = |monotonic_ns| format!("{:.6}", wall.at(monotonic_ns));
+    Context {
+        rule: t.rule.name(),
+        severity: t.severity.name(),
+        state: t.state.name(),
+        close_reason: match t.state {
+            State::Open | State::Update => None,
+            State::Close(reason) => Some(reason.name()),
+        },
+        incident,
+        source: t.source.map(|peer| Source(peer).to_string()),
+        observed: t.observed,
+        peak: t.peak,
+        threshold: t.threshold,
+        unit: t.unit,
+        window_s: seconds(t.window_ns),
+        first_ports: t.ports.first_ports(),
+        destinations: t.dests.distinct,
+        first_destinations: &t.dests,
+        sources: t.sources,
+        techniques: t.techniques,
+        evidence: &t.evidence,
+        packets: t.packets,
+        bytes: t.bytes,
+        first_seen: rfc3339(t.first_ns),
+        last_seen: rfc3339(t.last_ns),
+        suppressed: t.suppressed,
+        attack_id: t.rule.rule().attack_id,
+        confidence: match t.confidence {
+            Confidence::Flags => "flags",
+            Confidence::Flows => "flows",
+        },
+        spoofable: t.spoofable,
+        degraded: t.degraded,
+        reference: guide::reference(t.rule.rule()),
+    }
+}
+
+/// The address of a source: that of the only host of its network, where there was one only.
+pub(crate) fn address(peer: Peer) -> IpAddr {
+    peer.host.unwrap_or(peer.addr)
+}
+
+/// The name that EVE has for a protocol.
+pub(crate) const fn protocol(proto: Proto) -> &'static str {
+    match proto {
+        Proto::Tcp => "TCP",
+        Proto::Udp => "UDP",
+    }
+}
+
+/// Nanoseconds in seconds, always with a fraction.
+pub(crate) fn seconds(ns: u64) -> f64 {
+    core::time::Duration::from_nanos(ns).as_secs_f64()
 }
 
 /// The line of a digest: an alert, so that whoever reads alerts alone reads it too.
@@ -258,10 +277,6 @@ fn signature(t: &Transition) -> String {
     let number = if matches!(t.state, State::Close(_)) { t.peak } else { t.observed };
     let units = Units { distinct: true, port: t.port, ..Units::of(t, number) };
     format!("NETWATCH {}: {units} {}", t.rule.name(), Window(t))
-}
-
-fn seconds(ns: u64) -> f64 {
-    core::time::Duration::from_nanos(ns).as_secs_f64()
 }
 
 fn by_class<S: Serializer>(counts: &&[u64; Class::COUNT], serializer: S) -> Result<S::Ok, S::Error> {

@@ -6,7 +6,7 @@
 
 pub mod eve;
 pub mod text;
-mod words;
+pub(crate) mod words;
 pub mod writer;
 
 use std::io;

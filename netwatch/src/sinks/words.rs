@@ -8,19 +8,19 @@ use netwatch_common::Proto;
 use crate::analysis::{Peer, Transition};
 
 /// A number of what a rule counts: `1000 tcp ports`, `31 connection attempts to tcp port 22`.
-pub(super) struct Units {
-    pub(super) number: u64,
-    pub(super) unit: &'static str,
+pub(crate) struct Units {
+    pub(crate) number: u64,
+    pub(crate) unit: &'static str,
     /// Whether to say that they are distinct, where that is so.
-    pub(super) distinct: bool,
-    pub(super) proto: Option<Proto>,
+    pub(crate) distinct: bool,
+    pub(crate) proto: Option<Proto>,
     /// A port that all of them are about.
-    pub(super) port: Option<u16>,
+    pub(crate) port: Option<u16>,
 }
 
 impl Units {
     /// So many of what an incident counts.
-    pub(super) const fn of(t: &Transition, number: u64) -> Self {
+    pub(crate) const fn of(t: &Transition, number: u64) -> Self {
         Self { number, unit: t.unit, distinct: false, proto: t.proto, port: None }
     }
 }
@@ -51,9 +51,9 @@ impl Display for Units {
 }
 
 /// A bare number, but for bits, of which there are too many: `1.2 Gbit/s`.
-pub(super) struct Amount {
-    pub(super) number: u64,
-    pub(super) unit: &'static str,
+pub(crate) struct Amount {
+    pub(crate) number: u64,
+    pub(crate) unit: &'static str,
 }
 
 impl Display for Amount {
@@ -66,7 +66,7 @@ impl Display for Amount {
 }
 
 /// How long a window is: `in 60 s`, and `over 5 s` of a rate, which is an average.
-pub(super) struct Window<'a>(pub(super) &'a Transition);
+pub(crate) struct Window<'a>(pub(crate) &'a Transition);
 
 impl Display for Window<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -76,9 +76,9 @@ impl Display for Window<'_> {
 }
 
 /// `tcp port 22`, or `port 22` where the protocol is not known.
-pub(super) struct Port {
-    pub(super) number: u16,
-    pub(super) proto: Option<Proto>,
+pub(crate) struct Port {
+    pub(crate) number: u16,
+    pub(crate) proto: Option<Proto>,
 }
 
 impl Display for Port {
@@ -91,7 +91,7 @@ impl Display for Port {
 }
 
 /// `1 source`, `12 sources`.
-pub(super) struct Count(pub(super) u64, pub(super) &'static str);
+pub(crate) struct Count(pub(crate) u64, pub(crate) &'static str);
 
 impl Display for Count {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -100,7 +100,7 @@ impl Display for Count {
 }
 
 /// What a source is accounted by: `203.0.113.7`, `2001:db8::/64`.
-pub(super) struct Source(pub(super) Peer);
+pub(crate) struct Source(pub(crate) Peer);
 
 impl Display for Source {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -114,7 +114,7 @@ impl Display for Source {
 }
 
 /// A length of time in nanoseconds, in the two largest units that matter: `60 s`, `12 min 5 s`.
-pub(super) struct Duration(pub(super) u64);
+pub(crate) struct Duration(pub(crate) u64);
 
 impl Display for Duration {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -134,7 +134,7 @@ impl Display for Duration {
 }
 
 /// A number of bytes: `72.0 kB`.
-pub(super) struct Bytes(pub(super) u64);
+pub(crate) struct Bytes(pub(crate) u64);
 
 impl Display for Bytes {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -155,7 +155,7 @@ fn decimal(f: &mut Formatter<'_>, number: u64, unit: &str) -> fmt::Result {
 }
 
 /// Ascending ports, neighbours joined: `1-12, 22, 80`.
-pub(super) struct Ranges<'a>(pub(super) &'a [u16]);
+pub(crate) struct Ranges<'a>(pub(crate) &'a [u16]);
 
 impl Display for Ranges<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -174,7 +174,7 @@ impl Display for Ranges<'_> {
 }
 
 /// A name from outside without what a terminal would obey.
-pub(super) struct Printable<'a>(pub(super) &'a str);
+pub(crate) struct Printable<'a>(pub(crate) &'a str);
 
 impl Display for Printable<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
