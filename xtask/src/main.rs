@@ -50,7 +50,8 @@ enum Verb {
     },
     /// Build a benchmark and run it as root.
     Bench {
-        /// Which one: `kernel`, what a packet costs in the kernel; `latency`, how soon an attack is told of.
+        /// Which one: `kernel`, what a packet costs in the kernel; `latency`, how soon an attack is told of; `replay`, how
+        /// fast captures are read.
         name: String,
         /// What the benchmark is given.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

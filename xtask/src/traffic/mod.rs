@@ -1,6 +1,7 @@
 //! Traffic made by hand: frames as bytes, a sender that counts, and the scenes they are sent in.
 
 pub mod frame;
+pub mod mixture;
 pub mod network;
 pub mod scenario;
 pub mod sender;

@@ -81,7 +81,7 @@ pub fn random_source_syn_flood(
 }
 
 /// The source of the family of `to` that a random number stands for.
-fn source(to: IpAddr, number: u64) -> IpAddr {
+pub(super) fn source(to: IpAddr, number: u64) -> IpAddr {
     let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
     match to {
         IpAddr::V4(_) => Ipv4Addr::new(198, 18 + (a & 1), b, c).into(),
@@ -288,7 +288,7 @@ fn peer(host: IpAddr, number: u8) -> IpAddr {
     }
 }
 
-fn syn(source_port: u16, dest_port: u16, sequence: u32) -> Tcp {
+pub(super) fn syn(source_port: u16, dest_port: u16, sequence: u32) -> Tcp {
     Tcp::new(source_port, dest_port, SYN).sequence(sequence, 0).options(&MSS)
 }
 
@@ -296,7 +296,7 @@ fn packet(from: IpAddr, to: IpAddr, transport: impl Into<Transport>) -> Vec<u8> 
     directed(from, to, transport, false)
 }
 
-fn directed(from: IpAddr, to: IpAddr, transport: impl Into<Transport>, outbound: bool) -> Vec<u8> {
+pub(super) fn directed(from: IpAddr, to: IpAddr, transport: impl Into<Transport>, outbound: bool) -> Vec<u8> {
     match (from, to) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             let frame = Frame::ipv4(from, to).carrying(transport);

@@ -1,0 +1,104 @@
+//! Captures in the old format of pcap, with times in microseconds.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use xtask::traffic::mixture::Mixture;
+
+/// Packets a second in the captures.
+const PACE: u32 = 20_000;
+/// Packets of the capture for programs that are too slow for all of them.
+const SHORT: u64 = 20_000;
+/// Seconds since the epoch at the beginning of every capture: 2026-01-01, 00:00 UTC.
+const START: u64 = 1_767_225_600;
+/// What a reader must have room for, as the header announces it.
+const SNAP_LENGTH: u32 = 262_144;
+const LINKTYPE_ETHERNET: u32 = 1;
+
+/// The captures that are read from the disk, or rather from the page cache; gone when this value is.
+pub struct Captures {
+    folder: PathBuf,
+    /// All packets.
+    pub long: Capture,
+    /// The first of them.
+    pub short: Capture,
+    /// One packet.
+    pub single: Capture,
+}
+
+/// One of them.
+#[derive(Clone)]
+pub struct Capture {
+    pub path: PathBuf,
+    pub packets: u64,
+    pub bytes: u64,
+}
+
+impl Captures {
+    pub fn make(packets: u64) -> anyhow::Result<Self> {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("replay");
+        // One name for all runs: what an interrupted run has left does not pile up.
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let make = |name: &str, packets| -> anyhow::Result<Capture> {
+            let path = folder.join(name);
+            let bytes = write(&path, packets).with_context(|| format!("cannot write {}", path.display()))?;
+            Ok(Capture { path, packets, bytes })
+        };
+        let long = make("long.pcap", packets)?;
+        let short = make("short.pcap", packets.min(SHORT))?;
+        let single = make("single.pcap", 1)?;
+        Ok(Self { folder, long, short, single })
+    }
+}
+
+impl Drop for Captures {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn write(path: &Path, packets: u64) -> io::Result<u64> {
+    let mut out = Pcap::begin(BufWriter::with_capacity(1 << 20, File::create(path)?))?;
+    for (at_us, frame) in Mixture::new(1, PACE).zip(0..packets).map(|(packet, _)| packet) {
+        out.packet(at_us, &frame)?;
+    }
+    out.end()
+}
+
+/// A capture in the making.
+pub struct Pcap<W> {
+    out: W,
+    /// Bytes so far.
+    pub bytes: u64,
+}
+
+impl<W: Write> Pcap<W> {
+    pub fn begin(mut out: W) -> io::Result<Self> {
+        let mut header = Vec::with_capacity(24);
+        header.extend(0xa1b2_c3d4_u32.to_le_bytes());
+        header.extend([2_u16, 4].map(u16::to_le_bytes).as_flattened());
+        header.extend([0, 0, SNAP_LENGTH, LINKTYPE_ETHERNET].map(u32::to_le_bytes).as_flattened());
+        out.write_all(&header)?;
+        Ok(Self { out, bytes: 24 })
+    }
+
+    /// Adds a whole frame, so many microseconds after the beginning.
+    pub fn packet(&mut self, at_us: u64, frame: &[u8]) -> io::Result<()> {
+        let too_much = |_| io::Error::other("more than the format has room for");
+        let seconds = u32::try_from(START + at_us / 1_000_000).map_err(too_much)?;
+        let micros = u32::try_from(at_us % 1_000_000).map_err(too_much)?;
+        let length = u32::try_from(frame.len()).map_err(too_much)?;
+        self.out.write_all([seconds, micros, length, length].map(u32::to_le_bytes).as_flattened())?;
+        self.out.write_all(frame)?;
+        self.bytes += 16 + u64::from(length);
+        Ok(())
+    }
+
+    /// Writes what is held back, and tells how many bytes it was in all.
+    pub fn end(mut self) -> io::Result<u64> {
+        self.out.flush()?;
+        Ok(self.bytes)
+    }
+}

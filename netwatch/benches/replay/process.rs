@@ -1,0 +1,86 @@
+//! Whole processes: on which CPU they run, and what they have used.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+/// What a process has used.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    /// From before its start until after its end.
+    pub wall: Duration,
+    /// In user mode and in the kernel.
+    pub cpu: Duration,
+    /// The most memory that it had at a time. It cannot be less than what this process had when it started the
+    /// other one, which is some megabytes: captures are written, never held.
+    pub rss_bytes: u64,
+}
+
+/// Keeps this thread, and all processes that it will start, on the last CPU that it may use: the first one often has
+/// the interrupts.
+pub fn stay_on_one_cpu() -> anyhow::Result<usize> {
+    let cpus = sched_getaffinity(Pid::from_raw(0))?;
+    let last = (0..CpuSet::count()).rev().find(|cpu| cpus.is_set(*cpu).unwrap_or(false));
+    let last = last.context("no CPU to run on")?;
+    let mut cpu = CpuSet::new();
+    cpu.set(last)?;
+    sched_setaffinity(Pid::from_raw(0), &cpu).context("stay on one CPU")?;
+    Ok(last)
+}
+
+/// Takes this thread away from a CPU, if there is another one; processes that it has started stay there.
+pub fn leave_cpu(cpu: usize) -> anyhow::Result<()> {
+    let mut others = CpuSet::new();
+    (0..CpuSet::count()).filter(|other| *other != cpu).try_for_each(|other| others.set(other))?;
+    // The kernel leaves out what is not there, and refuses where nothing remains.
+    let _ = sched_setaffinity(Pid::from_raw(0), &others);
+    Ok(())
+}
+
+/// Runs a process whose output is nobody's affair. What it has to complain about goes to the terminal.
+///
+/// # Errors
+/// It does not start, or does not end with success.
+pub fn run(command: &mut Command) -> anyhow::Result<Used> {
+    let start = Instant::now();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().context("does not start")?;
+    wait(&child, start)
+}
+
+/// Waits for the end of a process that was started then.
+///
+/// # Errors
+/// It does not end with success.
+pub fn wait(child: &Child, start: Instant) -> anyhow::Result<Used> {
+    let pid = libc::pid_t::try_from(child.id())?;
+    let mut status = 0;
+    // SAFETY: a structure of plain numbers, for which zeros are valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: both places are valid for writing; the process is a child of this one that nobody else waits for,
+        // because `Child` does so only when it is told to.
+        if unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) } == pid {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error).context("cannot wait for the process");
+        }
+    }
+    let wall = start.elapsed();
+    let status = ExitStatus::from_raw(status);
+    if !status.success() {
+        bail!("ended with {status}");
+    }
+    let rss_bytes = u64::try_from(usage.ru_maxrss)? * 1024;
+    Ok(Used { wall, cpu: duration(usage.ru_utime)? + duration(usage.ru_stime)?, rss_bytes })
+}
+
+fn duration(time: libc::timeval) -> anyhow::Result<Duration> {
+    Ok(Duration::from_secs(u64::try_from(time.tv_sec)?) + Duration::from_micros(u64::try_from(time.tv_usec)?))
+}
