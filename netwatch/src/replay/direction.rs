@@ -10,6 +10,7 @@ use netwatch_common::classify::ACK;
 use netwatch_common::{Addr, Kind, Packet};
 
 use crate::analysis::policy::Prefix;
+use crate::capture::Direction;
 
 /// Packets that are looked at. What is remembered is bounded by it.
 const PACKETS: u64 = 8_192;
@@ -25,18 +26,6 @@ const FLOWS_LEAST: usize = 20;
 
 /// Hosts that the reason names.
 const NAMED: usize = 3;
-
-/// Which way a packet went, as the capture says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sight {
-    /// It does not say.
-    #[default]
-    Unknown,
-    /// To the host that recorded it.
-    Received,
-    /// From that host.
-    Sent,
-}
 
 /// Which side is ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,16 +83,16 @@ impl Looker {
     }
 
     /// Looks at a packet.
-    pub fn packet(&mut self, packet: &Packet, sight: Sight) {
+    pub fn packet(&mut self, packet: &Packet, sight: Direction) {
         if self.is_done() {
             return;
         }
         self.packets += 1;
         let (source, dest) = (Place::of(packet.source), Place::of(packet.dest));
         let (ours, theirs) = match sight {
-            Sight::Sent => (Some((packet.source, source)), Some((packet.dest, dest))),
-            Sight::Received => (Some((packet.dest, dest)), Some((packet.source, source))),
-            Sight::Unknown => (None, None),
+            Direction::Sent => (Some((packet.source, source)), Some((packet.dest, dest))),
+            Direction::Received => (Some((packet.dest, dest)), Some((packet.source, source))),
+            Direction::Unknown => (None, None),
         };
         let is_host = |(_, place): &(Addr, Place)| *place != Place::Nowhere;
         self.ours.extend(ours.filter(is_host).map(|(addr, _)| addr));

@@ -7,6 +7,7 @@ use std::hash::Hash;
 use netwatch_common::{Addr, Service};
 
 use super::top::{Top, Weigh};
+use super::player::Observe;
 use crate::analysis::{Slot, SourceStats, State, TargetStats, Transition};
 
 /// Sources that are told apart in any case, and destinations.
@@ -51,6 +52,16 @@ pub(super) struct Received {
     pub(super) bytes: u64,
     /// Packets that nobody asked for, less the SYNs of completed handshakes.
     pub(super) unsolicited: u64,
+}
+
+impl Observe for Tally {
+    fn slot(&mut self, slot: &Slot) {
+        Self::slot(self, slot);
+    }
+
+    fn transitions(&mut self, transitions: &[Transition]) {
+        Self::transitions(self, transitions);
+    }
 }
 
 impl Default for Tally {

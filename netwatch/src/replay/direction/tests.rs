@@ -15,14 +15,14 @@ fn packet(source: &str, dest: &str, (source_port, dest_port): (u16, u16), flags:
 }
 
 /// The guess from packets written as `from to`, where `<>` stands for one each way.
-fn guess(packets: &[(&str, Sight)]) -> Guess {
+fn guess(packets: &[(&str, Direction)]) -> Guess {
     let mut looker = Looker::new();
     for (ends, sight) in packets {
         let ends: Vec<_> = ends.split(' ').collect();
         let (from, to) = (ends[0], ends[ends.len() - 1]);
         looker.packet(&packet(from, to, (40000, 443), SYN), *sight);
         if ends[1] == "<>" {
-            assert_eq!(*sight, Sight::Unknown);
+            assert_eq!(*sight, Direction::Unknown);
             looker.packet(&packet(to, from, (443, 40000), SYN | ACK), *sight);
         }
     }
@@ -31,7 +31,7 @@ fn guess(packets: &[(&str, Sight)]) -> Guess {
 
 #[test]
 fn what_the_capture_says_is_believed() {
-    use Sight::{Received, Sent, Unknown};
+    use Direction::{Received, Sent, Unknown};
     for (packets, names) in [
         (&[("192.0.2.5 > 203.0.113.7", Sent)][..], "192.0.2.5"),
         (&[("203.0.113.7 > 192.0.2.5", Received)], "192.0.2.5"),
@@ -67,12 +67,12 @@ fn what_the_capture_says_is_believed() {
 fn who_receives_for_many_is_no_host() {
     let hosts: Vec<_> = (1..=65).map(|last| format!("203.0.113.7 > 192.0.2.{last}")).collect();
     let received = |count: usize| -> Vec<_> {
-        hosts.iter().take(count).map(|ends| (ends.as_str(), Sight::Received)).collect()
+        hosts.iter().take(count).map(|ends| (ends.as_str(), Direction::Received)).collect()
     };
     assert_eq!(guess(&received(64)).local.len(), 64);
     assert_eq!(guess(&received(65)).local, []);
     let mut talk = received(65);
-    talk.push(("10.0.0.5 <> 203.0.113.7", Sight::Unknown));
+    talk.push(("10.0.0.5 <> 203.0.113.7", Direction::Unknown));
     assert_eq!(guess(&talk).names, ["10.0.0.0/8"]);
 }
 
@@ -98,7 +98,7 @@ fn private_addresses_that_talk_with_the_world_are_ours() {
         (&["172.32.0.1 <> 203.0.113.7", "192.169.0.1 <> 100.128.0.1"], ""),
         (&[], ""),
     ] {
-        let packets: Vec<_> = packets.iter().map(|ends| (*ends, Sight::Unknown)).collect();
+        let packets: Vec<_> = packets.iter().map(|ends| (*ends, Direction::Unknown)).collect();
         let guess = guess(&packets);
         assert_eq!(guess.names.join(" "), names, "{packets:?}");
         for (name, prefix) in guess.names.iter().zip(&guess.local) {
@@ -106,31 +106,31 @@ fn private_addresses_that_talk_with_the_world_are_ours() {
             assert!(prefix.contains(addr(network)), "{name}");
         }
     }
-    let home = guess(&[("192.168.1.5 <> 203.0.113.7", Sight::Unknown)]);
+    let home = guess(&[("192.168.1.5 <> 203.0.113.7", Direction::Unknown)]);
     let is_ours = |text| home.local[0].contains(addr(text));
     assert!(is_ours("192.168.255.255") && !is_ours("192.169.0.0") && !is_ours("203.0.113.7"));
 }
 
 #[test]
 fn the_reason_is_one_sentence() {
-    let check = |packets: &[(&str, Sight)], expect: &str| assert_eq!(guess(packets).why, expect);
+    let check = |packets: &[(&str, Direction)], expect: &str| assert_eq!(guess(packets).why, expect);
     check(&[], "nothing tells which side is ours, so every destination counts as local; --local says which");
     check(
-        &[("192.168.1.5 <> 192.0.2.1", Sight::Unknown)],
+        &[("192.168.1.5 <> 192.0.2.1", Direction::Unknown)],
         "guessed from private and public addresses that talk with each other: 192.168.0.0/16 is ours; --local says \
          otherwise",
     );
     check(
         &[
-            ("192.168.1.5 <> 192.0.2.1", Sight::Unknown),
-            ("10.0.0.5 <> 192.0.2.1", Sight::Unknown),
-            ("fd00::1 <> 2001:db8::1", Sight::Unknown),
+            ("192.168.1.5 <> 192.0.2.1", Direction::Unknown),
+            ("10.0.0.5 <> 192.0.2.1", Direction::Unknown),
+            ("fd00::1 <> 2001:db8::1", Direction::Unknown),
         ],
         "guessed from private and public addresses that talk with each other: 10.0.0.0/8, 192.168.0.0/16 and fc00::/7 \
          are ours; --local says otherwise",
     );
     let sent = ["192.0.2.1 > 1.1.1.1", "192.0.2.2 > 1.1.1.1", "192.0.2.3 > 1.1.1.1", "192.0.2.4 > 1.1.1.1"];
-    let sent = sent.map(|ends| (ends, Sight::Sent));
+    let sent = sent.map(|ends| (ends, Direction::Sent));
     check(
         &sent[..2],
         "the capture says which packets were received and which were sent: 192.0.2.1 and 192.0.2.2 are ours; --local \
@@ -158,9 +158,9 @@ fn one_direction_is_one_side() {
     ] {
         let mut looker = Looker::new();
         for port in 0..flows {
-            looker.packet(&packet("192.0.2.1", "203.0.113.7", (1024 + port, 443), flags), Sight::Unknown);
+            looker.packet(&packet("192.0.2.1", "203.0.113.7", (1024 + port, 443), flags), Direction::Unknown);
             if port < answered {
-                looker.packet(&packet("203.0.113.7", "192.0.2.1", (443, 1024 + port), flags), Sight::Unknown);
+                looker.packet(&packet("203.0.113.7", "192.0.2.1", (443, 1024 + port), flags), Direction::Unknown);
             }
         }
         assert_eq!(looker.guess().one_sided, one_sided, "{flows} {answered} {flags:#x}");
@@ -175,7 +175,7 @@ fn only_the_first_packets_are_looked_at() {
         let source = Ipv4Addr::from_bits(0x0a00_0000 + u32::try_from(number).unwrap());
         let mut one = packet("192.0.2.1", "203.0.113.7", (1024, 443), ACK);
         one.source = source.into();
-        looker.packet(&one, Sight::Received);
+        looker.packet(&one, Direction::Received);
     }
     let most = usize::try_from(PACKETS).unwrap();
     assert_eq!((looker.theirs.len(), looker.pairs.len(), looker.flows.len()), (most, most, FLOWS));
