@@ -120,6 +120,7 @@ impl App {
             window_slots: config.slots,
             slot_ns,
             ipv6_bits: config.ipv6_prefix,
+            one_cpu: false,
             policy: policy.clone(),
         });
         let mut options = Options::of_this_host(config.map_memory);

@@ -76,8 +76,14 @@ impl Early {
     }
 
     /// Takes note of hints, and returns the sources that should be looked at, each once.
-    /// `is_notable` says of which sources so much is known that a few targets more may matter.
-    pub(super) fn take(&mut self, hints: &[Hint], is_notable: impl Fn(Addr) -> bool) -> Vec<Addr> {
+    /// `is_notable` says of which sources so much is known that a few targets more may matter, `one_cpu` that nothing
+    /// happens to a source that there is no hint of.
+    pub(super) fn take(
+        &mut self,
+        hints: &[Hint],
+        one_cpu: bool,
+        is_notable: impl Fn(Addr) -> bool,
+    ) -> Vec<Addr> {
         let mut worth = Vec::new();
         for hint in hints {
             if self.drained.is_some_and(|drained| !is_later(hint.slot, drained)) {
@@ -97,7 +103,11 @@ impl Early {
             if hint.kind == Hint::PROBE && targets.len() < EARLY_TARGETS && !targets.contains(&hint.target) {
                 targets.push(hint.target);
             }
-            if hint.kind == Hint::PACKETS && self.near.len() < EARLY_NEAR && !self.near.contains(&source) {
+            if hint.kind == Hint::PACKETS
+                && !one_cpu
+                && self.near.len() < EARLY_NEAR
+                && !self.near.contains(&source)
+            {
                 self.near.push(source);
             }
             // Fewer targets break no rule, unless the window knows some already.

@@ -54,7 +54,7 @@ impl<'a> Evaluation<'a> {
         look: &mut impl Look,
     ) {
         let Knowledge { memory, early, notable, .. } = known;
-        let sources = early.take(hints, |source| notable.binary_search(&source).is_ok());
+        let sources = early.take(hints, self.setting.one_cpu, |source| notable.binary_search(&source).is_ok());
         for addr in sources {
             let (stats, targets) = early.look(addr, look);
             for (slots, rules) in groups(self.policy, self.setting) {
@@ -292,7 +292,7 @@ impl<'a> Evaluation<'a> {
     }
 
     fn moment(&self, rule: RuleId, window: &Window, slots: usize) -> Moment<'a> {
-        let Setting { slot_ns, window_slots, ipv6_bits } = *self.setting;
+        let Setting { slot_ns, window_slots, ipv6_bits, .. } = *self.setting;
         let span = |slots| window.span(slots).map_or(0, |span| span.end_ns.saturating_sub(span.start_ns));
         let window_ns = reach_ns(rule, self.policy, self.setting);
         let covered_ns = match rule.rule().reach {

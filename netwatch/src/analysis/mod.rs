@@ -53,6 +53,8 @@ pub struct Options {
     pub slot_ns: u64,
     /// With how many bits of their addresses IPv6 sources are accounted.
     pub ipv6_bits: u8,
+    /// Whether all packets are counted on one CPU, and hints then tell everything there is to tell.
+    pub one_cpu: bool,
     /// How the rules are applied at first.
     pub policy: Policy,
 }
@@ -61,7 +63,7 @@ impl Default for Options {
     /// A minute of 5 s slots, and IPv6 networks of 64 bits.
     fn default() -> Self {
         let policy = Policy::default();
-        Self { window_slots: limits::WINDOW_SLOTS, slot_ns: 5_000_000_000, ipv6_bits: 64, policy }
+        Self { window_slots: limits::WINDOW_SLOTS, slot_ns: 5_000_000_000, ipv6_bits: 64, one_cpu: false, policy }
     }
 }
 
@@ -80,6 +82,7 @@ struct Setting {
     window_slots: usize,
     slot_ns: u64,
     ipv6_bits: u8,
+    one_cpu: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -107,7 +110,12 @@ impl Analysis {
     pub fn new(options: &Options) -> Self {
         let window_slots = options.window_slots.clamp(1, limits::WINDOW_SLOTS_MAX);
         Self {
-            setting: Setting { window_slots, slot_ns: options.slot_ns, ipv6_bits: options.ipv6_bits },
+            setting: Setting {
+                window_slots,
+                slot_ns: options.slot_ns,
+                ipv6_bits: options.ipv6_bits,
+                one_cpu: options.one_cpu,
+            },
             policy: options.policy.clone(),
             interfaces: Vec::new(),
             incidents: Incidents::default(),

@@ -13,6 +13,9 @@ use crate::capture::{Direction, Packet};
 use crate::drained::Drained;
 use crate::kernel::Error;
 
+/// How long hints wait for others, in nanoseconds of the packets' clock: 1 ms, as where an interface is watched.
+const LOOK_AFTER_NS: u64 = 1_000_000;
+
 /// What a player is told once.
 pub struct Setup {
     /// What counts.
@@ -138,10 +141,8 @@ impl<O: Observe> Player<O> {
         }
         self.engine.received(replayed, packet.frame)?;
         self.engine.hints(&mut self.hints);
-        if !self.hints.is_empty() {
-            let transitions = self.analysis.hints(self.id, &self.hints, now_ns, &mut self.engine);
-            self.hints.clear();
-            self.tell(transitions);
+        if self.hints.first().is_some_and(|first| now_ns.saturating_sub(first.at_ns) >= LOOK_AFTER_NS) {
+            self.look();
         }
         Ok(())
     }
@@ -220,7 +221,19 @@ impl<O: Observe> Player<O> {
         }
     }
 
+    /// Looks at what the hints tell of, at the time of the last packet.
+    fn look(&mut self) {
+        if self.hints.is_empty() {
+            return;
+        }
+        let now_ns = self.timeline.now_ns();
+        let transitions = self.analysis.hints(self.id, &self.hints, now_ns, &mut self.engine);
+        self.hints.clear();
+        self.tell(transitions);
+    }
+
     fn end_slot(&mut self) -> Result<(), Error> {
+        self.look();
         let (start_ns, end_ns) = self.timeline.end_slot();
         let mut slot = Slot::empty(start_ns, end_ns);
         // The engine goes on counting in the same slot where there is nothing in it.

@@ -108,6 +108,7 @@ impl Prepared {
                 window_slots: config.slots,
                 slot_ns: u64::try_from(config.slot.as_nanos()).unwrap_or(u64::MAX),
                 ipv6_bits: config.ipv6_prefix,
+                one_cpu: true,
                 policy: policy_at(clock::now()),
             },
             name: self.name.clone(),

@@ -32,6 +32,12 @@ impl Timeline {
         ns.max(self.now_ns)
     }
 
+    /// The time of the last packet, in monotonic nanoseconds.
+    #[must_use]
+    pub const fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
     /// Lets the clock go on.
     pub fn go_to(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);

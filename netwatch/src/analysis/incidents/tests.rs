@@ -52,7 +52,7 @@ struct World {
 impl World {
     fn evaluate(&mut self, at_ns: u64, view: &SourceView, sent: SourceStats) -> Vec<Transition> {
         let mut evaluation = Evaluation {
-            setting: &Setting { window_slots: 12, slot_ns: 5 * SECOND, ipv6_bits: 64 },
+            setting: &Setting { window_slots: 12, slot_ns: 5 * SECOND, ipv6_bits: 64, one_cpu: false },
             policy: &self.policy,
             incidents: &mut self.incidents,
             id: ETH0,

@@ -83,7 +83,7 @@ fn rules_with_windows_of_their_own_do_not_disturb_each_other() {
 
 #[test]
 fn every_rule_about_sources_is_applied_in_its_turn() {
-    let setting = Setting { window_slots: 12, slot_ns: 5 * SECOND, ipv6_bits: 64 };
+    let setting = Setting { window_slots: 12, slot_ns: 5 * SECOND, ipv6_bits: 64, one_cpu: false };
     let of_sources = RuleId::ALL.into_iter().filter(|rule| Side::Source.is_of(*rule));
     let mut policy = Policy::default();
     let [(12, rules)] = groups(&policy, &setting)[..] else { panic!("one group") };
