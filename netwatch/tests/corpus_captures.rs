@@ -1,4 +1,5 @@
 //! Real captures that nobody here wrote, against totals that were computed by another reader.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -99,7 +99,14 @@ fn netwatch(release: bool) -> Result<PathBuf> {
 /// # Errors
 /// The build fails, or has no such executable.
 pub fn executable(arguments: &[&str], kind: &str, name: &str) -> Result<PathBuf> {
-    let mut cargo = host::cargo();
+    executable_by(host::cargo(), arguments, kind, name)
+}
+
+/// As [`executable`], with a cargo that was told more.
+///
+/// # Errors
+/// The same.
+pub fn executable_by(mut cargo: Command, arguments: &[&str], kind: &str, name: &str) -> Result<PathBuf> {
     cargo.args(arguments).arg("--message-format=json-render-diagnostics");
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
     let output = child.stdout.take().context("cargo has no standard output")?;

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod build;
 mod ebpf;
+mod fuzz;
 mod host;
 mod packages;
 mod setup;

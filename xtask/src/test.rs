@@ -11,6 +11,7 @@ use clap::ValueEnum;
 
 use crate::build;
 use crate::ebpf::{self, Toolchain};
+use crate::fuzz;
 use crate::host;
 use crate::setup::{self, Purpose};
 use crate::tally::Tally;
@@ -41,6 +42,8 @@ enum Check {
     Unit,
     /// Tests in the kernel, as root, in network namespaces of their own.
     Kernel,
+    /// Some thousand captures that no capture program would write.
+    Fuzz,
     /// Licences and origins of the dependencies.
     Dependencies,
 }
@@ -69,7 +72,11 @@ fn checks(args: &Args, sum: &mut Tally) -> Result<()> {
     for (index, check) in wanted.iter().enumerate() {
         let title = format!("[{}/{}] {}", index + 1, wanted.len(), check.title());
         let result = host::step(&title, "", || match check {
-            Check::Format => with_component("fmt", "rustfmt", &["--all", "--check"]),
+            Check::Format => {
+                with_component("fmt", "rustfmt", &["--all", "--check"])?;
+                // A workspace of its own.
+                with_component("fmt", "rustfmt", &["--check", "--manifest-path", fuzz::MANIFEST])
+            }
             Check::Lint => {
                 with_component(
                     "clippy",
@@ -83,6 +90,7 @@ fn checks(args: &Args, sum: &mut Tally) -> Result<()> {
             Check::KernelLint => kernel_lint(&toolchain),
             Check::Unit => unit(),
             Check::Kernel => kernel(&args.kernel),
+            Check::Fuzz => fuzz(),
             Check::Dependencies => dependencies(),
         });
         match result {
@@ -104,6 +112,7 @@ impl Check {
             Self::KernelLint => "lints of the kernel programs",
             Self::Unit => "unit, document and command-line tests",
             Self::Kernel => "kernel tests",
+            Self::Fuzz => "fuzzing, a smoke run",
             Self::Dependencies => "dependencies",
         }
     }
@@ -182,6 +191,14 @@ fn count(command: &mut Command) -> Result<Tally> {
         tally.failed += 1;
     }
     Ok(tally)
+}
+
+fn fuzz() -> Result<Tally> {
+    if let Some(why) = fuzz::missing() {
+        return Ok(skipped(&why));
+    }
+    fuzz::smoke()?;
+    Ok(Tally { passed: 1, ..Tally::default() })
 }
 
 fn dependencies() -> Result<Tally> {

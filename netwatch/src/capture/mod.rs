@@ -5,9 +5,11 @@
 //! frames of other link types), `file` (one capture), [`counts`] and [`error`] (what became of it all).
 //!
 //! Nothing that a file says is believed: lengths are checked before they are used, memory is bounded whatever is
-//! stated, and where a capture is damaged its reading ends and a [`Problem`] says where. The formats are read here and
-//! not by a crate, because the ones there are allocate for each packet, refuse clocks that count in powers of two, or
-//! give up for the sake of options that nobody needs.
+//! stated, and where a capture is damaged its reading ends and a [`Problem`] says where.
+//!
+//! The formats are read here and not by pcap-parser, whose release of the day refuses clocks that count in powers of
+//! two, reads the offset of a clock in one byte order only, knows no packet blocks of before 2005, and takes a block
+//! for damaged that only has options which nobody needs and cannot be read.
 
 use std::collections::VecDeque;
 use std::fmt;
