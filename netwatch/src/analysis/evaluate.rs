@@ -8,7 +8,7 @@ use super::finding::{Check, Evidence, Finding, Permit, RuleSet};
 use super::incident::{self, Fingerprint, InterfaceId, Moment, Sent};
 use super::incidents::{Incidents, Side};
 use super::limits::FLOODED_DESTS;
-use super::memory::SharedScan;
+use super::memory::{SharedScan, SlowScan};
 use super::policy::Policy;
 use super::rules::{Reach, RuleId};
 use super::slot::{Confidence, Health, Slot};
@@ -57,6 +57,12 @@ impl<'a> Evaluation<'a> {
         let sources = early.take(hints, self.setting.one_cpu, |source| notable.binary_search(&source).is_ok());
         for addr in sources {
             let (stats, targets) = early.look(addr, look);
+            // Where neither the slots before nor this one hold half of what breaks a rule, both together do not.
+            let is_notable = notable.binary_search(&addr).is_ok()
+                || self.is_notable_by_itself(window, addr, &Now { stats, targets: &targets });
+            if !is_notable {
+                continue;
+            }
             for (slots, rules) in groups(self.policy, self.setting) {
                 let now = Now { stats, targets: &targets };
                 let counted = (self.policy.counting, self.confidence);
@@ -83,6 +89,25 @@ impl<'a> Evaluation<'a> {
                 }
             }
         }
+    }
+
+    /// Whether what a source has sent in the slot that goes on is notable without the slots before.
+    fn is_notable_by_itself(&self, window: &Window, addr: Addr, now: &Now<'_>) -> bool {
+        let view = window.source_now(1, addr, now, (self.policy.counting, self.confidence));
+        let case = source::Case {
+            view: &view,
+            newest: now.stats,
+            newest_ns: self.setting.slot_ns,
+            slow: SlowScan::default(),
+            rules: EARLY,
+            early: true,
+        };
+        case.is_notable(self.policy, &[]) && case.is_notable(self.policy, &self.checks_of(addr))
+    }
+
+    /// What a source has incidents of; sorted.
+    fn checks_of(&self, addr: Addr) -> Vec<Check> {
+        self.incidents.checks(self.id, addr, Side::Source)
     }
 
     /// The rules about what floods destinations. They come first, because they explain what sources do.
@@ -181,12 +206,16 @@ impl<'a> Evaluation<'a> {
             let reach_ns = this.policy.memory_ns(RuleId::ScanSlow);
             let slow = memory.slow_scan(addr, reach_ns, this.now_ns);
             let case = source::Case { view, newest, newest_ns, slow, rules, early: false };
-            if case.is_notable(this.policy) && notable.last() != Some(&addr) {
-                notable.push(addr);
-            }
             if is_followed || case.may_fire(this.policy) {
                 let sent = Sent::Slot(drained.source(addr).copied().unwrap_or_default());
                 this.source(&case, window, slots, &sent);
+            }
+            // Most are not, and then nobody needs to know what they have incidents of.
+            if notable.last() != Some(&addr)
+                && case.is_notable(this.policy, &[])
+                && case.is_notable(this.policy, &this.checks_of(addr))
+            {
+                notable.push(addr);
             }
             if remembers && this.incidents.has_scan(this.id, addr) {
                 memory.forget(addr);

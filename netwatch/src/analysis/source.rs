@@ -95,13 +95,16 @@ impl Case<'_> {
             || self.busy_ports(policy).next().is_some()
     }
 
-    /// Whether so much was seen of what hints tell of that a few more of them may break a rule.
+    /// Whether so much was seen of what hints tell of that as much again breaks a rule. Those of `followed`, which are
+    /// sorted, have incidents already: what more there is to say of them can wait for the end of the slot.
     #[must_use]
-    pub fn is_notable(&self, policy: &Policy) -> bool {
-        let mut early = SCANS.into_iter().chain(OTHERS).filter(|check| EARLY.contains(check.rule));
-        let most_dests = || self.view.services().map(|(_, targets)| len(targets)).max().unwrap_or(0);
-        early.any(|check| self.most(check) * 2 > check.threshold(policy, false))
-            || most_dests() * 2 > policy.of(RuleId::ScanHorizontal).threshold
+    pub fn is_notable(&self, policy: &Policy, followed: &[Check]) -> bool {
+        let is_new = |check: &Check| followed.binary_search(check).is_err();
+        let whole = SCANS.into_iter().chain(OTHERS).filter(|check| EARLY.contains(check.rule));
+        let wide = policy.of(RuleId::ScanHorizontal).threshold;
+        let mut services = self.view.services().filter(|(_, targets)| len(targets) * 2 > wide);
+        whole.filter(is_new).any(|check| self.most(check) * 2 > check.threshold(policy, false))
+            || services.any(|(service, _)| is_new(&Check::port(RuleId::ScanHorizontal, service)))
     }
 
     /// Applies one check.

@@ -82,11 +82,14 @@ fn who_did_half_of_what_is_too_much_is_notable() {
         ("51 packets", udp(51), true),
     ] {
         assert_eq!(
-            case(&view(&targets, Confidence::Flows), false).is_notable(&Policy::default()),
+            case(&view(&targets, Confidence::Flows), false).is_notable(&Policy::default(), &[]),
             is_notable,
             "{name}"
         );
     }
+    let (busy, policy) = (view(&udp(51), Confidence::Flows), Policy::default());
+    let told = [Check::whole(RuleId::DosUnsolicited)];
+    assert!(!case(&busy, false).is_notable(&policy, &told), "what has an incident can wait");
 }
 
 #[test]
