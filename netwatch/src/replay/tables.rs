@@ -75,30 +75,29 @@ impl<K: Pod + Eq, V: Copy> Recent<K, V> {
 
     /// The entry under `key`.
     pub fn get(&mut self, key: K) -> Option<&mut V> {
-        if let Some(value) = self.remembered(key) {
-            self.make_room();
-            self.young.insert(Bytes(key), value);
-        }
+        self.renew(key, None);
         self.young.get_mut(&Bytes(key))
     }
 
     /// The entry under `key`, made of `fresh` if it is not there.
     pub fn entry(&mut self, key: K, fresh: V) -> &mut V {
-        let fresh = self.remembered(key).unwrap_or(fresh);
-        self.make_room();
+        self.renew(key, Some(fresh));
+        // It is there, unless there is but one generation yet.
         self.young.entry(Bytes(key)).or_insert(fresh)
     }
 
-    /// Takes an entry out of the old generation.
-    fn remembered(&mut self, key: K) -> Option<V> {
-        if self.old.is_empty() { None } else { self.old.remove(&Bytes(key)) }
-    }
-
-    fn make_room(&mut self) {
-        if self.young.len() >= self.room {
+    /// Moves an entry to the young generation, where it is not yet; `fresh` stands in for one that is in neither.
+    fn renew(&mut self, key: K, fresh: Option<V>) {
+        let has_room = self.young.len() < self.room;
+        if (has_room && self.old.is_empty()) || self.young.contains_key(&Bytes(key)) {
+            return;
+        }
+        let Some(value) = self.old.remove(&Bytes(key)).or(fresh) else { return };
+        if !has_room {
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
         }
+        self.young.insert(Bytes(key), value);
     }
 }
 
