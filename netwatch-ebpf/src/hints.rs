@@ -4,6 +4,7 @@ use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEU
 use aya_ebpf::helpers::generated::bpf_ringbuf_query;
 use netwatch_common::{Allowance, Hint, TargetKey, Totals};
 
+use crate::clock;
 use crate::maps::{HINTS, RING_BYTES, TELLING};
 
 /// Hints within one tick of the coarse clock that wake the reader if it has read all others: more than a scan
@@ -68,6 +69,8 @@ pub fn tell(totals: &mut Totals, target: &TargetKey, news: &News) {
     // that wakes nobody silences all that follow until the reader looks by itself, and one in each tick must wake
     // it whatever lies unread.
     let flags = match telling.in_tick {
+        // Whoever replays looks after each packet.
+        _ if clock::is_replay() => BPF_RB_NO_WAKEUP.into(),
         0 => BPF_RB_FORCE_WAKEUP.into(),
         sent if sent < WAKES_PER_TICK || urgent => 0,
         _ => BPF_RB_NO_WAKEUP.into(),

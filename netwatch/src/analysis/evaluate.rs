@@ -54,7 +54,8 @@ impl<'a> Evaluation<'a> {
         look: &mut impl Look,
     ) {
         let Knowledge { memory, early, notable, .. } = known;
-        let sources = early.take(hints, self.setting.one_cpu, |source| notable.binary_search(&source).is_ok());
+        let sources =
+            early.take(hints, self.setting.one_cpu, |source| notable.binary_search(&source).is_ok());
         for addr in sources {
             let (stats, targets) = early.look(addr, look);
             // Where neither the slots before nor this one hold half of what breaks a rule, both together do not.

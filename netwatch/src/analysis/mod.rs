@@ -63,7 +63,13 @@ impl Default for Options {
     /// A minute of 5 s slots, and IPv6 networks of 64 bits.
     fn default() -> Self {
         let policy = Policy::default();
-        Self { window_slots: limits::WINDOW_SLOTS, slot_ns: 5_000_000_000, ipv6_bits: 64, one_cpu: false, policy }
+        Self {
+            window_slots: limits::WINDOW_SLOTS,
+            slot_ns: 5_000_000_000,
+            ipv6_bits: 64,
+            one_cpu: false,
+            policy,
+        }
     }
 }
 

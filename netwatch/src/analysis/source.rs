@@ -102,10 +102,9 @@ impl Case<'_> {
         let is_new = |check: &Check| followed.binary_search(check).is_err();
         let whole = SCANS.into_iter().chain(OTHERS).filter(|check| EARLY.contains(check.rule));
         let wide = policy.of(RuleId::ScanHorizontal).threshold;
-        let mut services = self
-            .view
-            .services()
-            .filter(|(_, targets)| len(targets) * 2 > wide && probed_dests(targets, policy).distinct * 2 > wide);
+        let mut services = self.view.services().filter(|(_, targets)| {
+            len(targets) * 2 > wide && probed_dests(targets, policy).distinct * 2 > wide
+        });
         whole.filter(is_new).any(|check| self.most(check) * 2 > check.threshold(policy, false))
             || services.any(|(service, _)| is_new(&Check::port(RuleId::ScanHorizontal, service)))
     }

@@ -186,8 +186,7 @@ impl Shared {
     fn map(map: MapData) -> Result<Self, Error> {
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping, at an address that the kernel chooses, of a map that is at least as large.
-        let address =
-            unsafe { mmap(None, Self::BYTES, access, MapFlags::MAP_SHARED, map.fd().as_fd(), 0) };
+        let address = unsafe { mmap(None, Self::BYTES, access, MapFlags::MAP_SHARED, map.fd().as_fd(), 0) };
         let value = address.map_err(|error| Error::System { call: "mmap", source: error.into() })?.cast();
         Ok(Self { value, _map: map })
     }

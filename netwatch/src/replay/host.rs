@@ -5,8 +5,8 @@
 //! corpus through both.
 
 use netwatch_common::{
-    Addr, Allowance, Control, Flow, FlowKey, Frame, Hint, Kind, Packet, Replayed, Replies, Seen, Settings, Sight,
-    SourceCounts, TargetCounts, TargetKey, Totals, classify, classify::is_late_reply, parse,
+    Addr, Allowance, Control, Flow, FlowKey, Frame, Hint, Kind, Packet, Replayed, Replies, Seen, Settings,
+    Sight, SourceCounts, TargetCounts, TargetKey, Totals, classify, classify::is_late_reply, parse,
 };
 
 use super::tables::{Recent, Table};
@@ -116,7 +116,9 @@ impl Host {
     pub fn sent(&mut self, replayed: Replayed, frame: &(impl Frame + ?Sized)) {
         self.totals.sent += 1;
         if let Ok(packet) = parse(frame, &self.settings) {
-            let Some((key, side)) = ends(&packet).filter(|_| packet.answering_flow().is_some()) else { return };
+            let Some((key, side)) = ends(&packet).filter(|_| packet.answering_flow().is_some()) else {
+                return;
+            };
             let answers = &mut self.flows.entry(key, Pair::default()).flows[1 - side];
             record(answers, &mut self.totals, &self.control, &packet, replayed.now_ns);
         }
@@ -210,8 +212,7 @@ fn record(flow: &mut Option<Flow>, totals: &mut Totals, control: &Control, packe
         None => {
             *flow = Some(Flow::begun(packet, now_ns));
             totals.flows_new += 1;
-            totals.flows_again +=
-                u64::from(packet.is_amid_connection() && now_ns > control.grace_ends_ns);
+            totals.flows_again += u64::from(packet.is_amid_connection() && now_ns > control.grace_ends_ns);
         }
     }
 }

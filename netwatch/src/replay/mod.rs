@@ -49,7 +49,12 @@ const AT_ONCE: u64 = 4096;
 /// # Errors
 ///
 /// The engine cannot be had, fails, or alerts could not be written.
-pub fn run(config: Config, args: ReplayArgs, captures: Captures, stop: Arc<AtomicBool>) -> anyhow::Result<ExitCode> {
+pub fn run(
+    config: Config,
+    args: ReplayArgs,
+    captures: Captures,
+    stop: Arc<AtomicBool>,
+) -> anyhow::Result<ExitCode> {
     let asked = Arc::clone(&stop);
     until_stopped(&stop, move || Replay { config, args, captures }.play(&asked))
 }
@@ -113,11 +118,8 @@ impl Replay {
         progress.finish();
         player.finish()?;
         written = written.and_then(|()| self.tell(&mut player, &mut output, &progress));
-        let text = summary::text(
-            [(player.name(), player.totals(), player.drained())],
-            player.analysis(),
-            &output,
-        );
+        let text =
+            summary::text([(player.name(), player.totals(), player.drained())], player.analysis(), &output);
         if self.args.summary {
             let facts = self.facts(&prepared, &player, last_at_ns);
             written = written.and_then(|()| self.report(&facts, &player));

@@ -214,10 +214,8 @@ impl<O: Observe> Player<O> {
         match packet.direction {
             Direction::Sent => true,
             Direction::Received => false,
-            Direction::Unknown => {
-                netwatch_common::parse(packet.frame, &netwatch_common::Settings::DEFAULT)
-                    .is_ok_and(|parsed| self.sends.iter().any(|prefix| prefix.contains(parsed.source)))
-            }
+            Direction::Unknown => netwatch_common::parse(packet.frame, &netwatch_common::Settings::DEFAULT)
+                .is_ok_and(|parsed| self.sends.iter().any(|prefix| prefix.contains(parsed.source))),
         }
     }
 

@@ -94,9 +94,8 @@ impl Prepared {
     ) -> anyhow::Result<Player<O>> {
         let local = self.local.clone();
         let of_config = config.clone();
-        let policy_at = Box::new(move |now| {
-            policy(Policy { local: local.clone(), ..of_config.policy_at(now) })
-        });
+        let policy_at =
+            Box::new(move |now| policy(Policy { local: local.clone(), ..of_config.policy_at(now) }));
         let (replies, confidence) = match self.mode {
             WatchMode::Mirror => (Control::REPLIES_MIRRORED, Confidence::Flows),
             WatchMode::Host => (Control::REPLIES_BY_FLOWS, Confidence::Flows),

@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn a_full_table_keeps_what_it_has_and_takes_nothing_new() {
         let mut table = Table::new(2);
-        for (key, fresh, expect) in [(1_u32, 10, Some(0)), (2, 20, Some(1)), (3, 30, None), (1, 40, Some(0))] {
+        for (key, fresh, expect) in [(1_u32, 10, Some(0)), (2, 20, Some(1)), (3, 30, None), (1, 40, Some(0))]
+        {
             assert_eq!(table.place(key, fresh), expect, "{key}");
         }
         *table.at(1).unwrap() += 1;

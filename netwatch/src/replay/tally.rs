@@ -6,8 +6,8 @@ use std::hash::Hash;
 
 use netwatch_common::{Addr, Service};
 
-use super::top::{Top, Weigh};
 use super::player::Observe;
+use super::top::{Top, Weigh};
 use crate::analysis::{Slot, SourceStats, State, TargetStats, Transition};
 
 /// Sources that are told apart in any case, and destinations.

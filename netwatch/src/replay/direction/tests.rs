@@ -160,7 +160,10 @@ fn one_direction_is_one_side() {
         for port in 0..flows {
             looker.packet(&packet("192.0.2.1", "203.0.113.7", (1024 + port, 443), flags), Direction::Unknown);
             if port < answered {
-                looker.packet(&packet("203.0.113.7", "192.0.2.1", (443, 1024 + port), flags), Direction::Unknown);
+                looker.packet(
+                    &packet("203.0.113.7", "192.0.2.1", (443, 1024 + port), flags),
+                    Direction::Unknown,
+                );
             }
         }
         assert_eq!(looker.guess().one_sided, one_sided, "{flows} {answered} {flags:#x}");
