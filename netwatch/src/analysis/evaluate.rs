@@ -33,12 +33,16 @@ pub(super) struct Evaluation<'a> {
 
 impl<'a> Evaluation<'a> {
     /// Evaluates the window after a slot, or a part of one, was added to it; that is `drained`.
+    ///
+    /// Of sources that sent nothing in the newest slot, there is less than before: only those that have incidents, or
+    /// were notable, are looked at, unless the policy has changed since.
     pub(super) fn slot(&mut self, window: &Window, known: &mut Knowledge, drained: &Slot) {
         self.floods(window, known, drained);
-        known.notable.clear();
+        known.notable_before = core::mem::take(&mut known.notable);
         for (slots, rules) in groups(self.policy, self.setting) {
             self.sources(window, known, drained, slots, rules);
         }
+        known.is_policy_new = false;
         self.shared_scans(window, known, drained);
         self.itself(window, drained);
         known.memory.tidy(self.now_ns);
@@ -191,10 +195,16 @@ impl<'a> Evaluation<'a> {
         slots: usize,
         rules: RuleSet,
     ) {
-        let Knowledge { memory, notable, .. } = known;
+        let Knowledge { memory, notable, notable_before, is_policy_new, .. } = known;
         let remembers = rules.contains(RuleId::ScanSlow);
         let newest_ns = window.newest().map_or(1, Slot::length_ns).max(self.setting.slot_ns);
-        let mut followed = self.incidents.followed(self.id, Side::Source).into_iter().peekable();
+        let with_incidents = self.incidents.followed(self.id, Side::Source);
+        let wanted = |addr: Addr| {
+            *is_policy_new
+                || with_incidents.binary_search(&addr).is_ok()
+                || notable_before.binary_search(&addr).is_ok()
+        };
+        let mut followed = with_incidents.iter().copied().peekable();
         let mut visit = |this: &mut Self, view: &SourceView, is_followed: bool| {
             let addr = view.addr;
             let newest = window.newest().and_then(|slot| slot.source(addr)).copied().unwrap_or_default();
@@ -224,7 +234,7 @@ impl<'a> Evaluation<'a> {
                 memory.share(addr, targets, |dest| this.policy.is_ours(dest), this.now_ns);
             }
         };
-        window.for_each_source(slots, self.policy.counting, |view| {
+        window.for_each_source(slots, self.policy.counting, wanted, |view| {
             while let Some(gone) = followed.next_if(|addr| *addr < view.addr) {
                 visit(self, &SourceView::new(gone), true);
             }

@@ -108,6 +108,10 @@ struct Knowledge {
     early: Early,
     /// Sources of which so much was seen that a few hints more may break a rule; ascending.
     notable: Vec<Addr>,
+    /// Those that were when the slot before ended.
+    notable_before: Vec<Addr>,
+    /// Whether the rules are applied in another way than when the last slot ended.
+    is_policy_new: bool,
 }
 
 impl Analysis {
@@ -222,7 +226,10 @@ impl Analysis {
     pub fn apply(&mut self, policy: Policy) {
         self.policy = policy;
         let slots = self.slots_kept();
-        self.interfaces.iter_mut().for_each(|interface| interface.window.resize(slots));
+        for interface in &mut self.interfaces {
+            interface.window.resize(slots);
+            interface.known.is_policy_new = true;
+        }
     }
 
     /// What the cap on notifications held back in the minute that is over at `now_ns`, if one is.

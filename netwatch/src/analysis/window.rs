@@ -78,17 +78,29 @@ impl Window {
         Some(Span { start_ns, end_ns })
     }
 
-    /// Visits each source of the last slots once, in the order of [`Addr`], with its counts over all of them.
-    /// `counting` says which packets are evidence.
+    /// Visits each source of the newest slot, and each of the last slots that is `wanted`, once, in the order of [`Addr`],
+    /// with its counts over all of them. `counting` says which packets are evidence.
     ///
     /// The slots are merged as they are walked: beyond them this needs memory for one source, however many
     /// there are. A source of which only targets were counted, because the sources map was full, is visited too.
-    pub fn for_each_source(&self, slots: usize, counting: Counting, mut visit: impl FnMut(&SourceView)) {
+    pub fn for_each_source(
+        &self,
+        slots: usize,
+        counting: Counting,
+        wanted: impl Fn(Addr) -> bool,
+        mut visit: impl FnMut(&SourceView),
+    ) {
         let Some(confidence) = self.newest().map(|slot| slot.confidence) else { return };
         let mut cursors: Vec<_> = self.last(slots).filter_map(Cursor::new).collect();
+        let newest = self.newest().map(|slot| slot.start_ns);
         let mut targets = Vec::with_capacity(cursors.len());
         let mut view = SourceView::new(Addr([0; 4]));
         while let Some(addr) = cursors.iter().map(|cursor| cursor.head).min() {
+            let is_new = |cursor: &Cursor<'_>| Some(cursor.start_ns) == newest && cursor.head == addr;
+            if !(cursors.last().is_some_and(is_new) || wanted(addr)) {
+                cursors.retain_mut(|cursor| cursor.head != addr || cursor.skip());
+                continue;
+            }
             view.begin(addr);
             targets.clear();
             cursors.retain_mut(|cursor| {
@@ -253,6 +265,8 @@ fn take_least<K: PartialEq>(lists: &mut Vec<&[(K, TargetStats)]>, key: &K) -> Ta
 
 /// How far one slot has been walked.
 struct Cursor<'a> {
+    /// When the slot began.
+    start_ns: u64,
     /// The lowest source not yet taken.
     head: Addr,
     sources: &'a [(Addr, SourceStats)],
@@ -263,7 +277,7 @@ impl<'a> Cursor<'a> {
     /// `None` for a slot in which nothing was counted.
     fn new(slot: &'a Slot) -> Option<Self> {
         let (sources, targets) = (slot.sources(), slot.targets());
-        Some(Self { head: head(sources, targets)?, sources, targets })
+        Some(Self { start_ns: slot.start_ns, head: head(sources, targets)?, sources, targets })
     }
 
     /// What the slot knows about the source at the head.
@@ -280,6 +294,12 @@ impl<'a> Cursor<'a> {
         let (own, rest) = self.targets.split_at(end);
         self.targets = rest;
         (taken, own)
+    }
+
+    /// Moves on to the next source, whatever is known about this one; false at the end of the slot.
+    fn skip(&mut self) -> bool {
+        self.take();
+        self.advance()
     }
 
     /// Moves on to the next source; false at the end of the slot.

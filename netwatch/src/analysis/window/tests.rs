@@ -18,8 +18,38 @@ fn probe(source: u8, proto: Proto, port: u16) -> (TargetKey, TargetStats) {
 
 fn views(window: &Window, counting: Counting) -> Vec<SourceView> {
     let mut views = Vec::new();
-    window.for_each_source(12, counting, |view| views.push(view.clone()));
+    window.for_each_source(12, counting, |_| true, |view| views.push(view.clone()));
     views
+}
+
+#[test]
+fn sources_that_sent_nothing_new_are_left_out_unless_wanted() {
+    let mut window = Window::new(3);
+    let mut push = |index: u64, sources: &[u8]| {
+        let counts = sources.iter().map(|last| (addr(*last), SourceStats::default())).collect();
+        let probes = sources.iter().map(|last| probe(*last, Proto::Tcp, 80)).collect();
+        window.push(Slot::new(index, index + 1, counts, probes));
+    };
+    push(0, &[1, 2, 3, 5]);
+    push(1, &[2, 4, 6]);
+    push(2, &[3, 4]);
+    let seen = |wanted: &[u8]| {
+        let wanted: Vec<Addr> = wanted.iter().map(|last| addr(*last)).collect();
+        let mut seen = Vec::new();
+        window.for_each_source(
+            3,
+            Counting::Evidence,
+            |addr| wanted.contains(&addr),
+            |view| {
+                let packets: u64 =
+                    view.services().flat_map(|(_, targets)| targets).map(|(_, stats)| stats.packets()).sum();
+                seen.push((view.addr, packets));
+            },
+        );
+        seen
+    };
+    assert_eq!(seen(&[]), [(addr(3), 2), (addr(4), 2)]);
+    assert_eq!(seen(&[2, 6, 9]), [(addr(2), 2), (addr(3), 2), (addr(4), 2), (addr(6), 1)]);
 }
 
 #[test]
@@ -156,7 +186,7 @@ proptest! {
         let mut window = Window::new(6);
         slots.iter().map(slot).for_each(|slot| window.push(slot));
         let (mut by_source, mut by_dest) = (0, 0);
-        window.for_each_source(6, Counting::Evidence, |view| {
+        window.for_each_source(6, Counting::Evidence, |_| true, |view| {
             by_source += view.services().flat_map(|(_, targets)| targets).map(|(_, stats)| stats.packets()).sum::<u64>();
         });
         window.for_each_dest(6, |view| by_dest += view.window.iter().map(|(_, stats)| stats.packets()).sum::<u64>());
