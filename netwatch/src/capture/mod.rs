@@ -7,9 +7,9 @@
 //! Nothing that a file says is believed: lengths are checked before they are used, memory is bounded whatever is
 //! stated, and where a capture is damaged its reading ends and a [`Problem`] says where.
 //!
-//! The formats are read here and not by pcap-parser, whose release of the day refuses clocks that count in powers of
-//! two, reads the offset of a clock in one byte order only, knows no packet blocks of before 2005, and takes a block
-//! for damaged that only has options which nobody needs and cannot be read.
+//! The formats are read here and not by pcap-parser: its 0.17 refuses clocks that count in powers of two, reads the
+//! offset of a clock in one byte order only, and does not read obsolete packet blocks. What would be left of it is the
+//! lengths of blocks.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -154,7 +154,7 @@ impl Pcapng {
         self.packet(body, self.order.u32(body, 0)?)
     }
 
-    /// The packet block of before 2005, which counts drops where the newer one has half of the interface's number.
+    /// The obsolete packet block, which counts drops where the newer one has half of the interface's number.
     fn obsolete(&self, body: &[u8]) -> Option<Record> {
         self.packet(body, u32::from(self.order.u16(body, 0)?))
     }
