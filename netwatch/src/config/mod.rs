@@ -146,10 +146,10 @@ impl Config {
         self.slot * u32::try_from(self.slots).unwrap_or(u32::MAX)
     }
 
-    /// How replies are told where a capture is replayed: in both directions of it, unless somebody said otherwise.
+    /// How replies are told, if somebody said so.
     #[must_use]
-    pub const fn replay_mode(&self) -> WatchMode {
-        if self.is_mode_said { self.mode } else { WatchMode::Mirror }
+    pub const fn mode_said(&self) -> Option<WatchMode> {
+        if self.is_mode_said { Some(self.mode) } else { None }
     }
 
     /// Networks that somebody said are local.

@@ -21,8 +21,8 @@ const HOSTS: usize = 64;
 /// TCP flows that are looked at for their other direction.
 const FLOWS: usize = 4_096;
 
-/// Flows without which nothing is said about directions.
-const FLOWS_LEAST: usize = 20;
+/// How much more a packet acknowledges than the one before, less than which is what somebody sent meanwhile.
+const WINDOW: u32 = 1 << 24;
 
 /// Hosts that the reason names.
 const NAMED: usize = 3;
@@ -36,7 +36,7 @@ pub struct Guess {
     pub names: Vec<String>,
     /// What it is guessed from, or that nothing tells: one sentence without its full stop.
     pub why: String,
-    /// Whether of nearly all TCP connections one direction only was recorded, so that replies can be told by flags
+    /// Whether only one direction of nearly all TCP connections was recorded, so that replies can be told by flags
     /// alone.
     pub one_sided: bool,
 }
@@ -66,7 +66,12 @@ struct Ways {
 #[derive(Clone, Copy, Debug, Default)]
 struct TcpFlow {
     ways: Ways,
-    has_ack: bool,
+    /// Packets with ACK, and their last acknowledgement.
+    acks: u32,
+    acknowledged: u32,
+    /// How often a packet acknowledged a little more than the one before, and how often anything else that is new.
+    steps: u32,
+    leaps: u32,
 }
 
 impl Looker {
@@ -134,19 +139,29 @@ impl Looker {
             return;
         }
         let flow = self.flows.entry(key).or_default();
-        flow.has_ack |= transport.flags & ACK != 0;
         flow.ways.forth |= from < to;
         flow.ways.back |= from >= to;
+        if transport.flags & ACK != 0 {
+            let more = transport.acknowledgement.wrapping_sub(flow.acknowledged);
+            flow.steps += u32::from(flow.acks > 0 && (1..WINDOW).contains(&more));
+            flow.leaps += u32::from(flow.acks > 0 && more >= WINDOW);
+            flow.acks += 1;
+            flow.acknowledged = transport.acknowledgement;
+        }
     }
 
-    /// Whether fewer than one of ten flows has both directions. Those without ACK were not answered by anybody, or
-    /// are no connections.
+    /// Whether fewer than one of ten flows has both directions, and enough of the others acknowledge more and more of
+    /// what is not there: somebody sends it. A flood and a scan with ACK acknowledge nothing, or anything; flows
+    /// without ACK were not answered by anybody, or are no connections.
     fn one_sided(&self) -> bool {
-        let flows = self.flows.values().filter(|flow| flow.has_ack);
-        let (all, both) = flows.fold((0, 0), |(all, both), flow| {
-            (all + 1, both + usize::from(flow.ways.forth && flow.ways.back))
-        });
-        all >= FLOWS_LEAST && both * 10 < all
+        let (mut all, mut both, mut hear) = (0, 0, 0);
+        for flow in self.flows.values().filter(|flow| flow.acks > 0) {
+            let has_both = flow.ways.forth && flow.ways.back;
+            all += 1;
+            both += usize::from(has_both);
+            hear += usize::from(!has_both && flow.steps > 0 && flow.leaps == 0);
+        }
+        both * 10 < all && hear * 10 >= all
     }
 
     /// The hosts that the capture says are ours.

@@ -53,7 +53,7 @@ impl Prepared {
             }
         });
         let Guess { local: guess, why, one_sided, .. } = looker.guess();
-        let mode = config.replay_mode();
+        let mode = config.mode_said().unwrap_or(if one_sided { WatchMode::Flags } else { WatchMode::Mirror });
         let said = config.local();
         let (local, guessed) = match said.is_empty() {
             true => (guess, Some(why)),
@@ -64,11 +64,16 @@ impl Prepared {
                            take both directions alike with --mode mirror";
             return Err(Usage(problem.into()).into());
         }
-        if one_sided && mode == WatchMode::Mirror {
-            warn!(
+        match mode {
+            WatchMode::Flags if config.mode_said().is_none() => warn!(
+                "few connections in this capture have both directions, so answers are told from probes by their flags; \
+                 `--mode mirror` does it by what was asked"
+            ),
+            WatchMode::Mirror if one_sided => warn!(
                 "few connections in this capture have both directions: answers may look like probes; \
                  `--mode flags` tells them by their flags"
-            );
+            ),
+            _ => {}
         }
         Ok(Self { mode, local, guessed, first_at_ns, name: name(files) })
     }

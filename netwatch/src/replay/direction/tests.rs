@@ -145,29 +145,52 @@ fn the_reason_is_one_sentence() {
 
 #[test]
 fn one_direction_is_one_side() {
-    // Flows, those of them that were answered, the flags of all packets.
-    for (flows, answered, flags, one_sided) in [
-        (0, 0, ACK, false),
-        (19, 0, ACK, false),
-        (20, 0, ACK, true),
-        (20, 1, ACK, true),
-        (20, 2, ACK, false),
-        (20, 20, ACK, false),
-        // A flood, or a scan: nothing shows that there was an answer.
-        (1_000, 0, SYN, false),
+    // How much more each of four packets acknowledges; flows, those of them that were answered, the flags of all.
+    for (more, flows, answered, flags, one_sided) in [
+        ([0, 0, 500, 0], 0, 0, ACK, false),
+        ([0, 0, 500, 0], 1, 0, ACK, true),
+        ([0, 0, 500, 0], 20, 0, ACK, true),
+        ([0, 0, 500, 0], 20, 1, ACK, true),
+        ([0, 0, 500, 0], 20, 2, ACK, false),
+        ([0, 0, 500, 0], 20, 20, ACK, false),
+        ([0, u32::MAX - 7, 20, 20], 20, 0, SYN | ACK, false),
+        // Scans and floods: nothing shows that there is somebody at the other end.
+        ([0, 0, 0, 0], 1_000, 0, ACK, false),
+        ([0, 1 << 30, 1 << 31, 77], 1_000, 0, ACK, false),
+        ([0, 0, 500, 0], 1_000, 0, SYN, false),
     ] {
         let mut looker = Looker::new();
         for port in 0..flows {
-            looker.packet(&packet("192.0.2.1", "203.0.113.7", (1024 + port, 443), flags), Direction::Unknown);
+            let mut acknowledgement = 0_u32;
+            for more in more {
+                acknowledgement = acknowledgement.wrapping_add(more);
+                let mut one = packet("192.0.2.1", "203.0.113.7", (1024 + port, 443), flags);
+                one.transport.acknowledgement = acknowledgement;
+                looker.packet(&one, Direction::Unknown);
+            }
             if port < answered {
-                looker.packet(
-                    &packet("203.0.113.7", "192.0.2.1", (443, 1024 + port), flags),
-                    Direction::Unknown,
-                );
+                let other = packet("203.0.113.7", "192.0.2.1", (443, 1024 + port), flags);
+                looker.packet(&other, Direction::Unknown);
             }
         }
-        assert_eq!(looker.guess().one_sided, one_sided, "{flows} {answered} {flags:#x}");
+        assert_eq!(looker.guess().one_sided, one_sided, "{more:?} {flows} {answered} {flags:#x}");
     }
+}
+
+#[test]
+fn few_one_sided_connections_do_not_stand_for_a_flood() {
+    let of = |flows: u16, lone: u16| {
+        let mut looker = Looker::new();
+        for port in 0..flows + lone {
+            for acknowledgement in 0..if port < flows { 2 } else { 1 } {
+                let mut one = packet("192.0.2.1", "203.0.113.7", (1024 + port, 443), ACK);
+                one.transport.acknowledgement = acknowledgement;
+                looker.packet(&one, Direction::Unknown);
+            }
+        }
+        looker.guess().one_sided
+    };
+    assert_eq!((of(10, 90), of(9, 91)), (true, false));
 }
 
 #[test]
@@ -183,5 +206,5 @@ fn only_the_first_packets_are_looked_at() {
     let most = usize::try_from(PACKETS).unwrap();
     assert_eq!((looker.theirs.len(), looker.pairs.len(), looker.flows.len()), (most, most, FLOWS));
     let guess = looker.guess();
-    assert_eq!((guess.names, guess.one_sided), (vec!["203.0.113.7".to_owned()], true));
+    assert_eq!((guess.names, guess.one_sided), (vec!["203.0.113.7".to_owned()], false));
 }
