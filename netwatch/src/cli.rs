@@ -27,6 +27,9 @@ pub enum Command {
     /// Find the same in recorded traffic: captures in pcap or pcapng, plain, gz or zstd
     #[command(after_help = REPLAY_HELP)]
     Replay(Box<ReplayArgs>),
+    /// Find the thresholds that would have given few alerts on recorded traffic
+    #[command(after_help = SUGGEST_HELP)]
+    Suggest(Box<SuggestArgs>),
     /// Tell whether this machine can run netwatch, and what to do where it cannot
     #[command(after_help = "Exit codes: 0 it can (warnings included), 1 there is a problem.")]
     Check(CheckArgs),
@@ -98,6 +101,17 @@ is `mirror` unless said otherwise; with `--mode host`, packets of local addresse
 
 Engines: `kernel` runs each packet through the program that `run` attaches, which needs its privileges; `host` counts
 in the same way without the kernel, and with the same results. Ctrl-C ends the replay where it is, and sums up.
+
+Exit codes: see `netwatch --help`.";
+
+const SUGGEST_HELP: &str = "\
+Prints a configuration file: the settings that were said, and the thresholds that have to be raised. Comments
+list what is no longer told: see whether one of that was an attack. The captures are replayed again and again,
+the last time with what is printed, so `netwatch replay` tells as many alerts with it as it says.
+
+An alert is an incident that is opened and printed (see `--min-severity`); updates and ends are not counted.
+Less than a day is taken as a day, and hours without any packet are no time. Nothing is lowered, and
+netwatch.degraded stays as it is. Stopped before it is done, netwatch prints nothing and ends with 1.
 
 Exit codes: see `netwatch --help`.";
 
@@ -192,6 +206,30 @@ pub struct ReplayArgs {
     /// Colour text alerts [default: on a terminal, unless NO_COLOR is set]
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub color: When,
+
+    /// What netwatch says about itself on stderr, progress included
+    #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
+    pub log: LogLevel,
+}
+
+/// Options of `netwatch suggest`.
+#[derive(Args, Clone, Debug)]
+pub struct SuggestArgs {
+    /// Captures of the traffic that is usual; several, or repeat it
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub from: Vec<PathBuf>,
+
+    /// How many alerts there may be in a day of it
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub per_day: u32,
+
+    /// What counts the packets
+    #[arg(long, value_enum, default_value = "host", value_name = "ENGINE")]
+    pub engine: EngineWish,
+
+    /// What a file can say too; the format of alerts is none of it.
+    #[command(flatten)]
+    pub settings: SettingArgs,
 
     /// What netwatch says about itself on stderr, progress included
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]

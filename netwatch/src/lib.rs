@@ -24,6 +24,7 @@ pub mod outlet;
 pub mod replay;
 pub mod signals;
 pub mod sinks;
+pub mod suggest;
 pub mod summary;
 pub mod units;
 pub mod watched;

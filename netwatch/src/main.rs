@@ -8,15 +8,16 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context as _;
 use clap::Parser as _;
 use netwatch::capture::Captures;
-use netwatch::cli::{CheckArgs, Cli, Command, PlaceArgs, ReplayArgs, RunArgs};
+use netwatch::cli::{CheckArgs, Cli, Command, PlaceArgs, ReplayArgs, RunArgs, SuggestArgs};
 use netwatch::config::Config;
 use netwatch::kernel::{Error, host};
-use netwatch::{app, check, commands, exit, logging, replay};
+use netwatch::{app, check, commands, exit, logging, replay, suggest};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run(&args),
         Command::Replay(args) => replay(*args),
+        Command::Suggest(args) => suggest(*args),
         Command::Check(args) => run_check(&args),
         Command::Rules(command) => commands::rules(&command),
         Command::Config(command) => commands::config(&command),
@@ -50,6 +51,15 @@ fn replay(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let captures = Captures::open_until(&args.files, &stop)?;
     host::drop_privileges().context("drop privileges")?;
     replay::run(config, args, captures, &stop)
+}
+
+fn suggest(args: SuggestArgs) -> anyhow::Result<ExitCode> {
+    let config = suggest::config(&args).map_err(exit::Usage)?;
+    logging::start(args.log);
+    let stop = Arc::new(AtomicBool::new(false));
+    let files = suggest::Files::open(&args.from)?;
+    host::drop_privileges().context("drop privileges")?;
+    suggest::run(config, args, files, &stop)
 }
 
 fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {

@@ -13,6 +13,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -102,6 +103,23 @@ impl Captures {
         }
         let open = |path: &PathBuf| Capture::open(path, stop).map_err(|reason| refused(path, reason));
         Ok(Self::of(paths.iter().map(open).collect::<Result<_, _>>()?))
+    }
+
+    /// Captures in files that somebody has opened already, read from where they stand; with the names for messages.
+    /// They too are over soon after `stop` is set.
+    ///
+    /// # Errors
+    /// The first that cannot be read as a capture, and why.
+    pub fn from_files(files: Vec<(PathBuf, File)>, stop: &Arc<AtomicBool>) -> Result<Self, OpenError> {
+        if let Some((path, _)) = files.get(limits::FILES) {
+            return Err(OpenError { path: path.clone(), reason: Refusal::TooMany });
+        }
+        let open = |(path, file): (PathBuf, File)| {
+            let size = file.metadata().ok().map(|metadata| metadata.len());
+            let capture = Capture::from_reader(path.clone(), Box::new(file), size, stop);
+            capture.map_err(|reason| OpenError { path, reason })
+        };
+        Ok(Self::of(files.into_iter().map(open).collect::<Result<_, _>>()?))
     }
 
     /// One capture that comes from anywhere. `name` is for messages.
