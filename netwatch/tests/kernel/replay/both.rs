@@ -2,26 +2,22 @@
 
 use std::net::Ipv6Addr;
 
+use super::frames::FIRST_NS;
 use netwatch::analysis::policy::Prefix;
 use netwatch::analysis::{HintRates, Look as _, Policy};
 use netwatch::capture::{Direction, Packet};
 use netwatch::kernel::{Capacity, Options, Rerun};
 use netwatch::replay::engine::Engine;
 use netwatch::replay::host::Host;
-use netwatch::replay::timeline::BEGINNING_NS;
+use netwatch::replay::timeline::{BEGINNING_NS, Timeline};
 use netwatch_common::{Control, Hint, Replayed, Settings, TargetKey, Totals, parse};
 
 /// Room for all sources and targets of one case, and for the flows of all cases: the kernel's table of flows makes room
 /// in an order of its own.
 const CAPACITY: Capacity = Capacity { sources: 40_000, targets: 40_000, flows: 400_000 };
 
-/// How long a case takes at most, whatever its times say, and after how long the next one begins: the flows of the one
-/// before are not known any more.
-const LONGEST_NS: u64 = 3_600_000_000_000;
-const APART_NS: u64 = LONGEST_NS + 600_000_000_000;
-
-/// Cases in which connections may be older than the capture.
-const YOUNG: u64 = 500;
+/// For how long connections may be older than the captures, in nanoseconds: a day of many.
+const YOUNG_NS: u64 = 86_400_000_000_000;
 
 /// Packets after which a slot ends within a case.
 const IN_SLOT: u64 = 700;
@@ -37,16 +33,12 @@ pub fn ours() -> Vec<Prefix> {
 pub struct Both {
     engines: [Engine; 2],
     settings: Settings,
+    timeline: Timeline,
     sends: Vec<Prefix>,
-    case: String,
-    begin_ns: u64,
-    now_ns: u64,
-    /// When the first packet of the case came, in nanoseconds since the epoch.
-    first_at_ns: Option<i64>,
     /// Packets of the case.
     nth: u64,
     /// Packets of all cases, those of them that were sent, and hints.
-    pub counted: [u64; 3],
+    pub agree: [u64; 3],
 }
 
 impl Both {
@@ -54,7 +46,7 @@ impl Both {
     pub fn new(replies: u32) -> Self {
         let options =
             Options { capacity: CAPACITY, settings: Settings::DEFAULT, ..Options::of_this_host(1 << 20) };
-        let start_ns = BEGINNING_NS + YOUNG * APART_NS;
+        let start_ns = BEGINNING_NS + YOUNG_NS;
         let host = Host::new(options.settings, CAPACITY, replies, start_ns);
         let kernel = Rerun::load(&options, replies, start_ns).unwrap();
         let mut engines = [Engine::Host(Box::new(host)), Engine::kernel(kernel)];
@@ -64,31 +56,18 @@ impl Both {
         Self {
             engines,
             settings: options.settings,
+            timeline: Timeline::new(FIRST_NS, u64::MAX),
             sends: if replies == Control::REPLIES_BY_FLOWS { ours() } else { Vec::new() },
-            case: String::new(),
-            begin_ns: BEGINNING_NS,
-            now_ns: BEGINNING_NS,
-            first_at_ns: None,
             nth: 0,
-            counted: [0; 3],
+            agree: [0; 3],
         }
     }
 
-    /// Begins a case, long after the one before.
-    pub fn begin(&mut self, case: impl Into<String>) {
-        self.case = case.into();
-        self.begin_ns += APART_NS;
-        self.now_ns = self.begin_ns;
-        self.first_at_ns = None;
-        self.nth = 0;
-    }
-
     /// Gives a packet to both, and compares what they have of its source and target, and what they hint at.
-    pub fn packet(&mut self, packet: &Packet<'_>) {
-        let first_at_ns = *self.first_at_ns.get_or_insert(packet.at_ns);
-        let since_ns = u64::try_from(packet.at_ns.saturating_sub(first_at_ns)).unwrap_or(0);
-        self.now_ns = self.now_ns.max(self.begin_ns + since_ns.min(LONGEST_NS));
-        let replayed = Replayed { now_ns: self.now_ns, wire_bytes: packet.wire_bytes.into() };
+    pub fn packet(&mut self, case: &str, packet: &Packet<'_>) {
+        let now_ns = self.timeline.at(packet.at_ns);
+        self.timeline.go_to(now_ns);
+        let replayed = Replayed { now_ns, wire_bytes: packet.wire_bytes.into() };
         let parsed = parse(packet.frame, &self.settings).ok();
         let is_sent = !self.sends.is_empty()
             && match packet.direction {
@@ -107,35 +86,41 @@ impl Both {
             engine.hints(&mut hints);
             hints
         });
-        self.counted[0] += 1;
-        self.counted[1] += u64::from(is_sent);
-        self.counted[2] += hints[0].len() as u64;
-        self.same("hints", packet, hints);
+        self.agree[0] += 1;
+        self.agree[1] += u64::from(is_sent);
+        self.agree[2] += hints[0].len() as u64;
+        self.same(case, "hints", packet, hints);
         if let Some(parsed) = parsed {
             let source = self.settings.account(parsed.source);
             let target = TargetKey { source, dest: parsed.dest, service: parsed.service() };
             let sources = self.engines.each_mut().map(|engine| engine.source(engine.slot(), source));
             let targets = self.engines.each_mut().map(|engine| engine.target(engine.slot(), &target));
-            self.same("its source", packet, sources);
-            self.same("its target", packet, targets);
+            self.same(case, "its source", packet, sources);
+            self.same(case, "its target", packet, targets);
         }
         self.nth += 1;
         if self.nth.is_multiple_of(IN_SLOT) {
-            self.end_slot();
+            self.end_slot(case);
         }
     }
 
+    /// Ends a case, and its last slot.
+    pub fn end(&mut self, case: &str) {
+        self.end_slot(case);
+        self.nth = 0;
+    }
+
     /// Ends a slot and compares all that was counted in it, and the totals.
-    pub fn end_slot(&mut self) {
+    fn end_slot(&mut self, case: &str) {
         let numbers = self.engines.each_ref().map(Engine::slot);
-        assert_eq!(numbers[0], numbers[1], "{}: numbers of slots", self.case);
+        assert_eq!(numbers[0], numbers[1], "{case}: numbers of slots");
         let [(host, host_targets), (kernel, kernel_targets)] = self.engines.each_mut().map(|engine| {
             let (mut sources, mut targets) = engine.end_slot().unwrap();
             sources.sort_unstable_by_key(|(key, _)| *key);
             targets.sort_unstable_by_key(|(key, _)| *key);
             (sources, targets)
         });
-        let up_to = format!("{}, up to packet {}", self.case, self.nth);
+        let up_to = format!("{case}, up to packet {}", self.nth);
         assert_eq!(host.len(), kernel.len(), "{up_to}: sources, host and kernel");
         assert_eq!(host_targets.len(), kernel_targets.len(), "{up_to}: targets, host and kernel");
         for (host, kernel) in host.iter().zip(&kernel) {
@@ -158,12 +143,18 @@ impl Both {
     }
 
     #[track_caller]
-    fn same<T: PartialEq + std::fmt::Debug>(&self, what: &str, packet: &Packet<'_>, values: [T; 2]) {
+    fn same<T: PartialEq + std::fmt::Debug>(
+        &self,
+        case: &str,
+        what: &str,
+        packet: &Packet<'_>,
+        values: [T; 2],
+    ) {
         let [host, kernel] = values;
         assert_eq!(
             host, kernel,
             "{what}, host and kernel, after packet {} of {}, {packet:02x?}",
-            self.nth, self.case
+            self.nth, case
         );
     }
 }
