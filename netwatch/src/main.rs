@@ -47,9 +47,9 @@ fn replay(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     logging::start(args.log);
     // Root may read what others may not, until it drops that privilege.
     let stop = Arc::new(AtomicBool::new(false));
-    let captures = Captures::open(&args.files)?;
+    let captures = Captures::open_until(&args.files, &stop)?;
     host::drop_privileges().context("drop privileges")?;
-    replay::run(config, args, captures, stop)
+    replay::run(config, args, captures, &stop)
 }
 
 fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {

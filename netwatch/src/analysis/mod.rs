@@ -32,7 +32,7 @@ pub use early::{HintRates, Look};
 pub use incident::InterfaceId;
 pub use policy::Policy;
 pub use rules::{RuleId, Severity};
-pub use slot::{Confidence, Health, Slot};
+pub use slot::{Confidence, Counted, Health, Slot};
 pub use stats::{Hosts, SourceStats, TargetStats};
 pub use transition::{CloseReason, Counters, DestSummary, Digest, Peer, State, Suppression, Transition};
 

@@ -4,6 +4,9 @@ use netwatch_common::{Addr, Class, Service, TargetKey, Totals, Verdict};
 
 use super::stats::{SourceStats, TargetStats};
 
+/// The sources and targets that a slot is made of, in any order.
+pub type Counted = (Vec<(Addr, SourceStats)>, Vec<(TargetKey, TargetStats)>);
+
 /// How replies were told from probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Confidence {

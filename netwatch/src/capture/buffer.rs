@@ -1,6 +1,8 @@
 //! A window on the bytes of a capture that moves forward, and grows only where one record needs it.
 
 use std::io::{self, Read as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::input::Input;
 use super::limits::{BUFFER, RECORD_MAX};
@@ -16,11 +18,18 @@ pub(super) struct Buffer {
     offset: u64,
     /// Nothing comes any more; with an error, because of it.
     end: Option<Result<(), io::Error>>,
+    /// Somebody wants no more.
+    stop: Arc<AtomicBool>,
 }
 
 impl Buffer {
-    pub fn new(input: Input) -> Self {
-        Self { input, bytes: vec![0; BUFFER], from: 0, to: 0, offset: 0, end: None }
+    pub fn new(input: Input, stop: Arc<AtomicBool>) -> Self {
+        Self { input, bytes: vec![0; BUFFER], from: 0, to: 0, offset: 0, end: None, stop }
+    }
+
+    /// Whether what ends here ends because somebody wants no more.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// What comes next: `wanted` bytes at least, or all that is left. More than [`RECORD_MAX`] cannot be wanted.
@@ -82,6 +91,8 @@ impl Buffer {
                 self.bytes.resize((self.to * 2).min(RECORD_MAX), 0);
             }
             match self.input.read(&mut self.bytes[self.to..]) {
+                // A few compressed bytes may become so many that nobody would be asked for hours.
+                _ if self.is_stopped() => self.end = Some(Ok(())),
                 Ok(0) => self.end = Some(Ok(())),
                 Ok(count) => self.to += count,
                 Err(error) => self.end = Some(Err(error)),

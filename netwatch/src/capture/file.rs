@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::buffer::Buffer;
 use super::counts::Tally;
 use super::error::{Problem, Refusal};
-use super::input::Input;
+use super::input::{Input, Pipe};
 use super::link::Link;
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Pcapng};
@@ -63,7 +65,7 @@ enum Next {
 }
 
 impl Capture {
-    pub fn open(path: &Path) -> Result<Self, Refusal> {
+    pub fn open(path: &Path, stop: &Arc<AtomicBool>) -> Result<Self, Refusal> {
         let (file, size) = if path.as_os_str() == "-" {
             let stdin = io::stdin();
             if stdin.is_terminal() {
@@ -82,15 +84,21 @@ impl Capture {
             let size = metadata.is_file().then_some(metadata.len());
             (file, size)
         };
-        Self::from_reader(path.to_owned(), Box::new(file), size)
+        let reader: Box<dyn Read + Send> = match size {
+            Some(_) => Box::new(file),
+            None => Box::new(Pipe::new(file, Arc::clone(stop))),
+        };
+        Self::from_reader(path.to_owned(), reader, size, stop)
     }
 
     pub fn from_reader(
         path: PathBuf,
         reader: Box<dyn Read + Send>,
         size: Option<u64>,
+        stop: &Arc<AtomicBool>,
     ) -> Result<Self, Refusal> {
-        let mut buffer = Buffer::new(Input::new(reader, size).map_err(Refusal::Read)?);
+        let input = Input::new(reader, size).map_err(Refusal::Read)?;
+        let mut buffer = Buffer::new(input, Arc::clone(stop));
         let (format, header) = format(&mut buffer)?;
         Ok(Self { path, format, buffer, made: Vec::new(), next: Next::Unread(header), last_ns: None })
     }
@@ -105,7 +113,10 @@ impl Capture {
         if let Next::Unread(used) = self.next {
             self.buffer.consume(used);
             self.next = self.find(tally).unwrap_or_else(|what| {
-                problems.push(Problem { path: self.path.clone(), offset: self.buffer.offset(), what });
+                // What is not read to its end seems cut short, and is not damaged.
+                if !self.buffer.is_stopped() {
+                    problems.push(Problem { path: self.path.clone(), offset: self.buffer.offset(), what });
+                }
                 Next::End
             });
         }

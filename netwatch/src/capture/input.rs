@@ -1,9 +1,14 @@
 //! The bytes of a capture: as they lie in a file or come through a pipe, or decompressed on the way.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ruzstd::decoding::FrameDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 
@@ -11,6 +16,8 @@ use super::limits::ZSTD_WINDOW;
 
 /// Compressed bytes that are read at once.
 const COMPRESSED: usize = 64 << 10;
+/// How long a pipe is waited for until somebody is asked whether to wait on, in milliseconds.
+const PATIENCE_MS: u16 = 100;
 /// What says how data is compressed.
 const MAGIC: usize = 4;
 
@@ -108,6 +115,32 @@ fn read(reader: &mut dyn Read, into: &mut [u8]) -> io::Result<usize> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
+    }
+}
+
+/// Something that may bring nothing for a long time. When it is to stop, it is over.
+pub(super) struct Pipe {
+    file: File,
+    stop: Arc<AtomicBool>,
+}
+
+impl Pipe {
+    pub fn new(file: File, stop: Arc<AtomicBool>) -> Self {
+        Self { file, stop }
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while !self.stop.load(Ordering::Relaxed) {
+            let mut waited = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut waited, PollTimeout::from(PATIENCE_MS)) {
+                Ok(0) | Err(nix::Error::EINTR) => {}
+                Ok(_) => return self.file.read(into),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(0)
     }
 }
 

@@ -15,6 +15,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 mod buffer;
 pub mod counts;
@@ -81,6 +83,15 @@ impl Captures {
     /// # Errors
     /// The first that cannot be read as a capture, and why.
     pub fn open(paths: &[PathBuf]) -> Result<Self, OpenError> {
+        Self::open_until(paths, &Arc::default())
+    }
+
+    /// The same, and all captures are over soon after `stop` is set, even those that come through pipes which bring
+    /// nothing.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_until(paths: &[PathBuf], stop: &Arc<AtomicBool>) -> Result<Self, OpenError> {
         let is_stdin = |path: &&PathBuf| path.as_os_str() == "-";
         let refused = |path: &Path, reason| OpenError { path: path.to_owned(), reason };
         if let Some(stdin) = paths.iter().filter(is_stdin).nth(1) {
@@ -89,7 +100,7 @@ impl Captures {
         if let Some(path) = paths.get(limits::FILES) {
             return Err(refused(path, Refusal::TooMany));
         }
-        let open = |path: &PathBuf| Capture::open(path).map_err(|reason| refused(path, reason));
+        let open = |path: &PathBuf| Capture::open(path, stop).map_err(|reason| refused(path, reason));
         Ok(Self::of(paths.iter().map(open).collect::<Result<_, _>>()?))
     }
 
@@ -102,7 +113,7 @@ impl Captures {
         reader: impl Read + Send + 'static,
     ) -> Result<Self, OpenError> {
         let path = name.into();
-        match Capture::from_reader(path.clone(), Box::new(reader), None) {
+        match Capture::from_reader(path.clone(), Box::new(reader), None, &Arc::default()) {
             Ok(file) => Ok(Self::of(vec![file])),
             Err(reason) => Err(OpenError { path, reason }),
         }

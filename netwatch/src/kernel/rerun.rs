@@ -7,13 +7,13 @@ use std::ptr::NonNull;
 
 use aya::maps::MapData;
 use bytemuck::{Pod, Zeroable};
-use netwatch_common::{Addr, Flow, Replayed, Settings, TargetKey, Totals, parse};
+use netwatch_common::{Flow, Replayed, Settings, Totals, parse};
 use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::unistd::Pid;
 
 use super::{Error, Hints, Options, Reader, Watch, syscall};
-use crate::analysis::{HintRates, SourceStats, TargetStats};
+use crate::analysis::{Counted, HintRates, SourceStats, TargetStats};
 
 /// Shortest frame that the kernel runs an XDP program on, in bytes.
 const SHORTEST_RECEIVED: usize = 14;
@@ -131,8 +131,7 @@ impl Rerun {
     /// # Errors
     ///
     /// The kernel's error.
-    #[expect(clippy::type_complexity, reason = "they are the arguments of a slot")]
-    pub fn end_slot(&mut self) -> Result<(Vec<(Addr, SourceStats)>, Vec<(TargetKey, TargetStats)>), Error> {
+    pub fn end_slot(&mut self) -> Result<Counted, Error> {
         let (mut sources, mut targets) = (Vec::new(), Vec::new());
         self.watch.turn()?;
         self.watch.drain(

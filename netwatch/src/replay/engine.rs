@@ -3,7 +3,7 @@
 use netwatch_common::{Addr, Hint, Replayed, TargetKey, Totals};
 
 use super::host::Host;
-use crate::analysis::{HintRates, Look, SourceStats, TargetStats};
+use crate::analysis::{Counted, HintRates, Look, SourceStats, TargetStats};
 use crate::kernel::{Error, Rerun};
 use crate::live::Maps;
 
@@ -14,9 +14,6 @@ pub enum Engine {
     /// The programs that watch interfaces, and a look into their maps.
     Kernel(Box<Rerun>, Maps),
 }
-
-/// The sources and targets of one slot.
-pub type Counted = (Vec<(Addr, SourceStats)>, Vec<(TargetKey, TargetStats)>);
 
 impl Engine {
     /// The kernel's programs.

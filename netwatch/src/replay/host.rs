@@ -10,7 +10,7 @@ use netwatch_common::{
 };
 
 use super::tables::{Recent, Table};
-use crate::analysis::{HintRates, Look, SourceStats, TargetStats};
+use crate::analysis::{Counted, HintRates, Look, SourceStats, TargetStats};
 use crate::kernel::Capacity;
 
 /// Counts recorded packets without the kernel.
@@ -143,7 +143,7 @@ impl Host {
     }
 
     /// Begins the next slot, and returns what was counted in the one that it ends.
-    pub fn end_slot(&mut self) -> (Vec<(Addr, SourceStats)>, Vec<(TargetKey, TargetStats)>) {
+    pub fn end_slot(&mut self) -> Counted {
         self.control.slot = self.control.slot.wrapping_add(1);
         let sources = self.sources.drain().map(|(key, counts)| (key, SourceStats::from_cpus(&[counts])));
         let targets = self.targets.drain().map(|(key, counts)| (key, TargetStats::from_cpus(&[counts])));

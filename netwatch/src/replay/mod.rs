@@ -53,10 +53,10 @@ pub fn run(
     config: Config,
     args: ReplayArgs,
     captures: Captures,
-    stop: Arc<AtomicBool>,
+    stop: &Arc<AtomicBool>,
 ) -> anyhow::Result<ExitCode> {
-    let asked = Arc::clone(&stop);
-    until_stopped(&stop, move || Replay { config, args, captures }.play(&asked))
+    let asked = Arc::clone(stop);
+    until_stopped(stop, move || Replay { config, args, captures }.play(&asked))
 }
 
 /// Does something on a thread of its own until it ends; `stop` asks it to.

@@ -1,9 +1,13 @@
 //! What is no capture, and how that is said.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{Write as _, pipe};
+use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -110,4 +114,32 @@ fn a_packet_comes_out_of_a_pipe_before_the_next_is_written() {
     drop(pipe);
     assert!(captures.next().is_none());
     assert_eq!((captures.problems(), captures.position()), (&[][..], (file.len() as u64, None)));
+}
+
+#[test]
+fn a_silent_pipe_and_an_endless_one_are_over_when_somebody_wants_no_more() {
+    let file = pcap(Order::Little, MICROSECONDS, &samples(1));
+    let (header, half) = (24, 24 + (file.len() - 24) / 2);
+    let section = Blocks::new(Order::Little).bytes;
+    let endless = Blocks::new(Order::Little).block(0x0bad, &[0; 100]).bytes[section.len()..].repeat(100);
+    // Nothing of a packet, half of one, and blocks to be skipped for ever.
+    for (start, tail) in [(&file[..header], &[][..]), (&file[..half], &[]), (&section, &endless)] {
+        let tail = tail.to_vec();
+        let (reader, mut writer) = pipe().unwrap();
+        writer.write_all(start).unwrap();
+        let path = PathBuf::from(format!("/proc/self/fd/{}", reader.as_raw_fd()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut captures = Captures::open_until(&[path], &stop).unwrap();
+        let reading = thread::spawn(move || (captures.next().is_none(), captures.problems().len()));
+        let writing = thread::spawn(move || {
+            while !tail.is_empty() && writer.write_all(&tail).is_ok() {}
+            writer
+        });
+        thread::sleep(Duration::from_millis(20));
+        assert!(!reading.is_finished());
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(reading.join().unwrap(), (true, 0));
+        drop(reader);
+        writing.join().unwrap();
+    }
 }
