@@ -1,6 +1,6 @@
 //! Both engines of a replay say the same of the same packets: the host counts what the kernel's programs count.
 //!
-//! That is promised for as long as no table is full.
+//! That is promised for as long as flows have room: the kernel's table of them makes room in an order of its own.
 
 mod both;
 mod frames;
@@ -12,11 +12,12 @@ use std::slice::from_ref;
 
 use netwatch::capture::{Captures, Packet};
 use netwatch::cli::WatchMode;
+use netwatch::kernel::Capacity;
 use netwatch::replay::prepare::Prepared;
 use netwatch_common::Control;
 
 use crate::skip;
-use both::{Both, ours};
+use both::{Both, CAPACITY, ours};
 use players::{Players, config};
 
 /// The corpus; none, and a word about it, where it is absent.
@@ -90,12 +91,13 @@ fn one_after_the_other(files: &[PathBuf], pace: &Pace, mut each: impl FnMut(&str
 /// Packet by packet, and slot by slot. The flows of a case are not known any more in the next one.
 fn engines_agree(replies: u32) {
     let pace = Pace { longest_ns: 3_600_000_000_000, apart_ns: 130_000_000_000 };
-    let mut both = Both::new(replies);
+    let mut both = Both::new(replies, CAPACITY);
     one_after_the_other(&corpus(), &pace, |case, packet| match packet {
         Some(packet) => both.packet(case, packet),
         None => both.end(case),
     });
     let totals = both.totals();
+    assert_eq!((totals.sources_lost, totals.targets_lost), (0, 0));
     let [packets, sent, hints] = both.agree;
     assert!(packets > 25_000 && hints > 3_000, "{packets} packets, {hints} hints");
     assert_eq!((packets, sent), (totals.seen + totals.sent, totals.sent));
@@ -116,6 +118,19 @@ fn engines_agree_where_a_host_sends() {
 #[test]
 fn engines_agree_where_flags_tell() {
     engines_agree(Control::REPLIES_BY_FLAGS);
+}
+
+#[test]
+fn engines_agree_on_what_finds_no_room() {
+    let pace = Pace { longest_ns: 3_600_000_000_000, apart_ns: 130_000_000_000 };
+    let mut both = Both::new(Control::REPLIES_MIRRORED, Capacity { sources: 60, targets: 90, ..CAPACITY });
+    one_after_the_other(&[], &pace, |case, packet| match packet {
+        Some(packet) => both.packet(case, packet),
+        None => both.end(case),
+    });
+    let totals = both.totals();
+    let lost = [totals.sources_lost, totals.targets_lost];
+    assert!(lost.iter().all(|lost| *lost > 5_000), "{lost:?}");
 }
 
 /// All slots, transitions and news, of all captures or every so many. What is going on at the end of a case goes on in
