@@ -148,6 +148,14 @@ impl Packet {
         self.flow().filter(|_| !(is_tcp && is_syn(self.transport.flags)))
     }
 
+    /// Whether it is the first answer to a UDP flow. `is_first` says that its sender sent nothing on the flow before,
+    /// `sight` what is known of the flow that it is a part of.
+    #[must_use]
+    #[inline(always)]
+    pub const fn answers_udp(&self, is_first: bool, sight: Sight) -> bool {
+        is_first && matches!(self.transport.kind, Kind::Udp) && matches!(sight.replies, Replies::Known)
+    }
+
     /// Whether it comes from the middle of a TCP connection: a flow that begins with it is older than that.
     #[must_use]
     #[inline(always)]
@@ -191,6 +199,15 @@ mod tests {
         let completes = Some(Sight { replies: Replies::Known, completed: 1 });
         assert_eq!(flow.received(&tcp(ACK, 7, 0), SECOND), completes);
         assert_eq!(flow.received(&tcp(ACK, 7, 0), SECOND), Some(Sight::of(Replies::Known)));
+    }
+
+    #[test]
+    fn a_udp_flow_is_answered_by_the_first_packet_that_comes_back() {
+        let (known, unknown) = (Sight::of(Replies::Known), Sight::of(Replies::Unknown));
+        let udp = Packet { transport: Transport::without_ports(Kind::Udp), ..tcp(0, 0, 0) };
+        assert!(udp.answers_udp(true, known));
+        assert!(!udp.answers_udp(false, known) && !udp.answers_udp(true, unknown));
+        assert!(!tcp(ACK, 0, 0).answers_udp(true, known));
     }
 
     #[test]

@@ -25,6 +25,19 @@ impl Addr {
     pub const fn from_v4_word(word: u32) -> Self {
         Self([0, 0, 0xffff_u32.to_be(), word])
     }
+
+    /// Whether it is that of a group: multicast, or everybody on the link (255.255.255.255). The broadcast addresses
+    /// of networks are not told apart.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_group(&self) -> bool {
+        let [first, _, third, last] = self.0;
+        // Only IPv4 has this word with a first one of 0 in addresses of hosts.
+        let is_v4 = (first == 0) & (third == 0xffff_u32.to_be());
+        let is_v4_group = (last & 0xf000_0000_u32.to_be() == 0xe000_0000_u32.to_be()) | (last == u32::MAX);
+        // Without branches, each of which the verifier would follow.
+        (is_v4 & is_v4_group) | (first & 0xff00_0000_u32.to_be() == 0xff00_0000_u32.to_be())
+    }
 }
 
 impl From<IpAddr> for Addr {
@@ -89,6 +102,8 @@ pub struct Seen {
     pub now_ns: u64,
     /// 1 where it completes a handshake ([`Sight::completed`](crate::flow::Sight::completed)), 0 elsewhere.
     pub completed: u32,
+    /// 1 where it goes to a group ([`Addr::is_group`]), 0 elsewhere.
+    pub to_group: u32,
     /// The last 64 bits of the source's address; words in network order.
     pub host: [u32; 2],
 }
@@ -116,6 +131,10 @@ pub struct SourceCounts {
     pub unsolicited: u32,
     /// Targets that the source has probed ([`TargetCounts::count`](crate::TargetCounts::count)).
     pub probes: u32,
+    /// UDP flows that the source began and the other side answered, where both directions count.
+    pub answered: u32,
+    /// Packets of class [`Class::UdpNew`] that went to groups.
+    pub to_groups: u32,
 }
 
 impl SourceCounts {
@@ -130,6 +149,8 @@ impl SourceCounts {
         many_hosts: 0,
         unsolicited: 0,
         probes: 0,
+        answered: 0,
+        to_groups: 0,
     };
 
     /// Counts one packet. `probes` says whether it is the first by which the source probes its target. Calls `tell`
@@ -149,6 +170,9 @@ impl SourceCounts {
         self.completed += seen.completed;
         if !class.is_unsolicited() {
             return;
+        }
+        if matches!(class, Class::UdpNew) {
+            self.to_groups += seen.to_group;
         }
         self.unsolicited += 1;
         let packets = self.unsolicited;
@@ -279,7 +303,7 @@ impl Totals {
 }
 
 const _: () = assert!(size_of::<Addr>() == 16 && align_of::<Addr>() == 4);
-const _: () = assert!(size_of::<SourceCounts>() == 88);
+const _: () = assert!(size_of::<SourceCounts>() == 96);
 const _: () = assert!(size_of::<Totals>() == 8 * (12 + Verdict::COUNT));
 const _: () = assert!(size_of::<Control>() == 32 && size_of::<Replayed>() == 16);
 
@@ -298,9 +322,39 @@ mod tests {
     }
 
     #[test]
+    fn groups_are_multicast_and_everybody_on_the_link() {
+        for (text, is_group) in [
+            ("223.255.255.255", false),
+            ("224.0.0.251", true),
+            ("239.255.255.250", true),
+            ("240.0.0.1", false),
+            ("255.255.255.254", false),
+            ("255.255.255.255", true),
+            ("192.0.2.255", false),
+            ("ff02::fb", true),
+            ("fe80::1", false),
+            ("::e000:1", false),
+        ] {
+            assert_eq!(Addr::from(text.parse::<IpAddr>().unwrap()).is_group(), is_group, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_new_udp_to_groups_is_counted_as_such() {
+        let mut counts = SourceCounts::ZERO;
+        for verdict in [Verdict::UdpNew, Verdict::IcmpProbe, Verdict::UdpNew, Verdict::Known] {
+            let seen =
+                Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, to_group: 1, host: [0; 2] };
+            counts.count(&seen, false, &Control::default(), |_, _| {});
+        }
+        assert_eq!((counts.to_groups, counts.unsolicited, counts.packets()), (2, 3, 4));
+    }
+
+    #[test]
     fn a_source_is_told_of_by_number_of_packets_and_of_probes() {
         let control = Control { hint_packets: 3, hint_crossing: 7, ..Control::default() };
-        let seen = |verdict, host| Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, host };
+        let seen =
+            |verdict, host| Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, to_group: 0, host };
         let mut counts = SourceCounts::ZERO;
         let (mut packets, mut probes) = ([0; 4], 0);
         for number in 1..=10 {

@@ -12,7 +12,7 @@ use crate::{
     entry::entry,
     flows,
     hints::{News, tell},
-    maps::{CONTROL, SETTINGS, SOURCES, TARGETS, TOTALS, VERDICT},
+    maps::{CONTROL, FORGOTTEN, SETTINGS, SOURCES, TARGETS, TOTALS},
 };
 
 /// Counts one packet. Does nothing else: the caller passes the packet on whatever happens here.
@@ -28,7 +28,7 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
 
     let settings = SETTINGS.load();
     let verdict = match parse(frame, &settings) {
-        Err(reason) => forget(reason),
+        Err(reason) => forget_verdict(reason),
         Ok(packet) => {
             let Some(control) = CONTROL.get_ptr(0) else { return };
             // Read once, so that both counts of a packet belong to the same slot.
@@ -36,10 +36,10 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
             let control = unsafe { control.read_volatile() };
             let now = clock::now();
             let sight = flows::look_up(ctx, &packet, &settings, &control, now);
-            if control.replies == Control::REPLIES_MIRRORED {
-                flows::record(totals, &packet, now);
-            }
-            let verdict = forget(classify(&packet, &settings, sight.replies));
+            let is_mirror = control.replies == Control::REPLIES_MIRRORED;
+            let is_first = is_mirror && flows::record(totals, &packet, now);
+            let answers = forget(packet.answers_udp(is_first, sight).into());
+            let verdict = forget_verdict(classify(&packet, &settings, sight.replies));
             let target = TargetKey {
                 // Loaded once more: kept since the first time, the mask would lie on the stack.
                 source: SETTINGS.load().account(packet.source),
@@ -53,11 +53,15 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
                 bytes,
                 now_ns: now,
                 completed: sight.completed,
+                to_group: forget(packet.dest.is_group().into()).into(),
                 host: [host_high, host_low],
             };
             totals.sourced += 1;
             let probes = count_target(ctx, totals, &control, &target, &seen);
             count_source(ctx, totals, &control, &target, &seen, probes);
+            if answers != 0 {
+                count_answer(&control, &SETTINGS.load().account(target.dest));
+            }
             verdict
         }
     };
@@ -67,17 +71,29 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
     }
 }
 
-/// Makes the verifier forget which verdict it is, by way of memory of which it does not know the contents. It would
-/// otherwise follow each verdict on its own through all that is counted, and through what is logged once more.
+/// Makes the verifier forget which verdict it is. It would otherwise follow each verdict on its own through all that is
+/// counted, and through what is logged once more. Written out, because by way of [`forget`] the compiler takes the check
+/// of its bound where the verifier does not see that it is one.
 #[inline(always)]
-fn forget(verdict: Verdict) -> Verdict {
-    let Some(scratch) = VERDICT.get_ptr_mut(0) else { return Verdict::IpOther };
+fn forget_verdict(verdict: Verdict) -> Verdict {
+    let Some(forgotten) = FORGOTTEN.get_ptr_mut(0) else { return Verdict::IpOther };
     // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
     let number = unsafe {
-        scratch.write_volatile(verdict as u8);
-        scratch.read_volatile()
+        forgotten.write_volatile(verdict as u8);
+        forgotten.read_volatile()
     };
     bytemuck::checked::try_cast(number).unwrap_or(Verdict::IpOther)
+}
+
+/// Makes the verifier forget which number it is, by way of memory of which it does not know the contents.
+#[inline(always)]
+fn forget(number: u8) -> u8 {
+    let Some(forgotten) = FORGOTTEN.get_ptr_mut(0) else { return 0 };
+    // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
+    unsafe {
+        forgotten.write_volatile(number);
+        forgotten.read_volatile()
+    }
 }
 
 /// A function of its own, because logging takes the address of what it logs: in the caller, the verdict would
@@ -135,6 +151,14 @@ fn count_source(
             News { kind, slot: control.slot, number, hint_probes: control.hint_probes, now: seen.now_ns };
         tell(totals, target, &news);
     });
+}
+
+/// Counts for whoever asked that there is an answer. Who has sent nothing in this slot needs none.
+#[inline(always)]
+fn count_answer(control: &Control, asker: &Addr) {
+    let Some(entry) = SOURCES.get(control.slot & 1).and_then(|map| map.get_ptr_mut(asker)) else { return };
+    // SAFETY: as for targets.
+    unsafe { &mut *entry }.answered += 1;
 }
 
 #[inline(never)]

@@ -28,18 +28,19 @@ pub fn sent(frame: &Frame) {
     }
 }
 
-/// Makes the flow that answers `packet` known.
+/// Makes the flow that answers `packet` known. Returns whether it was not before.
 #[inline(always)]
-pub fn record(totals: &mut Totals, packet: &Packet, now: u64) {
-    let Some(key) = packet.answering_flow() else { return };
+pub fn record(totals: &mut Totals, packet: &Packet, now: u64) -> bool {
+    let Some(key) = packet.answering_flow() else { return false };
     if let Some(flow) = FLOWS.get_ptr_mut(key) {
         // SAFETY: the map is preallocated, so the memory stays a flow. Another CPU may write to it at the same
         // time, or, where the map is full, give the entry to another flow, which is then known a little longer
         // than it should be: words are written whole, and nothing worse can come of it.
         unsafe { &mut *flow }.sent(packet, now);
-        return;
+        return false;
     }
-    if FLOWS.insert(key, Flow::begun(packet, now), BPF_ANY.into()).is_ok() {
+    let is_new = FLOWS.insert(key, Flow::begun(packet, now), BPF_ANY.into()).is_ok();
+    if is_new {
         totals.flows_new += 1;
         if packet.is_amid_connection()
             && CONTROL.get_ptr(0).is_some_and(|control| {
@@ -52,6 +53,7 @@ pub fn record(totals: &mut Totals, packet: &Packet, now: u64) {
     } else {
         totals.flows_lost += 1;
     }
+    is_new
 }
 
 /// What is known of the flow of an incoming packet.

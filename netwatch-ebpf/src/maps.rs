@@ -47,9 +47,9 @@ pub static TELLING: PerCpuArray<Telling, 1> = PerCpuArray::new();
 #[btf_map]
 pub static TOTALS: PerCpuArray<Totals, 1> = PerCpuArray::new();
 
-/// The verdict of the packet at hand, by number.
+/// What the verifier is to forget.
 #[btf_map]
-pub static VERDICT: PerCpuArray<u8, 1> = PerCpuArray::new();
+pub static FORGOTTEN: PerCpuArray<u8, 1> = PerCpuArray::new();
 
 /// Frozen before the program is verified, so reading it costs nothing.
 #[unsafe(no_mangle)]

@@ -17,6 +17,10 @@ pub struct SourceStats {
     pub completed: u64,
     /// Targets that were probed, as the CPUs counted them: one that two CPUs saw counts twice.
     pub probes: u64,
+    /// UDP flows that the source began and that were answered.
+    pub answered: u64,
+    /// Packets of class [`Class::UdpNew`] that went to groups: nobody asks for those.
+    pub to_groups: u64,
     /// Which hosts of the network sent, where it is accounted as one.
     pub hosts: Hosts,
 }
@@ -57,6 +61,8 @@ impl SourceStats {
                 classes: cpu.classes.map(u64::from),
                 completed: cpu.completed.into(),
                 probes: cpu.probes.into(),
+                answered: cpu.answered.into(),
+                to_groups: cpu.to_groups.into(),
                 hosts: match (cpu.first_ns, cpu.many_hosts) {
                     (0, _) => Hosts::None,
                     (_, 0) => Hosts::One(cpu.host),
@@ -81,6 +87,8 @@ impl SourceStats {
         }
         self.completed = self.completed.saturating_add(other.completed);
         self.probes = self.probes.saturating_add(other.probes);
+        self.answered = self.answered.saturating_add(other.answered);
+        self.to_groups = self.to_groups.saturating_add(other.to_groups);
         self.hosts = self.hosts.union(other.hosts);
     }
 
@@ -94,6 +102,8 @@ impl SourceStats {
         }
         rest.completed = rest.completed.saturating_sub(part.completed);
         rest.probes = rest.probes.saturating_sub(part.probes);
+        rest.answered = rest.answered.saturating_sub(part.answered);
+        rest.to_groups = rest.to_groups.saturating_sub(part.to_groups);
         rest
     }
 
@@ -110,14 +120,16 @@ impl SourceStats {
     }
 
     /// Packets that came without being asked for ([`Class::is_unsolicited`]), less the SYNs of handshakes that
-    /// were completed: a client with hundreds of real connections is no flood.
+    /// were completed, the questions that were answered and what went to groups: a client with hundreds of real
+    /// connections is no flood, nor is a resolver, nor is who announces itself.
     #[must_use]
     pub fn unsolicited(&self) -> u64 {
         let all = self
             .by_class()
             .filter(|(class, _)| class.is_unsolicited())
             .fold(0_u64, |sum, (_, count)| sum.saturating_add(count));
-        all - self.completed.min(self.class(Class::Syn))
+        let welcome = self.answered.saturating_add(self.to_groups);
+        all - self.completed.min(self.class(Class::Syn)) - welcome.min(self.class(Class::UdpNew))
     }
 
     /// The classes that have packets, with their number.
@@ -288,6 +300,18 @@ mod tests {
         assert_eq!((of(200, 0), of(200, 150), of(200, 200)), (203, 53, 3));
         // A handshake may complete in a later window than it began.
         assert_eq!(of(0, 7), 3);
+    }
+
+    #[test]
+    fn a_resolver_and_who_announces_itself_are_no_floods() {
+        let of = |udp, answered, to_groups| {
+            let mut stats = SourceStats { answered, to_groups, ..SourceStats::default() };
+            stats.classes[Class::UdpNew as usize] = udp;
+            stats.classes[Class::Syn as usize] = 3;
+            stats.unsolicited()
+        };
+        assert_eq!((of(200, 0, 0), of(200, 150, 0), of(200, 0, 40), of(200, 150, 40)), (203, 53, 163, 13));
+        assert_eq!((of(200, 200, 200), of(0, 1, 0)), (3, 3));
     }
 
     #[test]

@@ -42,6 +42,15 @@ struct Places {
     target: Option<u32>,
 }
 
+/// What is known of a packet before it is counted.
+struct Known {
+    sight: Sight,
+    /// Its sender has sent nothing on its flow before, as far as that is recorded.
+    is_first: bool,
+    /// Where the packets of this direction are counted.
+    kept: Option<Places>,
+}
+
 /// Hints that were given, and how many more may be.
 #[derive(Default)]
 struct Telling {
@@ -79,7 +88,7 @@ impl Host {
                 return;
             }
         };
-        let (sight, kept) = self.sight(&packet, now_ns);
+        let Known { sight, is_first, kept } = self.sight(&packet, now_ns);
         let verdict = classify(&packet, &self.settings, sight.replies);
         self.totals.verdicts[verdict as usize] += 1;
         self.totals.sourced += 1;
@@ -92,6 +101,7 @@ impl Host {
             bytes: wire_bytes,
             now_ns,
             completed: sight.completed,
+            to_group: packet.dest.is_group().into(),
             host: [host_high, host_low],
         };
         let places = kept.unwrap_or_else(|| self.places(&packet, target));
@@ -102,14 +112,20 @@ impl Host {
                 false
             }
         };
-        let Some(counts) = places.source.and_then(|place| self.sources.at(place)) else {
-            self.totals.sources_lost += 1;
-            return;
-        };
-        let (control, telling) = (&self.control, &mut self.telling);
-        counts.count(&seen, probes, control, |kind, number| {
-            telling.tell(Hint { target, kind, slot: control.slot, number, at_ns: now_ns });
-        });
+        match places.source.and_then(|place| self.sources.at(place)) {
+            Some(counts) => {
+                let (control, telling) = (&self.control, &mut self.telling);
+                counts.count(&seen, probes, control, |kind, number| {
+                    telling.tell(Hint { target, kind, slot: control.slot, number, at_ns: now_ns });
+                });
+            }
+            None => self.totals.sources_lost += 1,
+        }
+        if packet.answers_udp(is_first, sight)
+            && let Some(asker) = self.sources.get_mut(self.settings.account(packet.dest))
+        {
+            asker.answered += 1;
+        }
     }
 
     /// Takes note of a frame as sent.
@@ -156,27 +172,28 @@ impl Host {
         Totals { hints: self.telling.given, hints_withheld: self.telling.withheld, ..self.totals }
     }
 
-    /// What is known of a packet's flow, and where the packets of this direction are counted, if that was kept. Takes
-    /// note of the packet as one that makes its answer known, where both directions count.
-    fn sight(&mut self, packet: &Packet, now_ns: u64) -> (Sight, Option<Places>) {
+    /// What is known of a packet's flow. Takes note of the packet as one that makes its answer known, where both
+    /// directions count.
+    fn sight(&mut self, packet: &Packet, now_ns: u64) -> Known {
+        let not_kept = |sight| Known { sight, is_first: false, kept: None };
         if self.control.replies == Control::REPLIES_BY_FLAGS {
-            return (Sight::of(Replies::ByFlags), None);
+            return not_kept(Sight::of(Replies::ByFlags));
         }
         let is_mirror = self.control.replies == Control::REPLIES_MIRRORED;
         let records = is_mirror && packet.answering_flow().is_some();
-        let Some((key, side)) = ends(packet) else { return (Sight::of(Replies::Unknown), None) };
+        let Some((key, side)) = ends(packet) else { return not_kept(Sight::of(Replies::Unknown)) };
         let flow = match records {
             true => Some(self.flows.entry(key, Pair::default())),
             false => self.flows.get(key),
         };
-        let Some(pair) = flow else { return (self.sight_of_unknown(packet, now_ns), None) };
+        let Some(pair) = flow else { return not_kept(self.sight_of_unknown(packet, now_ns)) };
         let asked = packet.flow_to_look_up().and(pair.flows[side].as_mut());
         let known = asked.and_then(|flow| flow.received(packet, now_ns));
-        if records {
-            record(&mut pair.flows[other_side(&key, side)], &mut self.totals, &self.control, packet, now_ns);
-        }
+        let answers = &mut pair.flows[other_side(&key, side)];
+        let is_first = records && record(answers, &mut self.totals, &self.control, packet, now_ns);
         let kept = pair.places[side].filter(|places| places.slot == self.control.slot);
-        (known.unwrap_or_else(|| self.sight_of_unknown(packet, now_ns)), kept)
+        let sight = known.unwrap_or_else(|| self.sight_of_unknown(packet, now_ns));
+        Known { sight, is_first, kept }
     }
 
     fn sight_of_unknown(&self, packet: &Packet, now_ns: u64) -> Sight {
@@ -205,16 +222,22 @@ impl Host {
     }
 }
 
-/// Takes note of a packet that was sent on the flow that its answers belong to.
-fn record(flow: &mut Option<Flow>, totals: &mut Totals, control: &Control, packet: &Packet, now_ns: u64) {
-    match flow {
-        Some(flow) => flow.sent(packet, now_ns),
-        None => {
-            *flow = Some(Flow::begun(packet, now_ns));
-            totals.flows_new += 1;
-            totals.flows_again += u64::from(packet.is_amid_connection() && now_ns > control.grace_ends_ns);
-        }
+/// Takes note of a packet that was sent on the flow that its answers belong to. Returns whether it is the first.
+fn record(
+    flow: &mut Option<Flow>,
+    totals: &mut Totals,
+    control: &Control,
+    packet: &Packet,
+    now_ns: u64,
+) -> bool {
+    if let Some(flow) = flow {
+        flow.sent(packet, now_ns);
+        return false;
     }
+    *flow = Some(Flow::begun(packet, now_ns));
+    totals.flows_new += 1;
+    totals.flows_again += u64::from(packet.is_amid_connection() && now_ns > control.grace_ends_ns);
+    true
 }
 
 /// The flow of a packet with its ends in an order that does not depend on the direction, and which of both directions

@@ -47,6 +47,11 @@ impl<K: Pod + Eq, V: Copy> Table<K, V> {
         self.entries.get(usize::try_from(*place).ok()?).map(|(_, value)| value)
     }
 
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
+        self.at(*self.places.get(&Bytes(key))?)
+    }
+
     /// Takes out all entries. Places that were kept lead nowhere any more.
     pub fn drain(&mut self) -> impl Iterator<Item = (K, V)> {
         self.places.clear();

@@ -1,7 +1,7 @@
 //! Replies to what this host sends are no scan and no flood, and what only looks like a reply is.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
@@ -116,8 +116,9 @@ fn what_only_looks_like_an_answer_is_seen() {
 fn a_tap_that_sees_both_directions_knows_the_answers() {
     let lab = lab();
     let netwatch = Netwatch::start(lab.watched(), "--mode mirror");
-    // Conversations of others, both directions in one stream, on forty ports each; then a scan.
-    let (a, b) = (host(1), host(2));
+    // Conversations of others, both directions in one stream, on forty ports each; a resolver; somebody who announces
+    // itself; then a scan, and as many questions to which there are no answers.
+    let (a, b, group) = (host(1), host(2), Ipv4Addr::new(224, 0, 0, 251));
     let mut frames = Vec::new();
     for port in 0..40 {
         frames.push(Frame::ipv4(a, b).tcp(50_000 + port, 443, SYN).build());
@@ -129,7 +130,16 @@ fn a_tap_that_sees_both_directions_knows_the_answers() {
             frames.push(Frame::ipv4(b, a).udp(3000, 50_000 + port, b"answer").build());
         }
     }
+    for port in 0..1_500 {
+        frames.push(Frame::ipv4(host(3), host(4)).udp(20_000 + port, 53, b"question").build());
+        frames.push(Frame::ipv4(host(4), host(3)).udp(53, 20_000 + port, b"answer").build());
+        frames.push(Frame::ipv4(host(5), group).udp(5353, 5353, b"here I am").build());
+    }
+    frames.extend((0..101).map(|port| Frame::ipv4(host(6), host(4)).udp(30_000 + port, 53, b"?").build()));
     frames.extend(scenario::syn_scan(host(7).into(), TARGET.into(), 1..=30));
     send(&lab, &frames);
-    assert_eq!(opened(&netwatch.alerts()), ["scan.vertical 203.0.113.7 30"]);
+    assert_eq!(
+        opened(&netwatch.alerts()),
+        ["dos.unsolicited 203.0.113.6 101", "scan.vertical 203.0.113.7 30"]
+    );
 }

@@ -95,7 +95,10 @@ impl Both {
             let target = TargetKey { source, dest: parsed.dest, service: parsed.service() };
             let sources = self.engines.each_mut().map(|engine| engine.source(engine.slot(), source));
             let targets = self.engines.each_mut().map(|engine| engine.target(engine.slot(), &target));
+            let dest = self.settings.account(parsed.dest);
+            let dests = self.engines.each_mut().map(|engine| engine.source(engine.slot(), dest));
             self.same(case, "its source", packet, sources);
+            self.same(case, "its destination as a source", packet, dests);
             self.same(case, "its target", packet, targets);
         }
         self.nth += 1;
