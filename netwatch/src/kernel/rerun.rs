@@ -1,5 +1,6 @@
 //! The programs, run on recorded packets one at a time (`BPF_PROG_TEST_RUN`), under a clock of the caller's.
 
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::ptr::NonNull;
@@ -16,8 +17,6 @@ use crate::analysis::{Counted, HintRates, SourceStats, TargetStats};
 
 /// Shortest frame that the kernel runs an XDP program on, in bytes.
 const SHORTEST_RECEIVED: usize = 14;
-/// Shortest packet that it runs an egress program on: newer kernels want something after the link header.
-const SHORTEST_SENT: usize = 15;
 
 /// The loaded programs. They run when they are told to and never else, so their maps are swapped without waiting.
 ///
@@ -29,7 +28,7 @@ pub struct Rerun {
     egress: OwnedFd,
     replayed: Shared,
     hints: Hints,
-    /// Of frames too short for the kernel, counted here by the same parser.
+    /// Of frames that the kernel runs no program on, counted here by the same parser.
     short: Totals,
 }
 
@@ -87,12 +86,18 @@ impl Rerun {
     ///
     /// The kernel's error.
     pub fn sent(&mut self, replayed: Replayed, frame: &[u8]) -> Result<(), Error> {
-        if frame.len() < SHORTEST_SENT {
-            self.short.sent += 1;
-            return Ok(());
-        }
         self.replayed.set(replayed);
-        run(&self.egress, frame)
+        match run(&self.egress, frame) {
+            // Kernels want the whole link header here, newer ones something behind it, and the newest all of the IP
+            // header that its EtherType promises. What has less than that is of no flow.
+            Err(Error::System { source, .. })
+                if source.kind() == ErrorKind::InvalidInput && parse(frame, &self.settings).is_err() =>
+            {
+                self.short.sent += 1;
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     /// Moves the hints given so far to the end of `into`.
@@ -165,7 +170,7 @@ fn run(program: &OwnedFd, frame: &[u8]) -> Result<(), Error> {
         match unsafe { syscall::bpf(syscall::TEST_RUN, &mut attributes) } {
             Ok(()) => return Ok(()),
             // A signal came before the program ran.
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(source) => return Err(Error::System { call: "bpf(BPF_PROG_TEST_RUN)", source }),
         }
     }

@@ -135,7 +135,7 @@ impl Host {
             let Some((key, side)) = ends(&packet).filter(|_| packet.answering_flow().is_some()) else {
                 return;
             };
-            let answers = &mut self.flows.entry(key, Pair::default()).flows[1 - side];
+            let answers = &mut self.flows.entry(key, Pair::default()).flows[other_side(&key, side)];
             record(answers, &mut self.totals, &self.control, &packet, replayed.now_ns);
         }
     }
@@ -189,7 +189,7 @@ impl Host {
         let Some(pair) = flow else { return not_kept(self.sight_of_unknown(packet, now_ns)) };
         let asked = packet.flow_to_look_up().and(pair.flows[side].as_mut());
         let known = asked.and_then(|flow| flow.received(packet, now_ns));
-        let answers = &mut pair.flows[1 - side];
+        let answers = &mut pair.flows[other_side(&key, side)];
         let is_first = records && record(answers, &mut self.totals, &self.control, packet, now_ns);
         let kept = pair.places[side].filter(|places| places.slot == self.control.slot);
         let sight = known.unwrap_or_else(|| self.sight_of_unknown(packet, now_ns));
@@ -246,6 +246,11 @@ fn ends(packet: &Packet) -> Option<(FlowKey, usize)> {
     let key = packet.flow()?;
     let reversed = key.reversed();
     Some(if key <= reversed { (key, 0) } else { (reversed, 1) })
+}
+
+/// The direction of the answers: the same one, where a packet goes from a port to itself.
+fn other_side(key: &FlowKey, side: usize) -> usize {
+    if *key == key.reversed() { side } else { 1 - side }
 }
 
 impl Telling {

@@ -25,6 +25,7 @@ mod look_alikes;
 mod process;
 mod refusals;
 mod reload;
+mod replay;
 mod scans;
 mod slow;
 mod talk;
