@@ -126,6 +126,7 @@ impl<O: Observe> Player<O> {
     /// The kernel's error.
     pub fn packet(&mut self, packet: &Packet<'_>) -> Result<(), Error> {
         let now_ns = self.timeline.at(packet.at_ns);
+        self.look_when_due(now_ns);
         while now_ns >= self.timeline.slot_end_ns() {
             self.end_slot()?;
             if self.analysis.is_at_rest() {
@@ -141,9 +142,6 @@ impl<O: Observe> Player<O> {
         }
         self.engine.received(replayed, packet.frame)?;
         self.engine.hints(&mut self.hints);
-        if self.hints.first().is_some_and(|first| now_ns.saturating_sub(first.at_ns) >= LOOK_AFTER_NS) {
-            self.look();
-        }
         Ok(())
     }
 
@@ -219,7 +217,18 @@ impl<O: Observe> Player<O> {
         }
     }
 
-    /// Looks at what the hints tell of, at the time of the last packet.
+    /// Looks at what the hints tell of, if that is due before `now_ns`, and when it is. Hints that are left when a slot
+    /// ends are looked at then.
+    fn look_when_due(&mut self, now_ns: u64) {
+        let Some(first) = self.hints.first() else { return };
+        let due_ns = first.at_ns.saturating_add(LOOK_AFTER_NS);
+        if due_ns <= now_ns && due_ns < self.timeline.slot_end_ns() {
+            self.timeline.go_to(due_ns);
+            self.look();
+        }
+    }
+
+    /// Looks at what the hints tell of, at the time that the clock shows.
     fn look(&mut self) {
         if self.hints.is_empty() {
             return;

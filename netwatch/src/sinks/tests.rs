@@ -135,7 +135,7 @@ fn a_line_of_text_is_one_sentence_with_the_number_in_it() {
     );
     check(
         flood(SHUTDOWN),
-        "2026-11-21T02:50:11Z MEDIUM   close  dos.unsolicited   2001:db8::9 was active at shutdown: at most 5200 \
+        "2026-11-21T02:50:11Z MEDIUM   close  dos.unsolicited   2001:db8::9 was active at the end: at most 5200 \
          unsolicited packets in 60 s on eth0 (threshold 100): port 53; 5200 packets, 7.8 MB in 2 s; evidence \
          udp_new=5000 fragment=200; may be spoofed; held back 3 times before; incident 7f3a-2",
     );

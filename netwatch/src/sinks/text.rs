@@ -153,19 +153,17 @@ fn did(f: &mut Formatter<'_>, t: &Transition, reason: CloseReason) -> fmt::Resul
     let ended = match (subject, reason) {
         (_, CloseReason::Allowed) => "is allowed now",
         (Subject::Source | Subject::SourcePort, CloseReason::Quiet) => "is quiet",
-        (Subject::Source | Subject::SourcePort, CloseReason::Shutdown) => "was active at shutdown",
+        (Subject::Source | Subject::SourcePort, CloseReason::Shutdown) => "was active at the end",
         (Subject::Source | Subject::SourcePort, CloseReason::Disabled) => {
             "was active when the rule was switched off"
         }
         (Subject::Destination | Subject::DestinationPort, CloseReason::Quiet) => "is left alone",
-        (Subject::Destination | Subject::DestinationPort, CloseReason::Shutdown) => {
-            "was a target at shutdown"
-        }
+        (Subject::Destination | Subject::DestinationPort, CloseReason::Shutdown) => "was a target at the end",
         (Subject::Destination | Subject::DestinationPort, CloseReason::Disabled) => {
             "was a target when the rule was switched off"
         }
         (Subject::Itself, CloseReason::Quiet) => "misses nothing any more",
-        (Subject::Itself, CloseReason::Shutdown) => "was missing something at shutdown",
+        (Subject::Itself, CloseReason::Shutdown) => "was missing something at the end",
         (Subject::Itself, CloseReason::Disabled) => "was missing something when the rule was switched off",
     };
     // The port of a destination was said with its address.
