@@ -135,6 +135,16 @@ fn a_scan_is_told_at_the_time_of_its_packets() {
 }
 
 #[test]
+fn an_alert_does_not_wait_for_the_next_packet() {
+    let later = vec![(3 * SECOND, scan(SCANNER, [80]).remove(0).1)];
+    let path = file("later.pcap", &pcap([scan(SCANNER, 1..=11), later].concat()));
+    let said = replay("--format json", &[&path]);
+    let opened: Value = serde_json::from_str(&said.lines[0]).unwrap();
+    // A millisecond after the eleventh probe.
+    assert_eq!(opened["timestamp"], "2026-11-21T02:50:02.001000+0000");
+}
+
+#[test]
 fn ten_ports_and_ordinary_traffic_are_nothing_to_tell() {
     let path = file("ten.pcap", &pcap([ordinary(TARGET), scan(SCANNER, 1..=10)].concat()));
     let said = replay("", &[&path]);

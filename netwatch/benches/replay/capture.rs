@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use xtask::traffic::bulk::Bulk;
 use xtask::traffic::mixture::Mixture;
 
 /// Packets a second in the captures.
@@ -20,10 +21,12 @@ const LINKTYPE_ETHERNET: u32 = 1;
 /// The captures that are read from the disk, or rather from the page cache; gone when this value is.
 pub struct Captures {
     folder: PathBuf,
-    /// All packets.
-    pub long: Capture,
-    /// The first of them.
+    /// A busy network: short conversations, lookups, scans and floods.
+    pub busy: Capture,
+    /// The first packets of it.
     pub short: Capture,
+    /// As many packets of long conversations.
+    pub bulk: Capture,
     /// One packet.
     pub single: Capture,
 }
@@ -41,15 +44,17 @@ impl Captures {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("replay");
         // One name for all runs: what an interrupted run has left does not pile up.
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let make = |name: &str, packets| -> anyhow::Result<Capture> {
+        let make = |name: &str, stream: &mut dyn Iterator<Item = Timed>, packets| {
             let path = folder.join(name);
-            let bytes = write(&path, packets).with_context(|| format!("cannot write {}", path.display()))?;
-            Ok(Capture { path, packets, bytes })
+            let bytes =
+                write(&path, stream, packets).with_context(|| format!("cannot write {}", path.display()))?;
+            anyhow::Ok(Capture { path, packets, bytes })
         };
-        let long = make("long.pcap", packets)?;
-        let short = make("short.pcap", packets.min(SHORT))?;
-        let single = make("single.pcap", 1)?;
-        Ok(Self { folder, long, short, single })
+        let busy = make("busy.pcap", &mut Mixture::new(1, PACE), packets)?;
+        let short = make("short.pcap", &mut Mixture::new(1, PACE), packets.min(SHORT))?;
+        let bulk = make("bulk.pcap", &mut Bulk::new(PACE), packets)?;
+        let single = make("single.pcap", &mut Mixture::new(1, PACE), 1)?;
+        Ok(Self { folder, busy, short, bulk, single })
     }
 }
 
@@ -59,9 +64,12 @@ impl Drop for Captures {
     }
 }
 
-fn write(path: &Path, packets: u64) -> io::Result<u64> {
+/// A frame and its time, in microseconds since the beginning.
+type Timed = (u64, Vec<u8>);
+
+fn write(path: &Path, stream: &mut dyn Iterator<Item = Timed>, packets: u64) -> io::Result<u64> {
     let mut out = Pcap::begin(BufWriter::with_capacity(1 << 20, File::create(path)?))?;
-    for (at_us, frame) in Mixture::new(1, PACE).zip(0..packets).map(|(packet, _)| packet) {
+    for (at_us, frame) in stream.zip(0..packets).map(|(packet, _)| packet) {
         out.packet(at_us, &frame)?;
     }
     out.end()

@@ -16,12 +16,34 @@ pub struct Target {
     pub packets_per_second: f64,
 }
 
+/// What others are compared with.
+pub const TCPDUMP: &str = "tcpdump";
+
 const HOST: Target = Target { engine: "host", packets_per_second: 3e6 };
 const KERNEL: Target = Target { engine: "kernel", packets_per_second: 0.5e6 };
+
+/// What is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Traffic {
+    /// Short conversations, lookups, scans and floods.
+    Busy,
+    /// Long conversations.
+    Bulk,
+}
+
+impl Traffic {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Bulk => "bulk",
+        }
+    }
+}
 
 /// One program, and what was measured of it.
 pub struct Contender {
     pub name: &'static str,
+    pub traffic: Traffic,
     /// What it is meant to reach, if it is netwatch.
     pub target: Option<Target>,
     /// What it reads.
@@ -37,8 +59,9 @@ type ToCommand = dyn Fn(&Path) -> Command;
 
 /// All programs; those that are not there know why.
 pub fn all(netwatch: &Path, captures: &Captures) -> Vec<Contender> {
-    let contender = |name, target, capture: &Capture, command| Contender {
+    let contender = |name, traffic, target, capture: &Capture, command| Contender {
         name,
+        traffic,
         target,
         capture: capture.clone(),
         single: captures.single.clone(),
@@ -46,17 +69,17 @@ pub fn all(netwatch: &Path, captures: &Captures) -> Vec<Contender> {
         runs: Vec::new(),
         starts: Vec::new(),
     };
-    let engine = |name, target: Target| {
-        let command = engine(netwatch, target.engine, &captures.long);
-        contender(name, Some(target), &captures.long, command)
-    };
+    let mut contenders = Vec::new();
+    for (traffic, capture) in [(Traffic::Busy, &captures.busy), (Traffic::Bulk, &captures.bulk)] {
+        for (name, target) in [("netwatch, host engine", HOST), ("netwatch, kernel engine", KERNEL)] {
+            let command = engine(netwatch, target.engine, capture);
+            contenders.push(contender(name, traffic, Some(target), capture, command));
+        }
+        contenders.push(contender(TCPDUMP, traffic, None, capture, tcpdump()));
+    }
     let scapy = Python::with_scapy().map(|python| boxed(move |capture| python.replay(capture)));
-    vec![
-        engine("netwatch, host engine", HOST),
-        engine("netwatch, kernel engine", KERNEL),
-        contender("tcpdump", None, &captures.long, tcpdump()),
-        contender("Scapy loop", None, &captures.short, scapy),
-    ]
+    contenders.push(contender("Scapy loop", Traffic::Busy, None, &captures.short, scapy));
+    contenders
 }
 
 impl Contender {

@@ -1,8 +1,9 @@
 //! `cargo xtask bench replay`: how fast `netwatch replay` reads a capture, beside tcpdump and a Scapy loop, and that
 //! its memory does not grow with what it reads.
 //!
-//! The capture is made anew: a million packets of a busy network (`xtask::traffic::mixture`) at 20,000 a second, with
-//! the lengths that they have on the wire. In rounds, each program in turn reads it as a whole process on one CPU,
+//! Two captures are made anew, a million packets each at 20,000 a second, with the lengths that they have on the wire: a
+//! busy network of short conversations, lookups, scans and floods, with three packets to a flow
+//! (`xtask::traffic::mixture`), and long conversations (`xtask::traffic::bulk`). In rounds, each program in turn reads it as a whole process on one CPU,
 //! always the same one, so that a busy machine slows all of them alike. tcpdump reads and writes every packet, to
 //! /dev/null; the Scapy loop counts in dictionaries, and reads the first 20,000 packets only. Nothing is taken off for
 //! the start of a process; what that alone takes is measured with a capture of one packet.
@@ -31,7 +32,7 @@ mod python;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask bench replay")]
 struct Options {
-    /// Packets of the capture.
+    /// Packets of each capture.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     packets: u64,
     /// Rounds that count; one more comes first.
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
 /// Whether both engines could be measured and memory is what it should be.
 fn run(options: &Options) -> anyhow::Result<bool> {
     let cpu = process::stay_on_one_cpu()?;
-    note(&format!("a capture of {} packets", options.packets));
+    note(&format!("two captures of {} packets", options.packets));
     let captures = Captures::make(options.packets)?;
     let mut contenders = contender::all(&options.netwatch, &captures);
     note(&format!("{} rounds, and one before that", options.rounds));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::Options;
 use crate::capture::Captures;
-use crate::contender::{Contender, Outcome, Target};
+use crate::contender::{Contender, Outcome, TCPDUMP, Target, Traffic};
 use crate::memory::Memory;
 
 /// All that there is to tell.
@@ -17,12 +17,51 @@ pub struct Report<'a> {
 
 impl Report<'_> {
     pub fn print(&self) {
-        let reference = self.reference();
+        for (traffic, what) in [
+            (Traffic::Busy, "a busy network: short conversations and lookups, scans and floods"),
+            (Traffic::Bulk, "long conversations"),
+        ] {
+            println!("{}: {what}", traffic.name());
+            self.print_table(traffic);
+            println!();
+        }
+        println!(
+            "medians of {} rounds, and the largest memory; whole processes on one CPU, {} packets in {:.0} MB (busy) \
+             and {:.0} MB (bulk), the Scapy loop the first {} of the busy ones. To tcpdump: packets a second as a part \
+             of tcpdump's. Start: a capture of one packet; it is part of the other times.",
+            self.options.rounds,
+            self.captures.busy.packets,
+            millions(self.captures.busy.bytes),
+            millions(self.captures.bulk.bytes),
+            self.captures.short.packets,
+        );
+        println!();
+        for (contender, target) in self.targets() {
+            let wanted = target.packets_per_second / 1e6;
+            let (engine, traffic) = (target.engine, contender.traffic.name());
+            match contender.result() {
+                Err(reason) => {
+                    println!("{engine} engine, {traffic}: not measured, target {wanted} M: {reason}");
+                }
+                Ok(outcome) => println!(
+                    "{engine} engine, {traffic}: {:.2} M packets/s, target {wanted} M: {}",
+                    outcome.packets_per_second() / 1e6,
+                    if is_met(target, &outcome) { "met" } else { "missed" }
+                ),
+            }
+        }
+        if let Some(memory) = &self.memory {
+            print_memory(memory);
+        }
+    }
+
+    fn print_table(&self, traffic: Traffic) {
+        let reference = self.reference(traffic);
         println!(
             "{:<24} {:>12} {:>10} {:>10} {:>11} {:>9} {:>9}",
             "program", "packets/s", "ns/packet", "CPU ns", "to tcpdump", "RSS MiB", "start ms"
         );
-        for contender in self.contenders {
+        for contender in self.contenders.iter().filter(|contender| contender.traffic == traffic) {
             match contender.result() {
                 Err(reason) => println!("{:<24} {reason}", contender.name),
                 Ok(outcome) => {
@@ -40,53 +79,27 @@ impl Report<'_> {
                 }
             }
         }
-        println!();
-        println!(
-            "medians of {} rounds, and the largest memory; whole processes on one CPU, {} packets in {:.0} MB, the \
-             Scapy loop the first {}. To tcpdump: packets a second as a part of tcpdump's. Start: a capture of one \
-             packet; it is part of the other times.",
-            self.options.rounds,
-            self.captures.long.packets,
-            millions(self.captures.long.bytes),
-            self.captures.short.packets,
-        );
-        println!();
-        for (target, outcome) in self.targets() {
-            let wanted = target.packets_per_second / 1e6;
-            let engine = target.engine;
-            match outcome {
-                Err(reason) => println!("{engine} engine: not measured, target {wanted} M: {reason}"),
-                Ok(outcome) => println!(
-                    "{engine} engine: {:.2} M packets/s, target {wanted} M: {}",
-                    outcome.packets_per_second() / 1e6,
-                    if is_met(target, &outcome) { "met" } else { "missed" }
-                ),
-            }
-        }
-        if let Some(memory) = &self.memory {
-            print_memory(memory);
-        }
     }
 
     pub fn print_json(&self) {
-        let reference = self.reference();
         let programs: Vec<_> =
-            self.contenders.iter().map(|contender| program(contender, reference)).collect();
+            self.contenders.iter().map(|each| program(each, self.reference(each.traffic))).collect();
         let targets: Vec<_> = self
             .targets()
-            .map(|(target, outcome)| {
+            .map(|(contender, target)| {
                 json!({
                     "engine": target.engine,
+                    "traffic": contender.traffic.name(),
                     "target_packets_per_second": target.packets_per_second,
-                    "met": outcome.is_ok_and(|outcome| is_met(target, &outcome)),
+                    "met": contender.result().is_ok_and(|outcome| is_met(target, &outcome)),
                 })
             })
             .collect();
         let result = json!({
             "benchmark": "replay",
             "rounds": self.options.rounds,
-            "packets": self.captures.long.packets,
-            "bytes": self.captures.long.bytes,
+            "packets": self.captures.busy.packets,
+            "bytes": { "busy": self.captures.busy.bytes, "bulk": self.captures.bulk.bytes },
             "programs": programs,
             "targets": targets,
             "memory": self.memory.as_ref().map(memory),
@@ -95,13 +108,14 @@ impl Report<'_> {
     }
 
     /// tcpdump's packets a second.
-    fn reference(&self) -> Option<f64> {
-        let tcpdump = self.contenders.iter().find(|contender| contender.name == "tcpdump")?;
+    fn reference(&self, traffic: Traffic) -> Option<f64> {
+        let is_it = |contender: &&Contender| contender.name == TCPDUMP && contender.traffic == traffic;
+        let tcpdump = self.contenders.iter().find(is_it)?;
         tcpdump.result().ok().map(|outcome| outcome.packets_per_second())
     }
 
-    fn targets(&self) -> impl Iterator<Item = (&Target, Result<Outcome, &str>)> {
-        self.contenders.iter().filter_map(|contender| Some((contender.target.as_ref()?, contender.result())))
+    fn targets(&self) -> impl Iterator<Item = (&Contender, &Target)> {
+        self.contenders.iter().filter_map(|contender| Some((contender, contender.target.as_ref()?)))
     }
 }
 
@@ -133,9 +147,12 @@ fn print_memory(memory: &Memory) {
 
 fn program(contender: &Contender, reference: Option<f64>) -> Value {
     match contender.result() {
-        Err(reason) => json!({ "name": contender.name, "missing": reason }),
+        Err(reason) => {
+            json!({ "name": contender.name, "traffic": contender.traffic.name(), "missing": reason })
+        }
         Ok(outcome) => json!({
             "name": contender.name,
+            "traffic": contender.traffic.name(),
             "packets": contender.capture.packets,
             "packets_per_second": outcome.packets_per_second(),
             "ns_per_packet": outcome.ns_per_packet(),

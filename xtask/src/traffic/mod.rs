@@ -1,5 +1,6 @@
 //! Traffic made by hand: frames as bytes, a sender that counts, and the scenes they are sent in.
 
+pub mod bulk;
 pub mod frame;
 pub mod mixture;
 pub mod network;

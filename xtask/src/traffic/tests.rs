@@ -211,3 +211,19 @@ fn ordinary_traffic_goes_both_ways_in_both_families() {
         assert_eq!((crossings.len(), out), (3 * 44, 3 * 12));
     }
 }
+
+#[test]
+fn bulk_is_five_hundred_conversations_that_all_begin_and_go_on() {
+    let mut flows = BTreeMap::<Vec<u8>, u64>::new();
+    let mut last_us = 0;
+    for (at_us, frame) in super::bulk::Bulk::new(20_000).take(30_000) {
+        assert!(at_us >= last_us, "times never go back");
+        last_us = at_us;
+        // Both addresses and both ports, the lesser end first.
+        let mut ends = [[&frame[26..30], &frame[34..36]].concat(), [&frame[30..34], &frame[36..38]].concat()];
+        ends.sort();
+        *flows.entry(ends.concat()).or_default() += 1;
+    }
+    assert_eq!((flows.len(), last_us), (500, 1_499_950));
+    assert!(flows.values().all(|packets| *packets == 60));
+}
