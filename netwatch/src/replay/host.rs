@@ -4,6 +4,8 @@
 //! this is their `count.rs`, `flows.rs` and `hints.rs` over tables of the host's. A test replays every capture of the
 //! corpus through both.
 
+use std::cmp::Ordering;
+
 use netwatch_common::{
     Addr, Allowance, Control, Flow, FlowKey, Frame, Hint, Kind, Packet, Replayed, Replies, Seen, Settings,
     Sight, SourceCounts, TargetCounts, TargetKey, Totals, classify, classify::is_late_reply, parse,
@@ -24,22 +26,33 @@ pub struct Host {
     telling: Telling,
 }
 
-/// Both directions of a flow.
+/// Both directions of a flow. There are many, so it is small.
 #[derive(Clone, Copy, Default)]
 struct Pair {
-    /// What the side that the packets of a direction go to has sent.
-    flows: [Option<Flow>; 2],
+    /// What the side that the packets of a direction go to has sent; all zero where that is nothing.
+    flows: [Flow; 2],
     /// Where the packets of a direction were counted last.
-    places: [Option<Places>; 2],
+    places: [Places; 2],
 }
 
-/// Where a packet is counted; none where there was no room.
+/// Where a packet is counted.
 #[derive(Clone, Copy)]
 struct Places {
     /// The slot in which that is so.
     slot: u32,
-    source: Option<u32>,
-    target: Option<u32>,
+    /// Places of source and target, [`NOWHERE`] where there was no room.
+    source: u32,
+    target: u32,
+}
+
+/// No place of a table: there are not so many.
+const NOWHERE: u32 = u32::MAX;
+
+impl Default for Places {
+    /// In no slot: there are not so many either.
+    fn default() -> Self {
+        Self { slot: u32::MAX, source: NOWHERE, target: NOWHERE }
+    }
 }
 
 /// What is known of a packet before it is counted.
@@ -47,6 +60,8 @@ struct Known {
     sight: Sight,
     /// Its sender has sent nothing on its flow before, as far as that is recorded.
     is_first: bool,
+    /// Where the flow is, and which of its directions this is, as long as no other flow is asked for.
+    flow: Option<(u32, usize)>,
     /// Where the packets of this direction are counted.
     kept: Option<Places>,
 }
@@ -88,7 +103,7 @@ impl Host {
                 return;
             }
         };
-        let Known { sight, is_first, kept } = self.sight(&packet, now_ns);
+        let Known { sight, is_first, flow, kept } = self.sight(&packet, now_ns);
         let verdict = classify(&packet, &self.settings, sight.replies);
         self.totals.verdicts[verdict as usize] += 1;
         self.totals.sourced += 1;
@@ -104,15 +119,15 @@ impl Host {
             to_group: packet.dest.is_group().into(),
             host: [host_high, host_low],
         };
-        let places = kept.unwrap_or_else(|| self.places(&packet, target));
-        let probes = match places.target.and_then(|place| self.targets.at(place)) {
+        let places = kept.unwrap_or_else(|| self.places(target, flow));
+        let probes = match self.targets.at(places.target) {
             Some(counts) => counts.count(target.service, verdict, seen.flags, wire_bytes, seen.completed),
             None => {
                 self.totals.targets_lost += 1;
                 false
             }
         };
-        match places.source.and_then(|place| self.sources.at(place)) {
+        match self.sources.at(places.source) {
             Some(counts) => {
                 let (control, telling) = (&self.control, &mut self.telling);
                 counts.count(&seen, probes, control, |kind, number| {
@@ -132,11 +147,12 @@ impl Host {
     pub fn sent(&mut self, replayed: Replayed, frame: &(impl Frame + ?Sized)) {
         self.totals.sent += 1;
         if let Ok(packet) = parse(frame, &self.settings) {
-            let Some((key, side)) = ends(&packet).filter(|_| packet.answering_flow().is_some()) else {
+            let Some((key, _, back)) = ends(&packet).filter(|_| packet.answering_flow().is_some()) else {
                 return;
             };
-            let answers = &mut self.flows.entry(key, Pair::default()).flows[other_side(&key, side)];
-            record(answers, &mut self.totals, &self.control, &packet, replayed.now_ns);
+            let place = self.flows.place(key, Pair::default());
+            let Some(pair) = place.and_then(|place| self.flows.at(place)) else { return };
+            record(&mut pair.flows[back], &mut self.totals, &self.control, &packet, replayed.now_ns);
         }
     }
 
@@ -175,25 +191,27 @@ impl Host {
     /// What is known of a packet's flow. Takes note of the packet as one that makes its answer known, where both
     /// directions count.
     fn sight(&mut self, packet: &Packet, now_ns: u64) -> Known {
-        let not_kept = |sight| Known { sight, is_first: false, kept: None };
+        let not_kept = |sight| Known { sight, is_first: false, flow: None, kept: None };
         if self.control.replies == Control::REPLIES_BY_FLAGS {
             return not_kept(Sight::of(Replies::ByFlags));
         }
         let is_mirror = self.control.replies == Control::REPLIES_MIRRORED;
         let records = is_mirror && packet.answering_flow().is_some();
-        let Some((key, side)) = ends(packet) else { return not_kept(Sight::of(Replies::Unknown)) };
-        let flow = match records {
-            true => Some(self.flows.entry(key, Pair::default())),
-            false => self.flows.get(key),
+        let Some((key, side, back)) = ends(packet) else { return not_kept(Sight::of(Replies::Unknown)) };
+        let place = match records {
+            true => self.flows.place(key, Pair::default()),
+            false => self.flows.find(key),
         };
-        let Some(pair) = flow else { return not_kept(self.sight_of_unknown(packet, now_ns)) };
-        let asked = packet.flow_to_look_up().and(pair.flows[side].as_mut());
+        let Some((place, pair)) = place.and_then(|place| Some((place, self.flows.at(place)?))) else {
+            return not_kept(self.sight_of_unknown(packet, now_ns));
+        };
+        let asked = packet.flow_to_look_up().and(Some(&mut pair.flows[side])).filter(|flow| is_there(flow));
         let known = asked.and_then(|flow| flow.received(packet, now_ns));
-        let answers = &mut pair.flows[other_side(&key, side)];
+        let answers = &mut pair.flows[back];
         let is_first = records && record(answers, &mut self.totals, &self.control, packet, now_ns);
-        let kept = pair.places[side].filter(|places| places.slot == self.control.slot);
+        let kept = Some(pair.places[side]).filter(|places| places.slot == self.control.slot);
         let sight = known.unwrap_or_else(|| self.sight_of_unknown(packet, now_ns));
-        Known { sight, is_first, kept }
+        Known { sight, is_first, flow: Some((place, side)), kept }
     }
 
     fn sight_of_unknown(&self, packet: &Packet, now_ns: u64) -> Sight {
@@ -206,51 +224,48 @@ impl Host {
     }
 
     /// Where a packet is counted, which is kept with its flow.
-    fn places(&mut self, packet: &Packet, target: TargetKey) -> Places {
+    fn places(&mut self, target: TargetKey, flow: Option<(u32, usize)>) -> Places {
         let places = Places {
             slot: self.control.slot,
-            source: self.sources.place(target.source, SourceCounts::ZERO),
-            target: self.targets.place(target, TargetCounts::ZERO),
+            source: self.sources.place(target.source, SourceCounts::ZERO).unwrap_or(NOWHERE),
+            target: self.targets.place(target, TargetCounts::ZERO).unwrap_or(NOWHERE),
         };
-        if self.control.replies == Control::REPLIES_MIRRORED
-            && let Some((key, side)) = ends(packet)
-            && let Some(pair) = self.flows.get(key)
+        if let Some((place, side)) = flow
+            && let Some(pair) = self.flows.at(place)
         {
-            pair.places[side] = Some(places);
+            pair.places[side] = places;
         }
         places
     }
 }
 
 /// Takes note of a packet that was sent on the flow that its answers belong to. Returns whether it is the first.
-fn record(
-    flow: &mut Option<Flow>,
-    totals: &mut Totals,
-    control: &Control,
-    packet: &Packet,
-    now_ns: u64,
-) -> bool {
-    if let Some(flow) = flow {
+fn record(flow: &mut Flow, totals: &mut Totals, control: &Control, packet: &Packet, now_ns: u64) -> bool {
+    if is_there(flow) {
         flow.sent(packet, now_ns);
         return false;
     }
-    *flow = Some(Flow::begun(packet, now_ns));
+    *flow = Flow::begun(packet, now_ns);
     totals.flows_new += 1;
     totals.flows_again += u64::from(packet.is_amid_connection() && now_ns > control.grace_ends_ns);
     true
 }
 
-/// The flow of a packet with its ends in an order that does not depend on the direction, and which of both directions
-/// this is.
-fn ends(packet: &Packet) -> Option<(FlowKey, usize)> {
-    let key = packet.flow()?;
-    let reversed = key.reversed();
-    Some(if key <= reversed { (key, 0) } else { (reversed, 1) })
+/// Whether anything was sent on a flow: no time of a replay is 0.
+const fn is_there(flow: &Flow) -> bool {
+    flow.sent_ns != 0
 }
 
-/// The direction of the answers: the same one, where a packet goes from a port to itself.
-fn other_side(key: &FlowKey, side: usize) -> usize {
-    if *key == key.reversed() { side } else { 1 - side }
+/// The flow of a packet with its ends in an order that does not depend on the direction, which of both directions this
+/// is, and which is that of the answers: the same one, where a packet goes from a port to itself.
+fn ends(packet: &Packet) -> Option<(FlowKey, usize, usize)> {
+    let key = packet.flow()?;
+    let reversed = key.reversed();
+    Some(match key.cmp(&reversed) {
+        Ordering::Less => (key, 0, 1),
+        Ordering::Equal => (key, 0, 0),
+        Ordering::Greater => (reversed, 1, 0),
+    })
 }
 
 impl Telling {
