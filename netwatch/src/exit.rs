@@ -47,6 +47,7 @@ fn number(error: &anyhow::Error) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::Refusal;
     use std::io;
 
     #[test]
@@ -75,6 +76,8 @@ mod tests {
             assert!(text.contains(says) && text.lines().count() == 1, "{text}");
         }
         assert_eq!(number(&Usage("--slot: no".into()).into()), 2);
+        let refused = OpenError { path: "a.pcap".into(), reason: Refusal::Directory };
+        assert_eq!(number(&refused.into()), DAMAGED);
         assert_eq!(number(&anyhow::anyhow!("other")), 1);
     }
 }
