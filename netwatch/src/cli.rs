@@ -186,6 +186,11 @@ pub struct PlaceArgs {
 
 /// Options of `netwatch replay`.
 #[derive(Args, Clone, Debug)]
+#[command(
+    mut_arg("config", |arg| arg.help(CONFIG_OF_CAPTURES)),
+    mut_arg("mode", |arg| arg.help(MODE_OF_CAPTURES)),
+    mut_arg("local", |arg| arg.help(LOCAL_OF_CAPTURES)),
+)]
 pub struct ReplayArgs {
     /// The captures
     #[arg(required = true, value_name = "FILE")]
@@ -214,6 +219,12 @@ pub struct ReplayArgs {
 
 /// Options of `netwatch suggest`.
 #[derive(Args, Clone, Debug)]
+#[command(
+    mut_arg("config", |arg| arg.help(CONFIG_OF_CAPTURES)),
+    mut_arg("mode", |arg| arg.help(MODE_OF_CAPTURES)),
+    mut_arg("local", |arg| arg.help(LOCAL_OF_CAPTURES)),
+    mut_arg("format", |arg| arg.hide(true)),
+)]
 pub struct SuggestArgs {
     /// Captures of the traffic that is usual; several, or repeat it
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
@@ -235,6 +246,12 @@ pub struct SuggestArgs {
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
     pub log: LogLevel,
 }
+
+const CONFIG_OF_CAPTURES: &str = "Configuration file [default: none]";
+const MODE_OF_CAPTURES: &str = "How replies are told from probes [default: mirror; flags where the captures have one \
+                                direction only]";
+const LOCAL_OF_CAPTURES: &str =
+    "Network that is ours, like 192.0.2.0/24; repeat for several [default: guessed from the captures]";
 
 /// What counts recorded packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
