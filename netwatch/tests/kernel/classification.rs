@@ -9,7 +9,7 @@ use aya::programs::{TestRun as _, TestRunOptions};
 use netwatch::kernel::{Capacity, Options, Watch};
 use netwatch_common::classify::{ACK, FIN, RST, SYN, URG};
 use netwatch_common::{
-    Addr, Proto, Replies, Service, Settings, SourceCounts, TargetCounts, TargetKey, Totals, Verdict,
+    Addr, Class, Proto, Replies, Service, Settings, SourceCounts, TargetCounts, TargetKey, Totals, Verdict,
     classify, parse,
 };
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -50,6 +50,7 @@ impl Counts {
         counts.classes[class as usize] += 1;
         counts.unsolicited += u32::from(class.is_unsolicited());
         counts.probes += u32::from(probes);
+        counts.to_groups += u32::from(class == Class::UdpNew && packet.dest.is_group());
         verdict
     }
 
