@@ -96,7 +96,7 @@ impl Replay {
     fn play(mut self, stop: &AtomicBool) -> anyhow::Result<ExitCode> {
         let prepared = Prepared::look(&self.config, &mut self.captures, &self.args.files)?;
         prepared.announce();
-        let tally = self.args.summary.then(Tally::new);
+        let tally = self.args.summary.then(|| Tally::new(self.config.min_severity));
         let mut player = prepared.player(&self.config, self.args.engine, |policy| policy, tally)?;
         let mut output = self.output(&prepared, &player);
         let progress = self.progress();

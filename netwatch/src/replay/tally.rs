@@ -8,7 +8,7 @@ use netwatch_common::{Addr, Service};
 
 use super::player::Observe;
 use super::top::{Top, Weigh};
-use crate::analysis::{Slot, SourceStats, State, TargetStats, Transition};
+use crate::analysis::{Severity, Slot, SourceStats, State, TargetStats, Transition};
 
 /// Sources that are told apart in any case, and destinations.
 const ENDS: usize = 65_536;
@@ -19,7 +19,7 @@ const SERVICES: usize = 2 * 65_536 + 3;
 /// Ports that are remembered as tried, over all sources.
 const PORTS: usize = 2 << 20;
 
-/// Incidents that are remembered.
+/// Incidents that are remembered, of those that are severe enough.
 const INCIDENTS: usize = 10_000;
 
 /// Collects slots and transitions of a replay, in bounded memory.
@@ -30,9 +30,13 @@ pub struct Tally {
     services: Top<Service, Received>,
     /// For how many more ports of sources there is room.
     room: usize,
+    /// How much an incident has to weigh.
+    least: Severity,
     incidents: BTreeMap<u64, Transition>,
     /// Incidents that found no room.
     unlisted: u64,
+    /// Incidents that never weighed enough.
+    slight: u64,
 }
 
 /// What one source sent.
@@ -64,17 +68,11 @@ impl Observe for Tally {
     }
 }
 
-impl Default for Tally {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Tally {
-    /// Nothing yet.
+    /// Nothing yet. Incidents that weigh less than `least` are counted, and not listed.
     #[must_use]
-    pub fn new() -> Self {
-        Self::bounded(ENDS, PORTS)
+    pub fn new(least: Severity) -> Self {
+        Self::bounded(ENDS, PORTS, least)
     }
 
     /// Adds what an ended slot counted; of parts of a slot, each.
@@ -100,16 +98,20 @@ impl Tally {
     pub fn transitions(&mut self, transitions: &[Transition]) {
         for transition in transitions {
             let room = self.incidents.len() < INCIDENTS;
+            let is_slight = transition.weight < self.least;
             match self.incidents.entry(transition.incident) {
                 Entry::Occupied(mut last) => {
                     last.insert(transition.clone());
                 }
-                // Of one that found no room when it opened, nothing is known later either.
-                Entry::Vacant(_) if transition.state != State::Open => {}
-                Entry::Vacant(free) if room => {
+                Entry::Vacant(free) if room && !is_slight => {
                     free.insert(transition.clone());
                 }
-                Entry::Vacant(_) => self.unlisted += 1,
+                // Each incident is closed once, and what it weighs never falls.
+                Entry::Vacant(_) if matches!(transition.state, State::Close(_)) => match is_slight {
+                    true => self.slight += 1,
+                    false => self.unlisted += 1,
+                },
+                Entry::Vacant(_) => {}
             }
         }
     }
@@ -149,19 +151,26 @@ impl Tally {
         self.unlisted
     }
 
-    /// Incidents that are about each source.
+    /// Incidents that are not severe enough to be listed.
+    pub(super) const fn slight(&self) -> u64 {
+        self.slight
+    }
+
+    /// Incidents that are about each source, of those that are listed.
     pub(super) fn incidents_by_source(&self) -> HashMap<Addr, u64> {
         count(self.incidents().filter_map(|incident| incident.source).map(|peer| peer.addr.into()))
     }
 
-    fn bounded(ends: usize, ports: usize) -> Self {
+    fn bounded(ends: usize, ports: usize, least: Severity) -> Self {
         Self {
             sources: Top::new(ends),
             dests: Top::new(ends),
             services: Top::new(SERVICES),
             room: ports,
+            least,
             incidents: BTreeMap::new(),
             unlisted: 0,
+            slight: 0,
         }
     }
 }

@@ -134,6 +134,7 @@ fn incidents(facts: &Facts, tally: &Tally) -> Value {
         "closed": counters.closed,
         "held_back": numbers(held_back.filter(|(_, count)| *count > 0)),
         "not_listed": tally.unlisted(),
+        "less_severe": tally.slight(),
         "list": tally.incidents().map(|t| incident(t, facts)).collect::<Vec<_>>(),
     })
 }

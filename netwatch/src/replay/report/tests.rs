@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::analysis::{
-    Analysis, Hosts, Options, Policy, Severity, Slot, SourceStats, State, TargetStats, Transition,
+    Analysis, CloseReason, Hosts, Options, Policy, Severity, Slot, SourceStats, State, TargetStats,
+    Transition,
 };
 use crate::replay::tally::Tally;
 
@@ -67,7 +68,7 @@ fn story() -> (Facts, Tally) {
     let eth0 = analysis.add_interface("eth0");
     let (server, server6) = (addr("192.0.2.5"), addr("2001:db8:1111:2222:3333:4444:5555:6666"));
     let tcp = |port| Service::new(Proto::Tcp, port);
-    let mut tally = Tally::new();
+    let mut tally = Tally::new(Severity::Info);
     let mut totals = Totals::default();
     for number in 0..40 {
         let mut filling = Filling::new(number);
@@ -141,7 +142,7 @@ fn nothing() -> (Facts, Tally) {
         wall: Wall::new(0),
         counters: Counters::default(),
     };
-    (facts, Tally::new())
+    (facts, Tally::new(Severity::Info))
 }
 
 /// `UPDATE=1 cargo test -p netwatch --lib report` writes what is said now; read the difference before committing.
@@ -227,11 +228,16 @@ fn what_is_left_out_is_said() {
         let severity = if incident == 5_000 { Severity::Critical } else { Severity::Low };
         tally.transitions(&[Transition { incident, severity, state: State::Open, ..example.clone() }]);
     }
+    let of_the_story = 10_000 - tally.incidents().filter(|told| told.incident >= 100).count();
+    assert_eq!((tally.incidents().len(), tally.unlisted()), (10_000, 0));
+    // Each that found no room is counted when it closes.
+    for incident in 100..10_100 {
+        let severity = if incident == 5_000 { Severity::Critical } else { Severity::Low };
+        let state = State::Close(CloseReason::Quiet);
+        tally.transitions(&[Transition { incident, severity, state, ..example.clone() }]);
+    }
     let unlisted = tally.unlisted();
-    assert_eq!(u64::try_from(tally.incidents().len()).unwrap() + unlisted, 10_000 + unlisted);
-    // Of what found no room when it opened, nothing is made of later.
-    tally.transitions(&[Transition { incident: 10_099, state: State::Update, ..example }]);
-    assert_eq!(tally.unlisted(), unlisted);
+    assert_eq!(usize::try_from(unlisted).unwrap(), of_the_story);
     facts.problems = (0..30).map(|number| format!("problem {number}")).collect();
     facts.files = (0..30).map(|number| format!("{number}.pcap")).collect();
     facts.totals.targets_lost = 7;
@@ -252,8 +258,31 @@ fn what_is_left_out_is_said() {
 }
 
 #[test]
+fn what_is_not_severe_enough_is_counted_and_takes_no_room() {
+    let (facts, story) = story();
+    let example = story.incidents().next().cloned().unwrap();
+    let mut tally = Tally::new(Severity::Low);
+    let mut tell = |incident, weight, state| {
+        tally.transitions(&[Transition { incident, weight, state, ..example.clone() }]);
+    };
+    let close = State::Close(CloseReason::Quiet);
+    for incident in 1..=20_000 {
+        tell(incident, Severity::Info, State::Open);
+        tell(incident, Severity::Info, close);
+    }
+    // One that becomes severe is listed from then on.
+    tell(20_001, Severity::Info, State::Open);
+    tell(20_001, Severity::High, State::Update);
+    tell(20_001, Severity::High, close);
+    assert_eq!((tally.incidents().len(), tally.slight(), tally.unlisted()), (1, 20_000, 0));
+    let told = text(&facts, &tally);
+    assert!(told.ends_with("\n  20000 are less severe: --min-severity info lists them\n"), "{told}");
+    assert_eq!(json(&facts, &tally)["incidents"]["less_severe"].as_u64(), Some(20_000));
+}
+
+#[test]
 fn counts_that_may_be_too_small_are_marked() {
-    let mut tally = Tally::new();
+    let mut tally = Tally::new(Severity::Info);
     let service = Service::new(Proto::Tcp, 443);
     for turn in 0..6_u32 {
         let mut filling = Filling::new(turn.into());

@@ -168,7 +168,16 @@ fn incidents(text: &mut String, facts: &Facts, tally: &Tally) {
     listed.sort_by_key(|incident| Reverse(incident.severity));
     listed.truncate(INCIDENTS);
     listed.sort_by_key(|incident| incident.incident);
+    let slight = tally.slight();
+    let tell_slight = |text: &mut String| match slight {
+        0 => {}
+        1 => text.push_str("  one is less severe: --min-severity info lists it\n"),
+        many => {
+            let _ = writeln!(text, "  {many} are less severe: --min-severity info lists them");
+        }
+    };
     if listed.is_empty() {
+        tell_slight(text);
         return;
     }
     let mut table = Table::new([
@@ -190,6 +199,7 @@ fn incidents(text: &mut String, facts: &Facts, tally: &Tally) {
     let _ = write!(text, "{table}");
     let unlisted = usize::try_from(tally.unlisted()).unwrap_or(usize::MAX);
     more(text, tally.incidents().len().saturating_sub(listed.len()).saturating_add(unlisted), true);
+    tell_slight(text);
 }
 
 fn incident(t: &Transition, facts: &Facts) -> [String; 11] {

@@ -32,7 +32,7 @@ fn leaders(tally: &Tally, count: usize) -> Vec<(Addr, u64)> {
 
 #[test]
 fn the_heavy_lead_among_two_hundred_thousand() {
-    let mut tally = Tally::new();
+    let mut tally = Tally::new(Severity::Info);
     for turn in 0..10_u32 {
         // Each forged source is seen once, and four true ones every time.
         let forged = (0..20_000).map(|number| (1_000_000 + turn * 20_000 + number, 1, 443, 1));
@@ -54,7 +54,7 @@ fn the_heavy_lead_among_two_hundred_thousand() {
 
 #[test]
 fn every_port_there_is_has_a_place() {
-    let mut tally = Tally::new();
+    let mut tally = Tally::new(Severity::Info);
     for first in (0..=u16::MAX).step_by(8_192) {
         tally.slot(&slot((first..=first | 8_191).map(|port| (7, 1, port, 1))));
     }
@@ -65,7 +65,7 @@ fn every_port_there_is_has_a_place() {
 
 #[test]
 fn a_port_is_tried_once_however_often() {
-    let mut tally = Tally::new();
+    let mut tally = Tally::new(Severity::Info);
     tally.slot(&slot([(1, 1, 22, 3), (1, 2, 22, 1), (1, 1, 80, 1), (2, 1, 22, 1)]));
     tally.slot(&slot([(1, 1, 22, 3), (1, 3, 443, 1)]));
     let tried = tally.tried_by();
@@ -76,7 +76,7 @@ fn a_port_is_tried_once_however_often() {
 
 #[test]
 fn ports_have_room_in_all() {
-    let mut tally = Tally::bounded(4, 10);
+    let mut tally = Tally::bounded(4, 10, Severity::Info);
     tally.slot(&slot((0..8).map(|port| (1, 1, port, 100))));
     tally.slot(&slot((0..8).map(|port| (2, 1, port, 1))));
     let ports = |tally: &Tally| -> Vec<_> {
@@ -95,7 +95,7 @@ proptest! {
     fn nothing_is_counted_twice_or_left_out(
         slots in prop::collection::vec(prop::collection::vec((0..9_u32, 0..4_u32, 0..9_u16, 1..50_u32), 0..30), 0..6),
     ) {
-        let mut tally = Tally::new();
+        let mut tally = Tally::new(Severity::Info);
         slots.iter().for_each(|sent| tally.slot(&slot(sent.iter().copied())));
         let packets: u64 = slots.iter().flatten().map(|sent| u64::from(sent.3)).sum();
         let sent = tally.sources().values().fold((0, 0, 0), |(packets, bytes, unsolicited), sender| {
@@ -120,7 +120,7 @@ proptest! {
     fn memory_is_bounded_whatever_comes(
         slots in prop::collection::vec(prop::collection::vec((0..40_u32, 0..4_u32, 0..9_u16, 1..50_u32), 0..30), 0..9),
     ) {
-        let mut tally = Tally::bounded(5, 12);
+        let mut tally = Tally::bounded(5, 12, Severity::Info);
         for sent in &slots {
             tally.slot(&slot(sent.iter().copied()));
             let ports: usize = tally.sources().values().map(|sender| sender.ports.len()).sum();
