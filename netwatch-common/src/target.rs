@@ -86,7 +86,8 @@ pub struct TargetCounts {
     pub noise: u32,
     /// Packets that somebody asked for, or that are neither ([`Class::Known`], [`Class::Other`]).
     pub rest: u32,
-    /// Handshakes completed: see [`SourceCounts::completed`](crate::SourceCounts::completed).
+    /// Handshakes completed: see [`SourceCounts::completed`](crate::SourceCounts::completed); of UDP, flows that were
+    /// answered: see [`SourceCounts::answered`](crate::SourceCounts::answered).
     pub completed: u32,
     /// How the packets that are evidence probed.
     pub techniques: Techniques,

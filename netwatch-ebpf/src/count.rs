@@ -3,8 +3,8 @@
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::{debug, warn};
 use netwatch_common::{
-    Addr, Class, Control, Frame, Seen, SourceCounts, TargetCounts, TargetKey, Totals, Verdict, classify,
-    parse,
+    Addr, Class, Control, Frame, Proto, Seen, Service, SourceCounts, TargetCounts, TargetKey, Totals,
+    Verdict, classify, parse,
 };
 
 use crate::{
@@ -60,7 +60,13 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
             let probes = count_target(ctx, totals, &control, &target, &seen);
             count_source(ctx, totals, &control, &target, &seen, probes);
             if answers != 0 {
-                count_answer(&control, &SETTINGS.load().account(target.dest));
+                // What was asked: this packet's other direction.
+                let asked = TargetKey {
+                    source: SETTINGS.load().account(packet.dest),
+                    dest: packet.source,
+                    service: Service::new(Proto::Udp, packet.transport.source_port),
+                };
+                count_answer(&control, &asked);
             }
             verdict
         }
@@ -153,12 +159,20 @@ fn count_source(
     });
 }
 
-/// Counts for whoever asked that there is an answer. Who has sent nothing in this slot needs none.
+/// Counts for whoever asked that there is an answer. What was not asked in this slot needs none.
 #[inline(always)]
-fn count_answer(control: &Control, asker: &Addr) {
-    let Some(entry) = SOURCES.get(control.slot & 1).and_then(|map| map.get_ptr_mut(asker)) else { return };
-    // SAFETY: as for targets.
-    unsafe { &mut *entry }.answered += 1;
+fn count_answer(control: &Control, asked: &TargetKey) {
+    let target = TARGETS.get(control.slot & 1).and_then(|map| map.get_ptr_mut(asked));
+    let source = SOURCES.get(control.slot & 1).and_then(|map| map.get_ptr_mut(&asked.source));
+    // SAFETY: as for what is counted of the packet itself.
+    unsafe {
+        if let Some(counts) = target {
+            (*counts).completed += 1;
+        }
+        if let Some(counts) = source {
+            (*counts).answered += 1;
+        }
+    }
 }
 
 #[inline(never)]

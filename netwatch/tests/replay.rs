@@ -10,6 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
+use xtask::traffic::Frame;
 use xtask::traffic::scenario::{self, Crossing};
 
 /// 2026-11-21T02:50:00Z, in nanoseconds since the epoch.
@@ -295,6 +296,31 @@ fn a_summary_stands_in_for_alerts() {
     let said = replay("--summary --format json", &[&cut]);
     let report: Value = serde_json::from_str(&said.lines[0]).unwrap();
     assert_eq!((said.code, report["problems_total"].as_u64()), (Some(10), Some(1)));
+}
+
+#[test]
+fn what_was_asked_and_answered_is_not_unsolicited() {
+    let udp = |from: Ipv4Addr, to: Ipv4Addr, ports: (u16, u16)| {
+        Frame::ipv4(from, to).udp(ports.0, ports.1, b"question or answer").build()
+    };
+    // Three hundred questions; all but the last hundred and one are answered a millisecond later.
+    let packets = (0..300_u16).flat_map(|nth| {
+        let (at, port) = (u64::from(nth) * 10 * MILLISECOND, 20_000 + nth);
+        let question = (at, udp(TARGET, SCANNER, (port, 53)));
+        let answer = (at + MILLISECOND, udp(SCANNER, TARGET, (53, port)));
+        [Some(question), (nth < 199).then_some(answer)]
+    });
+    let path = file("resolver.pcap", &pcap(packets.flatten().collect()));
+    let said = replay("--summary --format json", &[&path]);
+    let report: Value = serde_json::from_str(&said.lines[0]).unwrap();
+    let unsolicited = |what: &str| {
+        let list = report[what]["top"].as_array().unwrap();
+        list.iter().map(|one| one["unsolicited"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!(["sources", "services", "destinations"].map(unsolicited), [101; 3]);
+    assert_eq!(replay("", &[&path]).told().len(), 2, "one incident, opened and closed");
+    let fewer = replay("--threshold dos.unsolicited=101", &[&path]);
+    assert_eq!(fewer.lines, [""; 0]);
 }
 
 #[test]

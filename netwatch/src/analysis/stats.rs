@@ -155,7 +155,7 @@ pub struct TargetStats {
     pub noise: u32,
     /// All other packets: for a port, somebody talks on it.
     pub rest: u32,
-    /// Handshakes that were completed.
+    /// Handshakes that were completed; of UDP, flows that were answered, where both directions count.
     pub completed: u32,
     /// How the target was probed.
     pub techniques: Techniques,
@@ -204,7 +204,7 @@ impl TargetStats {
         self.asked_for_by_nobody() + u64::from(self.rest)
     }
 
-    /// Packets that nobody asked for, less the SYNs of completed handshakes.
+    /// Packets that nobody asked for, less the SYNs of completed handshakes and the questions that were answered.
     #[must_use]
     pub fn unsolicited(&self) -> u64 {
         self.asked_for_by_nobody() - u64::from(self.completed.min(self.opening))

@@ -7,8 +7,9 @@
 use std::cmp::Ordering;
 
 use netwatch_common::{
-    Addr, Allowance, Control, Flow, FlowKey, Frame, Hint, Kind, Packet, Replayed, Replies, Seen, Settings,
-    Sight, SourceCounts, TargetCounts, TargetKey, Totals, classify, classify::is_late_reply, parse,
+    Addr, Allowance, Control, Flow, FlowKey, Frame, Hint, Kind, Packet, Proto, Replayed, Replies, Seen,
+    Service, Settings, Sight, SourceCounts, TargetCounts, TargetKey, Totals, classify,
+    classify::is_late_reply, parse,
 };
 
 use super::tables::{Recent, Table};
@@ -136,10 +137,20 @@ impl Host {
             }
             None => self.totals.sources_lost += 1,
         }
-        if packet.answers_udp(is_first, sight)
-            && let Some(asker) = self.sources.get_mut(self.settings.account(packet.dest))
-        {
-            asker.answered += 1;
+        if packet.answers_udp(is_first, sight) {
+            self.count_answer(&packet);
+        }
+    }
+
+    /// Counts for whoever asked that there is an answer. What was not asked in this slot needs none.
+    fn count_answer(&mut self, packet: &Packet) {
+        let source = self.settings.account(packet.dest);
+        let service = Service::new(Proto::Udp, packet.transport.source_port);
+        if let Some(counts) = self.targets.get_mut(TargetKey { source, dest: packet.source, service }) {
+            counts.completed += 1;
+        }
+        if let Some(counts) = self.sources.get_mut(source) {
+            counts.answered += 1;
         }
     }
 
