@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use crate::analysis::{Analysis, Severity, Slot, Suppression};
 use crate::drained::Drained;
 use crate::sinks::Output;
+use crate::sinks::words::Printable;
 use crate::watched::Watched;
 
 /// Collects slots until a status line is due.
@@ -134,7 +135,10 @@ fn interface(text: &mut String, name: &str, totals: &Totals, drained: &Drained) 
     let _ = writeln!(
         text,
         "{}: {seen} packets, {bytes} bytes in {} slots ({} late, {} failed)",
-        name, drained.slots, drained.late_slots, drained.failed_slots
+        Printable(name),
+        drained.slots,
+        drained.late_slots,
+        drained.failed_slots
     );
     let classes: Vec<_> = Class::ALL
         .into_iter()

@@ -190,6 +190,16 @@ fn what_could_be_read_of_a_damaged_capture_is_used() {
 }
 
 #[test]
+fn a_terminal_does_not_obey_the_name_of_a_file() {
+    for bytes in [capture(), capture()[..1_000].to_vec(), b"only words\n".to_vec()] {
+        let said = replay("", &[&file("red\x1b[31m\n.pcap", &bytes)]);
+        let is_clean = |line: &str| !line.contains(char::is_control) && !line.starts_with(".pcap");
+        assert!(said.lines.iter().map(String::as_str).chain(said.stderr.lines()).all(is_clean), "{said:#?}");
+        assert!(said.stderr.contains("red?[31m?.pcap: "), "{}", said.stderr);
+    }
+}
+
+#[test]
 fn what_is_no_capture_is_refused() {
     let text = file("text.txt", b"no packets, only words\n");
     let empty = file("empty.pcap", b"");
