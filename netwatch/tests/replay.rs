@@ -190,6 +190,28 @@ fn what_could_be_read_of_a_damaged_capture_is_used() {
 }
 
 #[test]
+fn a_clock_that_goes_back_is_told() {
+    // As if the clock had been wrong for a moment: what follows is no scan within a minute.
+    let slow = |ports: std::ops::RangeInclusive<u16>| {
+        scan(SCANNER, ports)
+            .into_iter()
+            .zip(0..)
+            .map(|((_, frame), nth)| (nth * 20 * SECOND, frame))
+            .collect()
+    };
+    let (begin, rest): (Packets, Packets) = (slow(1..=1), slow(2..=30));
+    let wrong = vec![(86_400 * SECOND, begin[0].1.clone())];
+    let mut whole = pcap(begin);
+    whole.extend(&pcap(wrong)[24..]);
+    whole.extend(&pcap(rest.clone())[24..]);
+    let said = replay("", &[&file("back.pcap", &whole)]);
+    let warning = "WARN 29 packets with a time a slot or more before that of an earlier one";
+    assert!(said.code == Some(0) && said.stderr.contains(warning), "{said:#?}");
+    let right = replay("", &[&file("forth.pcap", &pcap(rest))]);
+    assert!(!right.stderr.contains("WARN"), "{}", right.stderr);
+}
+
+#[test]
 fn a_terminal_does_not_obey_the_name_of_a_file() {
     for bytes in [capture(), capture()[..1_000].to_vec(), b"only words\n".to_vec()] {
         let said = replay("", &[&file("red\x1b[31m\n.pcap", &bytes)]);
