@@ -358,6 +358,23 @@ fn options_decide_what_is_worth_a_word() {
 }
 
 #[test]
+fn an_entry_of_the_allow_list_ends_when_the_packets_say_so() {
+    let list = "[[allow]]\nprefix = \"203.0.113.0/24\"\nuntil = 2036-01-01\n";
+    let options = format!("-c {}", file("allow.toml", list.as_bytes()));
+    let before = scan(SCANNER, 1..=11);
+    let ten_years = 3_653 * 86_400 * SECOND;
+    let after: Packets = before.iter().map(|(ns, frame)| (ten_years + ns, frame.clone())).collect();
+    for (name, packets, told) in [
+        ("before.pcap", before.clone(), 0),
+        ("after.pcap", after.clone(), 2),
+        ("both.pcap", [before, after].concat(), 2),
+    ] {
+        let said = replay(&options, &[&file(name, &pcap(packets))]);
+        assert_eq!((said.code, said.lines.len()), (Some(0), told), "{name}: {said:#?}");
+    }
+}
+
+#[test]
 fn a_reader_who_has_seen_enough_ends_it_well() {
     // As many packets are looked at before the first one counts.
     let filler = scenario::udp_flood(TARGET.into(), SCANNER.into(), 9, 10_000);

@@ -102,7 +102,7 @@ impl<O: Observe> Player<O> {
         analysis.tell_confidence(id, confidence);
         // Every packet is counted on one CPU.
         engine.set_hints(HintRates::of(&options.policy, 1))?;
-        Ok(Self {
+        let mut player = Self {
             engine,
             analysis,
             id,
@@ -119,7 +119,10 @@ impl<O: Observe> Player<O> {
             totals: Totals::default(),
             observer,
             news: Vec::new(),
-        })
+        };
+        // What applied when the first packet came, not what applies today.
+        player.keep_policy(timeline.now_ns())?;
+        Ok(player)
     }
 
     /// Counts a packet, after the slots that ended before it came.
@@ -136,6 +139,7 @@ impl<O: Observe> Player<O> {
             if self.analysis.is_at_rest() {
                 let skipped_ns = self.timeline.skip_to(now_ns);
                 self.analysis.rest(skipped_ns);
+                self.keep_policy(self.timeline.slot_start_ns())?;
             }
         }
         self.timeline.go_to(now_ns);
