@@ -201,9 +201,7 @@ fn a_clock_that_goes_back_is_told() {
     };
     let (begin, rest): (Packets, Packets) = (slow(1..=1), slow(2..=30));
     let wrong = vec![(86_400 * SECOND, begin[0].1.clone())];
-    let mut whole = pcap(begin);
-    whole.extend(&pcap(wrong)[24..]);
-    whole.extend(&pcap(rest.clone())[24..]);
+    let whole = [&pcap(begin)[..], &pcap(wrong)[24..], &pcap(rest.clone())[24..]].concat();
     let said = replay("", &[&file("back.pcap", &whole)]);
     let warning = "WARN 29 packets with a time a slot or more before that of an earlier one";
     assert!(said.code == Some(0) && said.stderr.contains(warning), "{said:#?}");
