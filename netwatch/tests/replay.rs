@@ -191,6 +191,36 @@ fn what_could_be_read_of_a_damaged_capture_is_used() {
 }
 
 #[test]
+fn a_clock_that_goes_back_is_told() {
+    // As if the clock had been wrong for a moment: what follows is no scan within a minute.
+    let slow = |ports: std::ops::RangeInclusive<u16>| {
+        scan(SCANNER, ports)
+            .into_iter()
+            .zip(0..)
+            .map(|((_, frame), nth)| (nth * 20 * SECOND, frame))
+            .collect()
+    };
+    let (begin, rest): (Packets, Packets) = (slow(1..=1), slow(2..=30));
+    let wrong = vec![(86_400 * SECOND, begin[0].1.clone())];
+    let whole = [&pcap(begin)[..], &pcap(wrong)[24..], &pcap(rest.clone())[24..]].concat();
+    let said = replay("", &[&file("back.pcap", &whole)]);
+    let warning = "WARN 29 packets with a time a slot or more before that of an earlier one";
+    assert!(said.code == Some(0) && said.stderr.contains(warning), "{said:#?}");
+    let right = replay("", &[&file("forth.pcap", &pcap(rest))]);
+    assert!(!right.stderr.contains("WARN"), "{}", right.stderr);
+}
+
+#[test]
+fn a_terminal_does_not_obey_the_name_of_a_file() {
+    for bytes in [capture(), capture()[..1_000].to_vec(), b"only words\n".to_vec()] {
+        let said = replay("", &[&file("red\x1b[31m\n.pcap", &bytes)]);
+        let is_clean = |line: &str| !line.contains(char::is_control) && !line.starts_with(".pcap");
+        assert!(said.lines.iter().map(String::as_str).chain(said.stderr.lines()).all(is_clean), "{said:#?}");
+        assert!(said.stderr.contains("red?[31m?.pcap: "), "{}", said.stderr);
+    }
+}
+
+#[test]
 fn what_is_no_capture_is_refused() {
     let text = file("text.txt", b"no packets, only words\n");
     let empty = file("empty.pcap", b"");
@@ -349,6 +379,23 @@ fn options_decide_what_is_worth_a_word() {
         OPENED.replace("02Z MEDIUM", "11Z HIGH"),
         "the 101st port is too many even so"
     );
+}
+
+#[test]
+fn an_entry_of_the_allow_list_ends_when_the_packets_say_so() {
+    let list = "[[allow]]\nprefix = \"203.0.113.0/24\"\nuntil = 2036-01-01\n";
+    let options = format!("-c {}", file("allow.toml", list.as_bytes()));
+    let before = scan(SCANNER, 1..=11);
+    let ten_years = 3_653 * 86_400 * SECOND;
+    let after: Packets = before.iter().map(|(ns, frame)| (ten_years + ns, frame.clone())).collect();
+    for (name, packets, told) in [
+        ("before.pcap", before.clone(), 0),
+        ("after.pcap", after.clone(), 2),
+        ("both.pcap", [before, after].concat(), 2),
+    ] {
+        let said = replay(&options, &[&file(name, &pcap(packets))]);
+        assert_eq!((said.code, said.lines.len()), (Some(0), told), "{name}: {said:#?}");
+    }
 }
 
 #[test]

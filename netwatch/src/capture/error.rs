@@ -94,11 +94,14 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A path as people read it.
+/// A path as people read it, without what a terminal would obey.
 struct Name<'a>(&'a PathBuf);
 
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.as_os_str() == "-" { f.write_str("standard input") } else { self.0.display().fmt(f) }
+        if self.0.as_os_str() == "-" {
+            return f.write_str("standard input");
+        }
+        f.write_str(&self.0.display().to_string().replace(char::is_control, "?"))
     }
 }

@@ -33,6 +33,7 @@ use crate::cli::{Format, LogLevel, ReplayArgs, WatchMode};
 use crate::config::Config;
 use crate::exit;
 use crate::signals::{Asked, Signals};
+use crate::sinks::words::Count;
 use crate::sinks::{Output, OutputError};
 use crate::{app, summary};
 use player::{News, Player};
@@ -128,7 +129,7 @@ impl Replay {
             let _ = io::stderr().lock().write_all(text.as_bytes());
         }
         match written {
-            Ok(()) | Err(OutputError::Closed) => Ok(self.end(stop)),
+            Ok(()) | Err(OutputError::Closed) => Ok(self.end(player.late(), stop)),
             Err(error) => Err(error.into()),
         }
     }
@@ -197,9 +198,21 @@ impl Replay {
     }
 
     /// Says what could not be used, and whether that is trouble.
-    fn end(&self, stop: &AtomicBool) -> ExitCode {
-        for skipped in &self.captures.counts().skipped {
+    fn end(&self, late: u64, stop: &AtomicBool) -> ExitCode {
+        let counts = self.captures.counts();
+        for skipped in &counts.skipped {
             warn!("not replayed: {} packets: {}", skipped.packets, skipped.reason);
+        }
+        if counts.without_time > 0 {
+            let packets = Count(counts.without_time, "packet");
+            warn!("{packets} without a time: counted as if they came with the one before");
+        }
+        if late > 0 {
+            let packets = Count(late, "packet");
+            warn!(
+                "{packets} with a time a slot or more before that of an earlier one: counted as if they came with it, \
+                 so rates may be too high; put the clock right with `editcap -t`, or sort with `reordercap`"
+            );
         }
         let problems = self.captures.problems();
         problems.iter().for_each(|problem| error!("{problem}"));

@@ -79,6 +79,8 @@ pub struct Player<O> {
     policy_at: Box<dyn Fn(Timestamp) -> Policy + Send>,
     /// Packets of the slot that goes on.
     packets: u64,
+    /// Packets that came a slot or more after their time.
+    late: u64,
     hints: Vec<Hint>,
     drained: Drained,
     totals: Totals,
@@ -100,7 +102,7 @@ impl<O: Observe> Player<O> {
         analysis.tell_confidence(id, confidence);
         // Every packet is counted on one CPU.
         engine.set_hints(HintRates::of(&options.policy, 1))?;
-        Ok(Self {
+        let mut player = Self {
             engine,
             analysis,
             id,
@@ -111,12 +113,16 @@ impl<O: Observe> Player<O> {
             policy: options.policy,
             policy_at,
             packets: 0,
+            late: 0,
             hints: Vec::new(),
             drained: Drained::default(),
             totals: Totals::default(),
             observer,
             news: Vec::new(),
-        })
+        };
+        // What applied when the first packet came, not what applies today.
+        player.keep_policy(timeline.now_ns())?;
+        Ok(player)
     }
 
     /// Counts a packet, after the slots that ended before it came.
@@ -126,12 +132,14 @@ impl<O: Observe> Player<O> {
     /// The kernel's error.
     pub fn packet(&mut self, packet: &Packet<'_>) -> Result<(), Error> {
         let now_ns = self.timeline.at(packet.at_ns);
+        self.late += u64::from(self.timeline.is_late(packet.at_ns));
         self.look_when_due(now_ns);
         while now_ns >= self.timeline.slot_end_ns() {
             self.end_slot()?;
             if self.analysis.is_at_rest() {
                 let skipped_ns = self.timeline.skip_to(now_ns);
                 self.analysis.rest(skipped_ns);
+                self.keep_policy(self.timeline.slot_start_ns())?;
             }
         }
         self.timeline.go_to(now_ns);
@@ -167,6 +175,12 @@ impl<O: Observe> Player<O> {
     #[must_use]
     pub const fn engine(&self) -> &'static str {
         self.engine.name()
+    }
+
+    /// How many packets came a slot or more after their time, and were counted when they came.
+    #[must_use]
+    pub const fn late(&self) -> u64 {
+        self.late
     }
 
     /// What was counted, as of the last slot that ended.

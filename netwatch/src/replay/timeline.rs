@@ -27,9 +27,19 @@ impl Timeline {
     /// Monotonic nanoseconds at so many nanoseconds since the epoch; now, where that is earlier.
     #[must_use]
     pub fn at(&self, at_ns: i64) -> u64 {
+        self.stated(at_ns).max(self.now_ns)
+    }
+
+    /// Whether a packet at so many nanoseconds since the epoch comes a slot or more after its time.
+    #[must_use]
+    pub fn is_late(&self, at_ns: i64) -> bool {
+        self.now_ns.saturating_sub(self.stated(at_ns)) >= self.slot_ns
+    }
+
+    /// Monotonic nanoseconds at so many nanoseconds since the epoch, earlier ones than now included.
+    fn stated(&self, at_ns: i64) -> u64 {
         let since = i128::from(at_ns) - i128::from(self.first_at_ns);
-        let ns = u64::try_from(since + i128::from(BEGINNING_NS)).unwrap_or(0);
-        ns.max(self.now_ns)
+        u64::try_from(since + i128::from(BEGINNING_NS)).unwrap_or(0)
     }
 
     /// The time of the last packet, in monotonic nanoseconds.
@@ -92,6 +102,7 @@ mod tests {
         assert_eq!(clock.at(first - 1), BEGINNING_NS, "earlier than the first");
         clock.go_to(clock.at(first + 7));
         assert_eq!((clock.at(first + 3), clock.at(first + 9)), (BEGINNING_NS + 7, BEGINNING_NS + 9));
+        assert_eq!([7, 8].map(|ns| clock.is_late(first + ns - 5_000_000_000)), [true, false], "a slot");
         assert_eq!(clock.end_slot(), (BEGINNING_NS, BEGINNING_NS + 5 * SECOND));
         assert_eq!(clock.wall().at(BEGINNING_NS).as_nanosecond(), i128::from(first));
     }

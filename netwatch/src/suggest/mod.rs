@@ -30,7 +30,7 @@ use crate::exit::{self, Usage};
 use crate::replay::prepare::{Prepared, spelled};
 use crate::replay::progress::Progress;
 use crate::replay::until_stopped;
-use crate::sinks::words::Count;
+use crate::sinks::words::{Count, Printable};
 use crate::{clock, sinks};
 use knob::apply;
 use search::{Found, Trial};
@@ -86,7 +86,7 @@ impl Files {
                 bail!(refused(Refusal::Directory));
             }
             if !metadata.is_file() {
-                bail!(once(&path.display().to_string()));
+                bail!(once(&Printable(&path.display().to_string()).to_string()));
             }
             let file = File::open(path).map_err(|error| refused(Refusal::Open(error)))?;
             Ok((path.clone(), file))
