@@ -27,7 +27,10 @@ mod capture;
 fuzz_target!(|bytes: &[u8]| {
     let Ok(mut captures) = Captures::from_reader("fuzz", Cursor::new(bytes.to_vec())) else { return };
     let mut shown = Vec::new();
-    captures.look_ahead(4, 2_000, |packet| shown.push((packet.at_ns, packet.frame.to_vec())));
+    captures.look_ahead(2_000, |packet| {
+        shown.push((packet.at_ns, packet.frame.to_vec()));
+        shown.len() < 4
+    });
     let mut shown = shown.into_iter();
     let mut packets = 0;
     while let Some(packet) = captures.next() {

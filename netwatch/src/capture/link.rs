@@ -92,7 +92,8 @@ impl Link {
 /// The packet type of a cooked header: to us, broadcast, multicast or to others; 4 is by us.
 fn direction(packet_type: u16) -> Direction {
     match packet_type {
-        0..=3 => Direction::Received,
+        0 => Direction::Received,
+        1..=3 => Direction::Passed,
         4 => Direction::Sent,
         _ => Direction::Unknown,
     }

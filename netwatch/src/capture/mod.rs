@@ -61,8 +61,10 @@ pub enum Direction {
     /// The capture does not say.
     #[default]
     Unknown,
-    /// In, or past it.
+    /// In, to this host alone.
     Received,
+    /// Past it, or to others too: broadcast and multicast.
+    Passed,
     /// Out.
     Sent,
 }
@@ -158,18 +160,19 @@ impl Captures {
         Some(head.packet(frame))
     }
 
-    /// Shows the first packets, `packets` and `bytes` of frames at most. [`next`](Self::next) still returns them. To be
-    /// called once, before `next`.
-    pub fn look_ahead(&mut self, packets: usize, bytes: usize, mut each: impl FnMut(&Packet<'_>)) {
+    /// Shows the first packets, until `each` has seen enough and says no, and `bytes` of frames at most.
+    /// [`next`](Self::next) still returns them. To be called once, before `next`.
+    pub fn look_ahead(&mut self, bytes: usize, mut each: impl FnMut(&Packet<'_>) -> bool) {
         let mut left = bytes;
-        while self.ahead.len() < packets {
+        let mut wants_more = true;
+        while wants_more {
             let Some((file, captured)) = self.earliest() else { break };
             if captured.min(FRAME_MAX) > left {
                 break;
             }
             let Some((head, frame)) = self.files.get_mut(file).and_then(Capture::take) else { break };
             left = left.saturating_sub(frame.len());
-            each(&head.packet(frame));
+            wants_more = each(&head.packet(frame));
             self.ahead.push_back((head, frame.to_vec()));
         }
     }

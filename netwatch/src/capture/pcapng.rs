@@ -214,9 +214,11 @@ impl Pcapng {
         let mut options = Options { bytes: behind.get(padding..).unwrap_or_default(), order: self.order };
         while let Some(Some((code, value))) = options.next() {
             if code == FLAGS {
-                return match self.order.u32(value, 0).map(|flags| flags & 0b11) {
-                    Some(1) => Direction::Received,
-                    Some(2) => Direction::Sent,
+                // The direction, and for what comes in whether it is for this host: 0 says nothing, and 1 that it is.
+                return match self.order.u32(value, 0).map(|flags| (flags & 0b11, flags >> 2 & 0b111)) {
+                    Some((1, 0 | 1)) => Direction::Received,
+                    Some((1, _)) => Direction::Passed,
+                    Some((2, _)) => Direction::Sent,
                     _ => Direction::Unknown,
                 };
             }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use netwatch_common::classify::ACK;
+use netwatch_common::classify::{ACK, RST, SYN};
 use netwatch_common::{Addr, Kind, Packet};
 
 use crate::analysis::policy::Prefix;
@@ -51,6 +51,8 @@ pub struct Looker {
     theirs: BTreeSet<Addr>,
     /// Which ways packets went between a private and a global address, in this order.
     pairs: BTreeMap<(Addr, Addr), Ways>,
+    /// Which ways packets went between two global addresses, from the lesser one and to it.
+    foreign: BTreeMap<(Addr, Addr), Ways>,
     /// Which ways the packets of a TCP flow went, from its lesser end and to it.
     flows: BTreeMap<[End; 2], TcpFlow>,
 }
@@ -97,19 +99,31 @@ impl Looker {
         let (ours, theirs) = match sight {
             Direction::Sent => (Some((packet.source, source)), Some((packet.dest, dest))),
             Direction::Received => (Some((packet.dest, dest)), Some((packet.source, source))),
-            Direction::Unknown => (None, None),
+            Direction::Passed | Direction::Unknown => (None, None),
         };
         let is_host = |(_, place): &(Addr, Place)| *place != Place::Nowhere;
         self.ours.extend(ours.filter(is_host).map(|(addr, _)| addr));
         self.theirs.extend(theirs.filter(is_host).map(|(addr, _)| addr));
-        match (source, dest) {
-            (Place::Private(_), Place::Global) => {
-                self.pairs.entry((packet.source, packet.dest)).or_default().forth = true;
+        let transport = packet.transport;
+        // A SYN can be forged, and refused; only who gets the answer goes on.
+        if transport.kind != Kind::Tcp || transport.flags & (ACK | SYN | RST) == ACK {
+            match (source, dest) {
+                (Place::Private(_), Place::Global) => {
+                    self.pairs.entry((packet.source, packet.dest)).or_default().forth = true;
+                }
+                (Place::Global, Place::Private(_)) => {
+                    self.pairs.entry((packet.dest, packet.source)).or_default().back = true;
+                }
+                (Place::Global, Place::Global) => {
+                    let is_forth = packet.source < packet.dest;
+                    let ends =
+                        if is_forth { (packet.source, packet.dest) } else { (packet.dest, packet.source) };
+                    let ways = self.foreign.entry(ends).or_default();
+                    ways.forth |= is_forth;
+                    ways.back |= !is_forth;
+                }
+                _ => {}
             }
-            (Place::Global, Place::Private(_)) => {
-                self.pairs.entry((packet.dest, packet.source)).or_default().back = true;
-            }
-            _ => {}
         }
         self.flow(packet);
     }
@@ -192,6 +206,11 @@ impl Looker {
     fn blocks(&self) -> Option<(Vec<(Prefix, String)>, String)> {
         // One direction alone may be a question that nobody hears, or a forged source.
         let talks = self.pairs.iter().filter(|(_, ways)| ways.forth && ways.back);
+        // Where most who talk are global, private addresses are a few among others, or forged.
+        let foreign = self.foreign.values().filter(|ways| ways.forth && ways.back).count();
+        if talks.clone().count() < foreign {
+            return None;
+        }
         let used: BTreeSet<usize> = talks
             .filter_map(|((private, _), _)| match Place::of(*private) {
                 Place::Private(index) => Some(index),

@@ -122,7 +122,8 @@ impl Replay {
         let text =
             summary::text([(player.name(), player.totals(), player.drained())], player.analysis(), &output);
         if self.args.summary {
-            let facts = self.facts(&prepared, &player, last_at_ns);
+            let is_stopped = stop.load(Ordering::Relaxed);
+            let facts = Facts { is_stopped, ..self.facts(&prepared, &player, last_at_ns) };
             written = written.and_then(|()| self.report(&facts, &player));
         } else if tracing::enabled!(tracing::Level::INFO) {
             // Where stderr is gone too, there is nobody left to tell.
@@ -171,6 +172,9 @@ impl Replay {
             files: spelled_paths(&self.args.files),
             first_ns: prepared.first_at_ns,
             last_ns,
+            is_stopped: false,
+            late: player.late(),
+            without_time: self.captures.counts().without_time,
             engine: player.engine(),
             replies: match prepared.mode {
                 WatchMode::Host => "host",
@@ -216,7 +220,10 @@ impl Replay {
         }
         let problems = self.captures.problems();
         problems.iter().for_each(|problem| error!("{problem}"));
-        match problems.is_empty() || stop.load(Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) {
+            info!("stopped before the end");
+        }
+        match problems.is_empty() {
             true => ExitCode::SUCCESS,
             false => ExitCode::from(exit::DAMAGED),
         }

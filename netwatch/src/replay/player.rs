@@ -225,7 +225,7 @@ impl<O: Observe> Player<O> {
         }
         match packet.direction {
             Direction::Sent => true,
-            Direction::Received => false,
+            Direction::Received | Direction::Passed => false,
             Direction::Unknown => netwatch_common::parse(packet.frame, &netwatch_common::Settings::DEFAULT)
                 .is_ok_and(|parsed| self.sends.iter().any(|prefix| prefix.contains(parsed.source))),
         }

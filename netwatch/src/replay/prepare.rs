@@ -1,6 +1,7 @@
 //! What a replay is told before the first packet counts: which side is ours, how replies are told, what counts.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use netwatch_common::{Control, Settings, parse};
 use tracing::{info, warn};
@@ -16,10 +17,21 @@ use crate::cli::{EngineWish, WatchMode};
 use crate::clock;
 use crate::config::Config;
 use crate::exit::Usage;
-use crate::kernel::{Options, Rerun};
+use crate::kernel::{Capacity, Options, Rerun, host};
 
-/// Packets that are looked at to guess which side is ours, and their bytes at most.
-const LOOKED_AT: (usize, usize) = (10_000, 8 << 20);
+/// Bytes of the packets that are looked at to guess which side is ours.
+const LOOKED_AT: usize = 8 << 20;
+
+/// How long they are waited for where they come through a pipe.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// On how many CPUs the maps that a replay has the room of would take the memory that is asked for: the same room
+/// everywhere, so that a capture comes to the same on every machine.
+const CPUS: u64 = 2;
+
+/// Memory for the kernel's maps, in bytes, beyond which nobody uses the kernel without being told to: on many CPUs its
+/// maps take many times what is asked for.
+const MOST_UNASKED: u64 = 1 << 30;
 
 /// What is known before the first packet counts.
 #[derive(Clone, Debug)]
@@ -45,12 +57,15 @@ impl Prepared {
     pub fn look(config: &Config, captures: &mut Captures, files: &[PathBuf]) -> anyhow::Result<Self> {
         let mut looker = Looker::new();
         let mut first_at_ns = None;
-        let (packets, bytes) = LOOKED_AT;
-        captures.look_ahead(packets, bytes, |packet| {
+        let is_pipe = captures.position().1.is_none();
+        let begun = Instant::now();
+        captures.look_ahead(LOOKED_AT, |packet| {
             first_at_ns = first_at_ns.or(Some(packet.at_ns));
             if let Ok(parsed) = parse(packet.frame, &Settings::DEFAULT) {
                 looker.packet(&parsed, packet.direction);
             }
+            // What happens now is not kept waiting for what may tell more.
+            !(looker.is_done() || is_pipe && begun.elapsed() >= PATIENCE)
         });
         let Guess { local: guess, why, one_sided, .. } = looker.guess();
         let mode = config.mode_said().unwrap_or(if one_sided { WatchMode::Flags } else { WatchMode::Mirror });
@@ -133,12 +148,25 @@ pub fn spelled(local: &[Prefix]) -> Vec<String> {
 
 /// The engine that is wanted; the host's where the kernel refuses and nobody insists.
 fn engine(config: &Config, wish: EngineWish, replies: u32) -> anyhow::Result<Engine> {
-    let mut options = Options::of_this_host(config.map_memory);
-    // The same everywhere: the ports of this machine have nothing to do with those of the capture's.
-    options.settings =
-        Settings { source6_mask: Settings::source6_prefix(config.ipv6_prefix), ..Settings::DEFAULT };
+    let options = Options {
+        // The same everywhere: the ports of this machine have nothing to do with those of the capture's.
+        settings: Settings {
+            source6_mask: Settings::source6_prefix(config.ipv6_prefix),
+            ..Settings::DEFAULT
+        },
+        capacity: Capacity::within(config.map_memory, CPUS),
+        ..Options::of_this_host(config.map_memory)
+    };
+    let bytes = options.capacity.bytes(host::possible_cpus() as u64);
+    let is_too_much = bytes > MOST_UNASKED.max(config.map_memory);
     let start_ns = super::timeline::BEGINNING_NS;
-    if wish != EngineWish::Host {
+    if wish == EngineWish::Auto && is_too_much {
+        let mebibytes = bytes >> 20;
+        info!(
+            "counting on the host, with the same results: on all CPUs of this machine the kernel's maps would take \
+             {mebibytes} MiB; `--engine kernel` takes them"
+        );
+    } else if wish != EngineWish::Host {
         match Rerun::load(&options, replies, start_ns) {
             Ok(programs) => {
                 info!("each packet runs through the kernel's program");

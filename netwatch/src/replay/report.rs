@@ -21,6 +21,12 @@ pub struct Facts {
     pub first_ns: Option<i64>,
     /// When the last packet was recorded, likewise.
     pub last_ns: Option<i64>,
+    /// Whether somebody stopped it before the end.
+    pub is_stopped: bool,
+    /// Packets that came a slot or more after their time, and those without one; both are counted when they came.
+    pub late: u64,
+    /// See [`late`](Self::late).
+    pub without_time: u64,
     /// What counted: `host` or `kernel`.
     pub engine: &'static str,
     /// How replies were told: `mirror`, `host` or `flags`.

@@ -99,7 +99,7 @@ pub fn search<E>(
                 }
             }
             trial.raised.extend(more);
-        } else if !trial.is_capped && after.notices() > most_in_a_minute / 2 {
+        } else if !trial.is_capped && after.busiest_minute() > most_in_a_minute / 2 {
             // What the cap holds back cannot explain other things: this may differ from what was seen without it. A
             // fifth of the cap is kept for what is severe, so it does nothing up to four fifths.
             trial.is_capped = true;

@@ -2,8 +2,8 @@
 
 use core::fmt::{self, Display, Formatter};
 use core::net::IpAddr;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 
 use netwatch_common::Proto;
 
@@ -14,6 +14,8 @@ use crate::sinks::words::{Source, Units};
 
 /// Alerts of which more is known than that there were so many.
 const ALERTS: usize = 100_000;
+
+const MINUTE_NS: u64 = 60_000_000_000;
 
 /// An incident that was told: when it opened, or when it became as severe as what is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +44,16 @@ pub struct Told {
     least: Severity,
     alerts: BTreeMap<u64, Alert>,
     unlisted: u64,
-    notices: u64,
+    /// When there were notices within the last minute.
+    notices: VecDeque<u64>,
+    busiest: u64,
 }
 
 impl Told {
     /// Nothing yet. `policy` is the one of the replay, and `least` is what an incident has to weigh to be printed.
     #[must_use]
     pub const fn new(policy: Policy, least: Severity) -> Self {
-        Self { policy, least, alerts: BTreeMap::new(), unlisted: 0, notices: 0 }
+        Self { policy, least, alerts: BTreeMap::new(), unlisted: 0, notices: VecDeque::new(), busiest: 0 }
     }
 
     /// How many alerts there were.
@@ -69,15 +73,17 @@ impl Told {
         self.alerts.values()
     }
 
-    /// How many openings and updates there were that the cap on notifications counts.
+    /// The most openings and updates within a minute, of those that the cap on notifications counts.
     #[must_use]
-    pub const fn notices(&self) -> u64 {
-        self.notices
+    pub const fn busiest_minute(&self) -> u64 {
+        self.busiest
     }
 
     fn add(&mut self, transition: &Transition) {
         let is_close = matches!(transition.state, State::Close(_));
-        self.notices += u64::from(!is_close && transition.weight > Severity::Info);
+        if !is_close && transition.weight > Severity::Info {
+            self.notice(transition.at_ns);
+        }
         if transition.weight < self.least {
             return;
         }
@@ -93,6 +99,16 @@ impl Told {
             }
             Entry::Vacant(_) => self.unlisted += u64::from(transition.state == State::Open),
         }
+    }
+}
+
+impl Told {
+    fn notice(&mut self, at_ns: u64) {
+        while self.notices.front().is_some_and(|first| at_ns.saturating_sub(*first) >= MINUTE_NS) {
+            self.notices.pop_front();
+        }
+        self.notices.push_back(at_ns);
+        self.busiest = self.busiest.max(u64::try_from(self.notices.len()).unwrap_or(u64::MAX));
     }
 }
 
@@ -154,7 +170,7 @@ mod tests {
         let update = Transition { state: State::Update, peak: 200, severity: Severity::High, ..scan(1) };
         let close = Transition { state: State::Close(CloseReason::Quiet), peak: 300, ..update.clone() };
         let told = told(&[open, update, close, scan(2)], Severity::Low);
-        assert_eq!((told.count(), told.notices()), (2, 3));
+        assert_eq!((told.count(), told.busiest_minute()), (2, 3));
         let first = told.alerts().next().unwrap();
         assert_eq!((first.knob.unwrap().1, first.severity), (300, Severity::High));
         assert_eq!(first.to_string(), "203.0.113.1 with 300 tcp ports");
@@ -176,6 +192,14 @@ mod tests {
         assert_eq!(told(&all, Severity::High).count(), 1);
         assert_eq!(told(&all, Severity::Low).count(), 2);
         assert_eq!(told(&all, Severity::Info).count(), 3);
+    }
+
+    #[test]
+    fn the_busiest_minute_is_neither_the_first_nor_all() {
+        let at = |incident, seconds: u64| Transition { at_ns: seconds * 1_000_000_000, ..scan(incident) };
+        let told =
+            told(&[at(1, 5), at(2, 100), at(3, 120), at(4, 159), at(5, 160), at(6, 300)], Severity::Low);
+        assert_eq!((told.count(), told.busiest_minute()), (6, 3));
     }
 
     #[test]

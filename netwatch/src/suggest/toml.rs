@@ -95,7 +95,7 @@ fn head(basis: &Basis, found: &Found) -> Vec<String> {
             Count(after, "alert")
         )
     });
-    if before > after && found.before.notices() > basis.policy.notifications_per_minute {
+    if before > after && found.before.busiest_minute() > basis.policy.notifications_per_minute {
         lines.push(format!("Of these {before}, notifications_per_minute held some back."));
     }
     lines

@@ -235,6 +235,8 @@ fn directions_are_in_the_flags() {
         for (flags, expect) in [
             (0, Direction::Unknown),
             (1, Direction::Received),
+            (1 | 1 << 2, Direction::Received),
+            (1 | 3 << 2, Direction::Passed),
             (2, Direction::Sent),
             (3, Direction::Unknown),
             (0xffff_0006, Direction::Sent),

@@ -13,7 +13,12 @@ fn survive(bytes: &[u8]) {
     // No packet takes fewer bytes than this, uncompressed; compressed data is told by its position.
     let bound = bytes.len().max(1) * 2_000;
     let mut packets = 0_u64;
-    captures.look_ahead(3, 200, |packet| assert!(packet.frame.len() <= FRAME_MAX));
+    let mut left = 3;
+    captures.look_ahead(200, |packet| {
+        assert!(packet.frame.len() <= FRAME_MAX);
+        left -= 1;
+        left > 0
+    });
     while let Some(packet) = captures.next() {
         assert!(packet.frame.len() <= FRAME_MAX);
         let _ = parse(packet.frame, &Settings::DEFAULT);

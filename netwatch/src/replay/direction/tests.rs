@@ -20,10 +20,10 @@ fn guess(packets: &[(&str, Direction)]) -> Guess {
     for (ends, sight) in packets {
         let ends: Vec<_> = ends.split(' ').collect();
         let (from, to) = (ends[0], ends[ends.len() - 1]);
-        looker.packet(&packet(from, to, (40000, 443), SYN), *sight);
+        looker.packet(&packet(from, to, (40000, 443), ACK), *sight);
         if ends[1] == "<>" {
             assert_eq!(*sight, Direction::Unknown);
-            looker.packet(&packet(to, from, (443, 40000), SYN | ACK), *sight);
+            looker.packet(&packet(to, from, (443, 40000), ACK), *sight);
         }
     }
     looker.guess()
@@ -141,6 +141,34 @@ fn the_reason_is_one_sentence() {
         "the capture says which packets were received and which were sent: 192.0.2.1, 192.0.2.2, 192.0.2.3 and 1 more \
          are ours; --local says otherwise",
     );
+}
+
+#[test]
+fn a_forged_source_makes_no_network_ours() {
+    let ours = |packets: &[(&str, &str, u8)]| {
+        let mut looker = Looker::new();
+        for (from, to, flags) in packets {
+            looker.packet(&packet(from, to, (40000, 443), *flags), Direction::Unknown);
+        }
+        looker.guess().names
+    };
+    let (inside, outside) = ("10.9.9.9", "192.0.2.1");
+    let refused = [(inside, outside, SYN), (outside, inside, RST | ACK)];
+    let unfinished = [(inside, outside, SYN), (outside, inside, SYN | ACK)];
+    let talk = [(inside, outside, ACK), (outside, inside, ACK)];
+    assert_eq!((ours(&refused), ours(&unfinished)), (vec![], vec![]));
+    assert_eq!(ours(&talk), ["10.0.0.0/8"]);
+    // Where most who talk are global, a private address is not enough.
+    let others = ["198.51.100.1", "198.51.100.2"].map(|host| [(host, outside, ACK), (outside, host, ACK)]);
+    assert_eq!(ours(&[&talk[..], &others[0]].concat()), ["10.0.0.0/8"]);
+    assert_eq!(ours(&[&talk[..], others.as_flattened()].concat()), [""; 0]);
+}
+
+#[test]
+fn what_went_to_others_too_is_nobodys() {
+    let mut looker = Looker::new();
+    looker.packet(&packet("192.168.1.9", "192.168.1.255", (1, 2), ACK), Direction::Passed);
+    assert_eq!(looker.guess().names, [""; 0]);
 }
 
 #[test]

@@ -50,6 +50,9 @@ fn head(text: &mut String, facts: &Facts) {
         }
         _ => line("time", "no packets"),
     }
+    if facts.is_stopped {
+        line("stopped", "before the end");
+    }
     line(
         "counted by",
         &format!("the {} engine; replies are told as in mode {}", facts.engine, facts.replies),
@@ -72,6 +75,13 @@ fn head(text: &mut String, facts: &Facts) {
     if totals.sources_lost > 0 || totals.targets_lost > 0 {
         let (sources, targets) = (totals.sources_lost, totals.targets_lost);
         line("no room for", &format!("{sources} packets under their source, {targets} under their target"));
+    }
+    if facts.late > 0 {
+        let late = Count(facts.late, "packet");
+        line("late", &format!("{late} with a time a slot or more before that of an earlier one"));
+    }
+    if facts.without_time > 0 {
+        line("without time", &Count(facts.without_time, "packet").to_string());
     }
     let reasons = facts.skipped.iter().map(|(reason, packets)| format!("{packets} {}", Printable(reason)));
     match facts.not_replayed() {
