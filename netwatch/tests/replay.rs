@@ -6,6 +6,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -351,6 +353,24 @@ fn what_was_asked_and_answered_is_not_unsolicited() {
     assert_eq!(replay("", &[&path]).told().len(), 2, "one incident, opened and closed");
     let fewer = replay("--threshold dos.unsolicited=101", &[&path]);
     assert_eq!(fewer.lines, [""; 0]);
+}
+
+#[test]
+fn what_a_pipe_brings_does_not_wait_for_its_end() {
+    let later = |seconds| vec![(seconds * SECOND, scan(SCANNER, [80]).remove(0).1)];
+    let all = pcap([scan(SCANNER, 1..=11), later(3), later(4)].concat());
+    let last = all.len() - (16 + later(4)[0].1.len());
+    let mut child = command("", &["-"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&all[..last]).unwrap();
+    // After a second, what is there is enough to guess which side is ours.
+    thread::sleep(Duration::from_millis(1_100));
+    stdin.write_all(&all[last..]).unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("2026-11-21T02:50:02Z MEDIUM   open   scan.vertical"), "{line}");
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

@@ -65,7 +65,8 @@ enum Next {
 }
 
 impl Capture {
-    pub fn open(path: &Path, stop: &Arc<AtomicBool>) -> Result<Self, Refusal> {
+    /// One of so many captures.
+    pub fn open(path: &Path, stop: &Arc<AtomicBool>, captures: u64) -> Result<Self, Refusal> {
         let (file, size) = if path.as_os_str() == "-" {
             let stdin = io::stdin();
             if stdin.is_terminal() {
@@ -88,7 +89,7 @@ impl Capture {
             Some(_) => Box::new(file),
             None => Box::new(Pipe::new(file, Arc::clone(stop))),
         };
-        Self::from_reader(path.to_owned(), reader, size, stop)
+        Self::from_reader(path.to_owned(), reader, size, stop, captures)
     }
 
     pub fn from_reader(
@@ -96,8 +97,9 @@ impl Capture {
         reader: Box<dyn Read + Send>,
         size: Option<u64>,
         stop: &Arc<AtomicBool>,
+        captures: u64,
     ) -> Result<Self, Refusal> {
-        let input = Input::new(reader, size).map_err(Refusal::Read)?;
+        let input = Input::new(reader, size, captures).map_err(Refusal::Read)?;
         let mut buffer = Buffer::new(input, Arc::clone(stop));
         let (format, header) = format(&mut buffer)?;
         Ok(Self { path, format, buffer, made: Vec::new(), next: Next::Unread(header), last_ns: None })

@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ruzstd::decoding::FrameDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 
-use super::limits::ZSTD_WINDOW;
+use super::limits::{ZSTD_WINDOW, ZSTD_WINDOWS};
 
 /// Compressed bytes that are read at once.
 const COMPRESSED: usize = 64 << 10;
@@ -30,8 +30,8 @@ pub(super) enum Input {
 
 impl Input {
     /// Looks at the first bytes, and not at any name, to tell whether the data is compressed. `size` is how many bytes
-    /// there are, where that is known.
-    pub fn new(reader: Box<dyn Read + Send>, size: Option<u64>) -> io::Result<Self> {
+    /// there are, where that is known. This is one of `captures`.
+    pub fn new(reader: Box<dyn Read + Send>, size: Option<u64>, captures: u64) -> io::Result<Self> {
         let mut raw = Raw { magic: [0; MAGIC], from: 0, to: 0, reader, position: 0, size };
         // A pipe may bring them one by one.
         while raw.to < MAGIC {
@@ -46,7 +46,7 @@ impl Input {
             }
             // A frame with data, or one to be skipped.
             [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
-                Self::Zstd(Box::new(Zstd::new(raw)))
+                Self::Zstd(Box::new(Zstd::new(raw, ZSTD_WINDOW.min(ZSTD_WINDOWS / captures.max(1)))))
             }
             _ => Self::Plain(raw),
         })
@@ -149,13 +149,15 @@ pub(super) struct Zstd {
     source: BufReader<Raw>,
     decoder: FrameDecoder,
     in_frame: bool,
+    /// Most bytes of a frame's window.
+    window: u64,
 }
 
 impl Zstd {
-    fn new(raw: Raw) -> Self {
+    fn new(raw: Raw, window: u64) -> Self {
         let mut decoder = FrameDecoder::new();
-        decoder.set_max_window_size(ZSTD_WINDOW);
-        Self { source: BufReader::with_capacity(COMPRESSED, raw), decoder, in_frame: false }
+        decoder.set_max_window_size(window);
+        Self { source: BufReader::with_capacity(COMPRESSED, raw), decoder, in_frame: false, window }
     }
 
     /// Starts with the next frame that has data. False where there is none.
@@ -177,7 +179,7 @@ impl Zstd {
                         "it needs a window of {} MiB, and {} MiB is the most; \
                          decompress it with `zstd -d --long=31` first",
                         requested.div_ceil(1 << 20),
-                        ZSTD_WINDOW >> 20
+                        self.window >> 20
                     )));
                 }
                 Err(error) => return Err(io::Error::other(error)),

@@ -26,6 +26,10 @@ pub const REASONS: usize = 32;
 /// Largest window of zstd data, in bytes: what the zstd command itself takes unless told otherwise.
 pub const ZSTD_WINDOW: u64 = 128 << 20;
 
+/// Bytes that the windows of all captures together may take: of 64 captures each has the 8 MiB that zstd uses up to its
+/// level 19.
+pub const ZSTD_WINDOWS: u64 = 512 << 20;
+
 /// Most nanoseconds before or after the epoch that a packet's time can be. All times of pcap files lie within (they
 /// end in 2106), and whoever adds to a time has as much again before it overflows. A pcapng file can tell of times
 /// beyond; such a packet has none.

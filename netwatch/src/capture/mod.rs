@@ -103,7 +103,9 @@ impl Captures {
         if let Some(path) = paths.get(limits::FILES) {
             return Err(refused(path, Refusal::TooMany));
         }
-        let open = |path: &PathBuf| Capture::open(path, stop).map_err(|reason| refused(path, reason));
+        let open = |path: &PathBuf| {
+            Capture::open(path, stop, paths.len() as u64).map_err(|reason| refused(path, reason))
+        };
         Ok(Self::of(paths.iter().map(open).collect::<Result<_, _>>()?))
     }
 
@@ -116,9 +118,10 @@ impl Captures {
         if let Some((path, _)) = files.get(limits::FILES) {
             return Err(OpenError { path: path.clone(), reason: Refusal::TooMany });
         }
+        let captures = files.len() as u64;
         let open = |(path, file): (PathBuf, File)| {
             let size = file.metadata().ok().map(|metadata| metadata.len());
-            let capture = Capture::from_reader(path.clone(), Box::new(file), size, stop);
+            let capture = Capture::from_reader(path.clone(), Box::new(file), size, stop, captures);
             capture.map_err(|reason| OpenError { path, reason })
         };
         Ok(Self::of(files.into_iter().map(open).collect::<Result<_, _>>()?))
@@ -133,7 +136,7 @@ impl Captures {
         reader: impl Read + Send + 'static,
     ) -> Result<Self, OpenError> {
         let path = name.into();
-        match Capture::from_reader(path.clone(), Box::new(reader), None, &Arc::default()) {
+        match Capture::from_reader(path.clone(), Box::new(reader), None, &Arc::default(), 1) {
             Ok(file) => Ok(Self::of(vec![file])),
             Err(reason) => Err(OpenError { path, reason }),
         }

@@ -23,7 +23,7 @@ use tracing::subscriber::{NoSubscriber, with_default};
 use tracing::{error, info, warn};
 
 use crate::analysis::Policy;
-use crate::capture::{Captures, OpenError, Refusal};
+use crate::capture::{Captures, OpenError, Refusal, limits};
 use crate::cli::{LogLevel, PlaceArgs, SuggestArgs, WatchMode};
 use crate::config::Config;
 use crate::exit::{self, Usage};
@@ -91,6 +91,9 @@ impl Files {
             let file = File::open(path).map_err(|error| refused(Refusal::Open(error)))?;
             Ok((path.clone(), file))
         };
+        if let Some(path) = paths.get(limits::FILES) {
+            bail!(OpenError { path: path.clone(), reason: Refusal::TooMany });
+        }
         paths.iter().map(open).collect::<Result<_, _>>().map(Self)
     }
 

@@ -1,6 +1,7 @@
 //! Captures that end early, lie about lengths, or were packed badly.
 
 use super::build::*;
+use super::merge::Folder;
 use super::*;
 use crate::capture::limits::RECORD_MAX;
 
@@ -88,6 +89,11 @@ fn a_zstd_window_has_a_bound() {
         assert_eq!(error.contains("window"), !expect.is_empty(), "{error}");
         assert!(error.contains(expect), "{error}");
     }
+    // Many captures share what one may take.
+    let folder = Folder::new("windows");
+    let path = folder.file("a", &[0x28, 0xb5, 0x2f, 0xfd, 0, 17 << 3, 1, 0, 0]);
+    let error = Captures::open(&vec![path; 64]).unwrap_err().to_string();
+    assert!(error.contains("it needs a window of 128 MiB, and 8 MiB is the most"), "{error}");
 }
 
 #[test]
