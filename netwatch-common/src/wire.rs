@@ -102,8 +102,8 @@ pub struct Seen {
     pub now_ns: u64,
     /// 1 where it completes a handshake ([`Sight::completed`](crate::flow::Sight::completed)), 0 elsewhere.
     pub completed: u32,
-    /// 1 where it goes to a group ([`Addr::is_group`]), 0 elsewhere.
-    pub to_group: u32,
+    /// Where it goes.
+    pub dest: Addr,
     /// The last 64 bits of the source's address; words in network order.
     pub host: [u32; 2],
 }
@@ -172,7 +172,7 @@ impl SourceCounts {
             return;
         }
         if matches!(class, Class::UdpNew) {
-            self.to_groups += seen.to_group;
+            self.to_groups += u32::from(seen.dest.is_group());
         }
         self.unsolicited += 1;
         let packets = self.unsolicited;
@@ -341,10 +341,10 @@ mod tests {
 
     #[test]
     fn only_new_udp_to_groups_is_counted_as_such() {
+        let dest = Ipv4Addr::new(224, 0, 0, 251).into();
         let mut counts = SourceCounts::ZERO;
         for verdict in [Verdict::UdpNew, Verdict::IcmpProbe, Verdict::UdpNew, Verdict::Known] {
-            let seen =
-                Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, to_group: 1, host: [0; 2] };
+            let seen = Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, dest, host: [0; 2] };
             counts.count(&seen, false, &Control::default(), |_, _| {});
         }
         assert_eq!((counts.to_groups, counts.unsolicited, counts.packets()), (2, 3, 4));
@@ -353,8 +353,15 @@ mod tests {
     #[test]
     fn a_source_is_told_of_by_number_of_packets_and_of_probes() {
         let control = Control { hint_packets: 3, hint_crossing: 7, ..Control::default() };
-        let seen =
-            |verdict, host| Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, to_group: 0, host };
+        let seen = |verdict, host| Seen {
+            verdict,
+            flags: 0,
+            bytes: 60,
+            now_ns: 5,
+            completed: 0,
+            dest: Addr([0; 4]),
+            host,
+        };
         let mut counts = SourceCounts::ZERO;
         let (mut packets, mut probes) = ([0; 4], 0);
         for number in 1..=10 {

@@ -38,7 +38,7 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
             let sight = flows::look_up(ctx, &packet, &settings, &control, now);
             let is_mirror = control.replies == Control::REPLIES_MIRRORED;
             let is_first = is_mirror && flows::record(totals, &packet, now);
-            let answers = forget(packet.answers_udp(is_first, sight).into());
+            let answers = if is_mirror { forget(packet.answers_udp(is_first, sight).into()) } else { 0 };
             let verdict = forget_verdict(classify(&packet, &settings, sight.replies));
             let target = TargetKey {
                 // Loaded once more: kept since the first time, the mask would lie on the stack.
@@ -53,7 +53,7 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
                 bytes,
                 now_ns: now,
                 completed: sight.completed,
-                to_group: forget(packet.dest.is_group().into()).into(),
+                dest: target.dest,
                 host: [host_high, host_low],
             };
             totals.sourced += 1;

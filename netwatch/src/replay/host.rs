@@ -117,7 +117,7 @@ impl Host {
             bytes: wire_bytes,
             now_ns,
             completed: sight.completed,
-            to_group: packet.dest.is_group().into(),
+            dest: packet.dest,
             host: [host_high, host_low],
         };
         let places = kept.unwrap_or_else(|| self.places(target, flow));

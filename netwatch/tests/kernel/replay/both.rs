@@ -72,7 +72,7 @@ impl Both {
         let is_sent = !self.sends.is_empty()
             && match packet.direction {
                 Direction::Sent => true,
-                Direction::Received => false,
+                Direction::Received | Direction::Passed => false,
                 Direction::Unknown => parsed
                     .is_some_and(|parsed| self.sends.iter().any(|prefix| prefix.contains(parsed.source))),
             };
