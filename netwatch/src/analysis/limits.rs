@@ -26,6 +26,10 @@ pub const SLOW_SOURCES: usize = 32_768;
 /// Ports remembered of each of them: more than ten times the default threshold, which local sources have.
 pub const SLOW_PORTS: usize = 128;
 
+/// Of them, ports on which somebody answered: more than a fifth, beyond which no share of closed ports is left that makes
+/// a slow scan by default. Clients of many hours would fill the memory with them.
+pub const SLOW_ANSWERED: usize = 32;
+
 /// How long a source is remembered after its last try, in nanoseconds: 8 h.
 pub const SLOW_RETENTION_NS: u64 = 8 * 3_600 * 1_000_000_000;
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use netwatch_common::{Addr, Service, TargetKey, Techniques};
 
 use super::limits::{
-    SHARED_DESTS, SHARED_PORTS, SHARED_SOURCES, SLOW_PORTS, SLOW_RETENTION_NS, SLOW_SOURCES,
+    SHARED_DESTS, SHARED_PORTS, SHARED_SOURCES, SLOW_ANSWERED, SLOW_PORTS, SLOW_RETENTION_NS, SLOW_SOURCES,
 };
 use super::ports::PortSummary;
 use super::stats::TargetStats;
@@ -198,6 +198,9 @@ impl SlowSource {
     fn add(&mut self, service: Service, stats: &TargetStats, now_ns: u64) {
         self.last_ns = now_ns;
         let new = SlowPort::new(stats, now_ns);
+        if new.kind == PortKind::Answered {
+            self.make_room_for_answers(service);
+        }
         match self.ports.binary_search_by_key(&service, |(key, _)| *key) {
             Ok(index) => {
                 if let Some((_, port)) = self.ports.get_mut(index) {
@@ -208,6 +211,24 @@ impl SlowSource {
             Err(index) if self.ports.len() < SLOW_PORTS => self.ports.insert(index, (service, new)),
             // As many as this are a scan whatever comes; the alert says how many there are at least.
             Err(_) => {}
+        }
+    }
+}
+
+impl SlowSource {
+    /// Forgets the port on which somebody answered longest ago, where there is no room for another one.
+    fn make_room_for_answers(&mut self, service: Service) {
+        let is_known = self.ports.binary_search_by_key(&service, |(key, _)| *key).is_ok();
+        if is_known || self.ports.len() < SLOW_ANSWERED {
+            return;
+        }
+        let answered = self.ports.iter().enumerate().filter(|(_, (_, port))| port.kind == PortKind::Answered);
+        let (count, oldest) = answered.fold((0, None), |(count, oldest), (index, (_, port))| {
+            let is_older = oldest.is_none_or(|(last_s, _)| port.last_s < last_s);
+            (count + 1, if is_older { Some((port.last_s, index)) } else { oldest })
+        });
+        if let Some((_, index)) = oldest.filter(|_| count >= SLOW_ANSWERED) {
+            self.ports.remove(index);
         }
     }
 }
@@ -330,6 +351,23 @@ mod tests {
         assert_eq!((scan.ports.distinct, scan.ports.unanswered, scan.completed), (2, 1, true));
         memory.forget(addr(7));
         assert_eq!(memory.slow_scan(addr(7), HOUR, 3 * MINUTE), SlowScan::default());
+    }
+
+    #[test]
+    fn of_answers_the_latest_are_remembered() {
+        let mut memory = Memory::default();
+        let talk = TargetStats { rest: 5, ..TargetStats::default() };
+        record(&mut memory, 7, 1, &tried(), MINUTE);
+        let most = u16::try_from(SLOW_ANSWERED).unwrap();
+        for port in 1_000..1_000 + 3 * most {
+            record(&mut memory, 7, port, &talk, MINUTE + u64::from(port) * SECOND_NS);
+        }
+        let now = MINUTE + u64::from(1_000 + 3 * most) * SECOND_NS;
+        let scan = memory.slow_scan(addr(7), 8 * HOUR, now);
+        assert_eq!((scan.ports.distinct, scan.ports.unanswered), (u64::from(most) + 1, 1));
+        // Those of the last seconds are all there.
+        let scan = memory.slow_scan(addr(7), 10 * SECOND_NS, now);
+        assert!((9..=10).contains(&scan.ports.distinct), "{scan:?}");
     }
 
     #[test]
