@@ -109,7 +109,10 @@ impl Memory {
         if completed > 0 {
             known.completed_ns = now_ns;
         }
-        self.sources.insert(source, known);
+        // Who got an answer in the end did not try in vain: a SYN at the end of a slot is answered in the next one.
+        if known.in_vain() > 0 {
+            self.sources.insert(source, known);
+        }
     }
 
     /// Takes note of what a source without a scan of its own tried in vain. `is_ours` says which destinations count.
@@ -188,7 +191,7 @@ impl Memory {
     /// Forgets what is too old, and what shows least of that for which there is no room.
     pub fn tidy(&mut self, now_ns: u64) {
         self.sources.retain(|_, source| now_ns.saturating_sub(source.last_ns) < SLOW_RETENTION_NS);
-        let least = |source: &SlowSource| (source.ports.len(), source.last_ns);
+        let least = |source: &SlowSource| (source.in_vain(), source.last_ns);
         self.forgotten += shrink(&mut self.sources, SLOW_SOURCES, least);
         self.forgotten += shrink(&mut self.dests, SHARED_DESTS, |dest| (dest.ports.len(), dest.first_ns));
     }
@@ -216,6 +219,11 @@ impl SlowSource {
 }
 
 impl SlowSource {
+    /// Ports on which nobody answered.
+    fn in_vain(&self) -> usize {
+        self.ports.iter().filter(|(_, port)| port.kind != PortKind::Answered).count()
+    }
+
     /// Forgets the port on which somebody answered longest ago, where there is no room for another one.
     fn make_room_for_answers(&mut self, service: Service) {
         let is_known = self.ports.binary_search_by_key(&service, |(key, _)| *key).is_ok();
@@ -351,6 +359,31 @@ mod tests {
         assert_eq!((scan.ports.distinct, scan.ports.unanswered, scan.completed), (2, 1, true));
         memory.forget(addr(7));
         assert_eq!(memory.slow_scan(addr(7), HOUR, 3 * MINUTE), SlowScan::default());
+    }
+
+    #[test]
+    fn who_is_answered_in_the_end_is_not_remembered() {
+        let mut memory = Memory::default();
+        let talk = TargetStats { rest: 5, ..TargetStats::default() };
+        record(&mut memory, 7, 80, &tried(), MINUTE);
+        record(&mut memory, 7, 443, &talk, MINUTE);
+        assert!(memory.knows(addr(7)));
+        record(&mut memory, 7, 80, &talk, 2 * MINUTE);
+        assert!(!memory.knows(addr(7)));
+    }
+
+    #[test]
+    fn clients_of_many_ports_do_not_push_out_who_tried_two_in_vain() {
+        let mut memory = Memory::default();
+        let talk = TargetStats { rest: 5, ..TargetStats::default() };
+        record(&mut memory, 1, 1, &tried(), 1);
+        record(&mut memory, 1, 2, &tried(), 2);
+        for source in 0..=u32::try_from(SLOW_SOURCES).unwrap() {
+            record(&mut memory, source + 100, 80, &tried(), 3);
+            (81..85).for_each(|port| record(&mut memory, source + 100, port, &talk, 3));
+        }
+        memory.tidy(4);
+        assert!(memory.knows(addr(1)) && memory.forgotten() > 0);
     }
 
     #[test]
