@@ -147,7 +147,7 @@ fn players_agree(mode: WatchMode) {
         packet.into_iter().for_each(|packet| players.packet(case, packet));
     });
     let [packets, slots, transitions] = players.finish("the end");
-    assert!(slots > 80 && transitions > 80, "{slots} slots, {transitions} transitions");
+    assert!(slots > 80 && transitions > 20, "{slots} slots, {transitions} transitions");
     println!("mode {mode:?}: {packets} packets, {slots} slots and {transitions} transitions agree");
 }
 
