@@ -163,7 +163,7 @@ fn count_source(
 #[inline(always)]
 fn count_answer(control: &Control, asked: &TargetKey) {
     let target = TARGETS.get(control.slot & 1).and_then(|map| map.get_ptr_mut(asked));
-    let source = SOURCES.get(control.slot & 1).and_then(|map| map.get_ptr_mut(&asked.source));
+    let source = SOURCES.get(control.slot & 1).and_then(|map| map.get_ptr_mut(asked.source));
     // SAFETY: as for what is counted of the packet itself.
     unsafe {
         if let Some(counts) = target {

@@ -9,7 +9,7 @@
 //! the start of a process; what that alone takes is measured with a capture of one packet.
 //!
 //! Then a stream of gigabytes, whose sources change as it goes on, is written into `netwatch replay -`, and the
-//! memory that it has needed after a tenth of it is compared with that at the end. `--gigabytes 5` is the full check.
+//! memory that it has needed after three tenths of it is compared with that at the end. `--gigabytes 5` is the full check.
 //! It counts as failed where memory has grown by more than a fifth or by more than 64 MiB.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 

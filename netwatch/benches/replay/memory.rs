@@ -12,11 +12,13 @@ use xtask::traffic::mixture::Mixture;
 use crate::capture::Pcap;
 use crate::process;
 
-/// Packets a second of the stream, slower than in the captures: the first tenth of a billion bytes is two minutes,
-/// after which the windows are full.
+/// Packets a second of the stream, slower than in the captures: three tenths of a billion bytes are six minutes, after
+/// which the windows and both generations of flows are full.
 const PACE: u32 = 5_000;
-/// Parts of the stream after each of which memory is looked at. The first one is what the last one is compared with.
+/// Parts of the stream after each of which memory is looked at.
 const PARTS: u64 = 10;
+/// The parts that what comes later is compared with.
+const FILLING: usize = 3;
 /// How much memory may grow: by this part, and by so many bytes.
 const GROWTH_PERCENT: u64 = 20;
 const GROWTH_BYTES: u64 = 64 << 20;
@@ -59,9 +61,9 @@ pub fn measure(netwatch: &Path, bytes: u64, cpu: usize) -> anyhow::Result<Memory
 }
 
 impl Memory {
-    /// After the first tenth, and at the end.
+    /// After three tenths, and at the end.
     pub fn ends(&self) -> (u64, u64) {
-        let first = self.peaks.first().copied().unwrap_or(0);
+        let first = self.peaks.get(FILLING - 1).copied().unwrap_or(0);
         (first, self.peaks.last().copied().unwrap_or(0))
     }
 

@@ -131,7 +131,7 @@ fn print_memory(memory: &Memory) {
     let (first, last) = memory.ends();
     println!();
     println!(
-        "memory: {} packets in {:.2} GB through a pipe, {:.2} M packets/s; {:.1} MiB after a tenth, {:.1} MiB at the \
+        "memory: {} packets in {:.2} GB through a pipe, {:.2} M packets/s; {:.1} MiB after three tenths, {:.1} MiB at the \
          end, {:.2} times as much: {}",
         memory.packets,
         millions(memory.bytes) / 1000.0,
