@@ -6,6 +6,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -357,19 +359,29 @@ fn what_was_asked_and_answered_is_not_unsolicited() {
 
 #[test]
 fn what_a_pipe_brings_does_not_wait_for_its_end() {
-    let later = |seconds| vec![(seconds * SECOND, scan(SCANNER, [80]).remove(0).1)];
-    let all = pcap([scan(SCANNER, 1..=11), later(3), later(4)].concat());
-    let last = all.len() - (16 + later(4)[0].1.len());
     let mut child = command("", &["-"]).stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(&all[..last]).unwrap();
-    // After a second, what is there is enough to guess which side is ours.
-    thread::sleep(Duration::from_millis(1_100));
-    stdin.write_all(&all[last..]).unwrap();
+    let is_told = Arc::new(AtomicBool::new(false));
+    let is_enough = Arc::clone(&is_told);
+    let writing = thread::spawn(move || {
+        stdin.write_all(&pcap(scan(SCANNER, 1..=11))).unwrap();
+        // One more packet now and then: after a second, what is there is enough to guess which side is ours.
+        let frame = scan(SCANNER, [80]).remove(0).1;
+        for nth in 0..600 {
+            thread::sleep(Duration::from_millis(100));
+            let packet = pcap(vec![((30 + nth) * 100 * MILLISECOND, frame.clone())]);
+            stdin.write_all(&packet[24..]).unwrap();
+            if is_enough.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+        panic!("nothing is told for a minute");
+    });
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    is_told.store(true, Ordering::Relaxed);
+    writing.join().unwrap();
     assert!(line.starts_with("2026-11-21T02:50:02Z MEDIUM   open   scan.vertical"), "{line}");
-    drop(stdin);
     assert!(child.wait().unwrap().success());
 }
 
