@@ -14,11 +14,11 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
-use xtask::traffic::Frame;
 use xtask::traffic::scenario::{self, Crossing};
+use xtask::traffic::{Frame, pcap};
 
-/// 2026-11-21T02:50:00Z, in nanoseconds since the epoch.
-const BEGIN_NS: u64 = 1_795_229_400_000_000_000;
+/// 2026-11-21T02:50:00Z, in seconds since the epoch.
+const BEGIN_S: u64 = 1_795_229_400;
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000_000_000;
 
@@ -42,22 +42,9 @@ fn ordinary(host: Ipv4Addr) -> Packets {
     (0..).zip(frames).map(|(nth, frame)| (nth * 10 * MILLISECOND, frame)).collect()
 }
 
-/// A pcap file with times in nanoseconds, packets in order of time.
-fn pcap(mut packets: Packets) -> Vec<u8> {
-    packets.sort_by_key(|(since_ns, _)| *since_ns);
-    let mut file = Vec::new();
-    for word in [0xa1b2_3c4d_u32, 0x0004_0002, 0, 0, 65_535, 1] {
-        file.extend(word.to_le_bytes());
-    }
-    for (since_ns, frame) in packets {
-        let at_ns = BEGIN_NS + since_ns;
-        let bytes = frame.len() as u64;
-        for number in [at_ns / SECOND, at_ns % SECOND, bytes, bytes] {
-            file.extend(u32::try_from(number).unwrap().to_le_bytes());
-        }
-        file.extend(frame);
-    }
-    file
+/// A capture of them.
+fn pcap(packets: Packets) -> Vec<u8> {
+    pcap::file(BEGIN_S, packets).unwrap()
 }
 
 /// What most tests replay: a scan of eleven ports among ordinary traffic.

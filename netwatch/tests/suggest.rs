@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{env, fs};
 
-use xtask::traffic::scenario;
+use xtask::traffic::{pcap, scenario};
 
 /// Nanoseconds in a second.
 const SECOND: u64 = 1_000_000_000;
@@ -38,22 +38,7 @@ impl Drop for Folder {
 
 /// Frames at nanoseconds since 1 January 2024 as a pcap.
 fn pcap(packets: impl IntoIterator<Item = (u64, Vec<u8>)>) -> Vec<u8> {
-    let mut packets: Vec<_> = packets.into_iter().collect();
-    packets.sort_by_key(|(at_ns, _)| *at_ns);
-    let mut file = Vec::new();
-    for word in [0xa1b2_3c4d, 0x0004_0002, 0, 0, 65_535, 1_u32] {
-        file.extend(word.to_le_bytes());
-    }
-    for (at_ns, frame) in packets {
-        let length = u32::try_from(frame.len()).unwrap();
-        let seconds = u32::try_from(1_704_067_200 + at_ns / SECOND).unwrap();
-        let rest = u32::try_from(at_ns % SECOND).unwrap();
-        for word in [seconds, rest, length, length] {
-            file.extend(word.to_le_bytes());
-        }
-        file.extend(frame);
-    }
-    file
+    pcap::file(1_704_067_200, packets.into_iter().collect()).unwrap()
 }
 
 fn attacker(last: u8) -> IpAddr {

@@ -1,22 +1,20 @@
-//! Captures in the old format of pcap, with times in microseconds.
+//! The captures that all programs read.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use xtask::traffic::bulk::Bulk;
 use xtask::traffic::mixture::Mixture;
+use xtask::traffic::pcap::Pcap;
 
 /// Packets a second in the captures.
 const PACE: u32 = 20_000;
 /// Packets of the capture for programs that are too slow for all of them.
 const SHORT: u64 = 20_000;
 /// Seconds since the epoch at the beginning of every capture: 2026-01-01, 00:00 UTC.
-const START: u64 = 1_767_225_600;
-/// What a reader must have room for, as the header announces it.
-const SNAP_LENGTH: u32 = 262_144;
-const LINKTYPE_ETHERNET: u32 = 1;
+pub const START: u64 = 1_767_225_600;
 
 /// The captures that are read from the disk, or rather from the page cache; gone when this value is.
 pub struct Captures {
@@ -68,45 +66,9 @@ impl Drop for Captures {
 type Timed = (u64, Vec<u8>);
 
 fn write(path: &Path, stream: &mut dyn Iterator<Item = Timed>, packets: u64) -> io::Result<u64> {
-    let mut out = Pcap::begin(BufWriter::with_capacity(1 << 20, File::create(path)?))?;
+    let mut out = Pcap::begin(BufWriter::with_capacity(1 << 20, File::create(path)?), START)?;
     for (at_us, frame) in stream.zip(0..packets).map(|(packet, _)| packet) {
         out.packet(at_us, &frame)?;
     }
     out.end()
-}
-
-/// A capture in the making.
-pub struct Pcap<W> {
-    out: W,
-    /// Bytes so far.
-    pub bytes: u64,
-}
-
-impl<W: Write> Pcap<W> {
-    pub fn begin(mut out: W) -> io::Result<Self> {
-        let mut header = Vec::with_capacity(24);
-        header.extend(0xa1b2_c3d4_u32.to_le_bytes());
-        header.extend([2_u16, 4].map(u16::to_le_bytes).as_flattened());
-        header.extend([0, 0, SNAP_LENGTH, LINKTYPE_ETHERNET].map(u32::to_le_bytes).as_flattened());
-        out.write_all(&header)?;
-        Ok(Self { out, bytes: 24 })
-    }
-
-    /// Adds a whole frame, so many microseconds after the beginning.
-    pub fn packet(&mut self, at_us: u64, frame: &[u8]) -> io::Result<()> {
-        let too_much = |_| io::Error::other("more than the format has room for");
-        let seconds = u32::try_from(START + at_us / 1_000_000).map_err(too_much)?;
-        let micros = u32::try_from(at_us % 1_000_000).map_err(too_much)?;
-        let length = u32::try_from(frame.len()).map_err(too_much)?;
-        self.out.write_all([seconds, micros, length, length].map(u32::to_le_bytes).as_flattened())?;
-        self.out.write_all(frame)?;
-        self.bytes += 16 + u64::from(length);
-        Ok(())
-    }
-
-    /// Writes what is held back, and tells how many bytes it was in all.
-    pub fn end(mut self) -> io::Result<u64> {
-        self.out.flush()?;
-        Ok(self.bytes)
-    }
 }

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use xtask::traffic::mixture::Mixture;
+use xtask::traffic::pcap::Pcap;
 
-use crate::capture::Pcap;
+use crate::capture::START;
 use crate::process;
 
 /// Packets a second of the stream, slower than in the captures: three tenths of a billion bytes are six minutes, after
@@ -76,12 +77,12 @@ impl Memory {
 
 /// Writes the stream and looks at the reader's memory in between. The pipe is closed when this ends.
 fn stream(stdin: ChildStdin, reader: &Child, bytes: u64) -> io::Result<Memory> {
-    let mut out = Pcap::begin(BufWriter::with_capacity(1 << 16, stdin))?;
+    let mut out = Pcap::begin(BufWriter::with_capacity(1 << 16, stdin), START)?;
     let mut memory = Memory { packets: 0, bytes: 0, took: Duration::ZERO, peaks: Vec::new() };
     for (at_us, frame) in Mixture::new(2, PACE) {
         out.packet(at_us, &frame)?;
         memory.packets += 1;
-        while out.bytes >= bytes / PARTS * (memory.peaks.len() as u64 + 1) {
+        while out.bytes() >= bytes / PARTS * (memory.peaks.len() as u64 + 1) {
             memory.peaks.push(peak(reader)?);
         }
         if memory.peaks.len() as u64 >= PARTS {

@@ -184,7 +184,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// Bytes that are mapped: any number up to a page.
+    /// Bytes that are mapped: any number up to a page; that there are any is checked when this is compiled.
     const BYTES: NonZeroUsize = NonZeroUsize::new(size_of::<Replayed>()).unwrap();
 
     fn map(map: MapData) -> Result<Self, Error> {

@@ -4,6 +4,7 @@ pub mod bulk;
 pub mod frame;
 pub mod mixture;
 pub mod network;
+pub mod pcap;
 pub mod scenario;
 pub mod sender;
 pub mod transport;
