@@ -19,6 +19,8 @@ impl Service {
     pub const FRAGMENT: Self = Self(44 << 16);
     /// Everything else with a good IP header.
     pub const REST: Self = Self(0);
+    /// Any of these, and any port: what found no room of its own. No protocol has this number.
+    pub const LUMP: Self = Self(255 << 16);
 
     /// A port of a protocol.
     #[must_use]
@@ -91,8 +93,8 @@ pub struct TargetCounts {
     pub completed: u32,
     /// How the packets that are evidence probed.
     pub techniques: Techniques,
-    /// Always zero.
-    pub padding: u32,
+    /// Of what nobody in particular sent: sources that were not seen lately, an estimate. Zero elsewhere.
+    pub newcomers: u32,
 }
 
 impl TargetCounts {
@@ -106,7 +108,7 @@ impl TargetCounts {
         rest: 0,
         completed: 0,
         techniques: Techniques::NONE,
-        padding: 0,
+        newcomers: 0,
     };
 
     /// Counts one packet. Returns whether it is the first one here by which the source probes the target.
@@ -251,7 +253,7 @@ mod tests {
         for (proto, port) in [(Proto::Tcp, 0), (Proto::Tcp, 65535), (Proto::Udp, 53)] {
             assert_eq!(Service::new(proto, port).port(), Some((proto, port)));
         }
-        for other in [Service::PROBE, Service::FRAGMENT, Service::REST] {
+        for other in [Service::PROBE, Service::FRAGMENT, Service::REST, Service::LUMP] {
             assert_eq!(other.port(), None);
         }
     }
