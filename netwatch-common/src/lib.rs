@@ -11,13 +11,16 @@
 #![no_std]
 
 pub mod classify;
+pub mod filter;
 pub mod flow;
 pub mod frame;
 pub mod hint;
+pub mod index;
 pub mod limits;
 pub mod packet;
 pub mod parse;
 pub mod ports;
+pub mod tables;
 pub mod target;
 pub mod verdict;
 pub mod wire;

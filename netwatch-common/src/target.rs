@@ -29,6 +29,20 @@ impl Service {
         Self((proto as u32) << 16 | port as u32)
     }
 
+    /// Whether it is [`Self::LUMP`].
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_lump(self) -> bool {
+        self.0 == Self::LUMP.0
+    }
+
+    /// As a number: others are other numbers.
+    #[must_use]
+    #[inline(always)]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
     /// Protocol and port, where it is one.
     #[must_use]
     pub const fn port(self) -> Option<(Proto, u16)> {

@@ -156,7 +156,14 @@ impl SourceCounts {
     /// Counts one packet. `probes` says whether it is the first by which the source probes its target. Calls `tell`
     /// with the kind and the number of each hint that is due: see [`Hint`].
     #[inline(always)]
-    pub fn count(&mut self, seen: &Seen, probes: bool, control: &Control, mut tell: impl FnMut(u32, u32)) {
+    pub fn count(
+        &mut self,
+        seen: &Seen,
+        probes: bool,
+        is_somebody: bool,
+        control: &Control,
+        mut tell: impl FnMut(u32, u32),
+    ) {
         if self.first_ns == 0 {
             self.first_ns = seen.now_ns;
             self.host = seen.host;
@@ -177,6 +184,10 @@ impl SourceCounts {
         self.unsolicited += 1;
         let packets = self.unsolicited;
         let is_due = packets == control.hint_crossing || packets.checked_rem(control.hint_packets) == Some(0);
+        if !is_somebody {
+            self.probes += u32::from(probes);
+            return;
+        }
         if packets <= control.hint_crossing.saturating_add(Hint::PACKETS_BEYOND) && is_due {
             tell(Hint::PACKETS, packets);
         }
@@ -246,9 +257,12 @@ pub struct Totals {
     pub seen: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Packets that could not be counted under their source because the sources map took no new entry.
-    pub sources_lost: u64,
-    /// Packets that could not be counted under their target, likewise.
+    /// Packets counted under nobody's name, because their source got no entry.
+    pub sources_refused: u64,
+    /// Packets that could not be counted under their target because it got no entry: they are counted under their
+    /// destination alone, but for those that are lost.
+    pub targets_refused: u64,
+    /// Those of them for which there was not even room under their destination.
     pub targets_lost: u64,
     /// Packets with a good IP header, that is those which the maps of sources and of targets should account for.
     pub sourced: u64,
@@ -304,7 +318,7 @@ impl Totals {
 
 const _: () = assert!(size_of::<Addr>() == 16 && align_of::<Addr>() == 4);
 const _: () = assert!(size_of::<SourceCounts>() == 96);
-const _: () = assert!(size_of::<Totals>() == 8 * (12 + Verdict::COUNT));
+const _: () = assert!(size_of::<Totals>() == 8 * (13 + Verdict::COUNT));
 const _: () = assert!(size_of::<Control>() == 32 && size_of::<Replayed>() == 16);
 
 #[cfg(test)]
@@ -345,7 +359,7 @@ mod tests {
         let mut counts = SourceCounts::ZERO;
         for verdict in [Verdict::UdpNew, Verdict::IcmpProbe, Verdict::UdpNew, Verdict::Known] {
             let seen = Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, dest, host: [0; 2] };
-            counts.count(&seen, false, &Control::default(), |_, _| {});
+            counts.count(&seen, false, true, &Control::default(), |_, _| {});
         }
         assert_eq!((counts.to_groups, counts.unsolicited, counts.packets()), (2, 3, 4));
     }
@@ -365,7 +379,7 @@ mod tests {
         let mut counts = SourceCounts::ZERO;
         let (mut packets, mut probes) = ([0; 4], 0);
         for number in 1..=10 {
-            counts.count(&seen(Verdict::Syn, [0, 1]), number <= 4, &control, |kind, told| {
+            counts.count(&seen(Verdict::Syn, [0, 1]), number <= 4, true, &control, |kind, told| {
                 if kind == Hint::PROBE {
                     probes += told;
                 } else {
@@ -376,7 +390,7 @@ mod tests {
         }
         assert_eq!((packets, probes), ([3, 6, 7, 9], 1 + 2 + 3 + 4));
         assert_eq!((counts.packets(), counts.unsolicited, counts.many_hosts), (10, 10, 0));
-        counts.count(&seen(Verdict::Known, [0, 2]), false, &control, |_, _| unreachable!());
+        counts.count(&seen(Verdict::Known, [0, 2]), false, true, &control, |_, _| unreachable!());
         assert_eq!((counts.bytes, counts.unsolicited, counts.many_hosts, counts.host), (660, 10, 1, [0, 1]));
     }
 

@@ -1,18 +1,16 @@
 //! One packet in, counters out.
 
 use aya_ebpf::programs::XdpContext;
-use aya_log_ebpf::{debug, warn};
+use aya_log_ebpf::debug;
 use netwatch_common::{
-    Addr, Class, Control, Frame, Proto, Seen, Service, SourceCounts, TargetCounts, TargetKey, Totals,
-    Verdict, classify, parse,
+    Addr, Class, Control, Frame, Proto, Seen, Service, TargetKey, Verdict, classify, parse, tables,
 };
 
 use crate::{
-    clock,
-    entry::entry,
-    flows,
+    clock, flows,
     hints::{News, tell},
-    maps::{CONTROL, FORGOTTEN, SETTINGS, SOURCES, TARGETS, TOTALS},
+    maps::{CONTROL, FORGOTTEN, SETTINGS, TOTALS},
+    tables::Tables,
 };
 
 /// Counts one packet. Does nothing else: the caller passes the packet on whatever happens here.
@@ -56,9 +54,12 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
                 dest: target.dest,
                 host: [host_high, host_low],
             };
-            totals.sourced += 1;
-            let probes = count_target(ctx, totals, &control, &target, &seen);
-            count_source(ctx, totals, &control, &target, &seen, probes);
+            let mut tables = Tables::of_slot(control.slot);
+            // What is told lies with the totals, so these are lent to one at a time.
+            tables::count(&mut tables, totals, &control, &target, &seen, |totals, kind, number| {
+                let slot = control.slot;
+                tell(totals, &target, &News { kind, slot, number, hint_probes: control.hint_probes, now });
+            });
             if answers != 0 {
                 // What was asked: this packet's other direction.
                 let asked = TargetKey {
@@ -66,7 +67,7 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
                     dest: packet.source,
                     service: Service::new(Proto::Udp, packet.transport.source_port),
                 };
-                count_answer(&control, &asked);
+                tables::count_answer(&mut tables, &asked);
             }
             verdict
         }
@@ -107,86 +108,4 @@ fn forget(number: u8) -> u8 {
 #[inline(never)]
 fn log_malformed(ctx: &XdpContext, verdict: u32, bytes: u64) {
     debug!(ctx, "malformed packet: verdict {} of {} bytes", verdict, bytes);
-}
-
-/// Returns whether this is the first packet by which the source probes the target, on this CPU in this slot.
-#[inline(always)]
-fn count_target(
-    ctx: &XdpContext,
-    totals: &mut Totals,
-    control: &Control,
-    target: &TargetKey,
-    seen: &Seen,
-) -> bool {
-    static ZERO: TargetCounts = TargetCounts::ZERO;
-
-    let Some(entry) = TARGETS.get(control.slot & 1).and_then(|map| entry(map, target, &ZERO)) else {
-        totals.targets_lost += 1;
-        if is_worth_a_word(totals.targets_lost) {
-            log_targets_full(ctx, totals.targets_lost);
-        }
-        return false;
-    };
-    // SAFETY: the value belongs to this CPU, and the map is not drained while a program may hold it.
-    let counts = unsafe { &mut *entry };
-    counts.count(target.service, seen.verdict, seen.flags, seen.bytes, seen.completed)
-}
-
-#[inline(always)]
-fn count_source(
-    ctx: &XdpContext,
-    totals: &mut Totals,
-    control: &Control,
-    target: &TargetKey,
-    seen: &Seen,
-    probes: bool,
-) {
-    static ZERO: SourceCounts = SourceCounts::ZERO;
-
-    let Some(entry) = SOURCES.get(control.slot & 1).and_then(|map| entry(map, &target.source, &ZERO)) else {
-        totals.sources_lost += 1;
-        if is_worth_a_word(totals.sources_lost) {
-            log_sources_full(ctx, totals.sources_lost);
-        }
-        return;
-    };
-    // SAFETY: as for targets.
-    let counts = unsafe { &mut *entry };
-    counts.count(seen, probes, control, |kind, number| {
-        let news =
-            News { kind, slot: control.slot, number, hint_probes: control.hint_probes, now: seen.now_ns };
-        tell(totals, target, &news);
-    });
-}
-
-/// Counts for whoever asked that there is an answer. What was not asked in this slot needs none.
-#[inline(always)]
-fn count_answer(control: &Control, asked: &TargetKey) {
-    let target = TARGETS.get(control.slot & 1).and_then(|map| map.get_ptr_mut(asked));
-    let source = SOURCES.get(control.slot & 1).and_then(|map| map.get_ptr_mut(asked.source));
-    // SAFETY: as for what is counted of the packet itself.
-    unsafe {
-        if let Some(counts) = target {
-            (*counts).completed += 1;
-        }
-        if let Some(counts) = source {
-            (*counts).answered += 1;
-        }
-    }
-}
-
-#[inline(never)]
-fn log_targets_full(ctx: &XdpContext, lost: u64) {
-    warn!(ctx, "the targets map takes no more entries; {} packets so far on this CPU", lost);
-}
-
-#[inline(never)]
-fn log_sources_full(ctx: &XdpContext, lost: u64) {
-    warn!(ctx, "the sources map takes no more entries; {} packets so far on this CPU", lost);
-}
-
-/// Of losses that come with every packet of a flood, only the first, second, fourth, eighth … are logged.
-#[inline(always)]
-const fn is_worth_a_word(count: u64) -> bool {
-    count & (count - 1) == 0
 }

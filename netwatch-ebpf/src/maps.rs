@@ -1,18 +1,16 @@
 //! The maps, and what the loader sets before the program is verified.
 //!
-//! Sources and targets are counted in one of two pairs of maps, by the number of the slot in [`CONTROL`]. Userspace
-//! writes the next number and waits until no program that read the old one still runs: then the old pair can be
-//! drained, nothing is counted twice or lost, and no packet is split between two slots.
+//! Sources and targets are counted in one of two regions ([`tables`](crate::tables)), by the number of the slot in
+//! [`CONTROL`]. Userspace writes the next number and waits until no program that read the old one still runs: then the
+//! old region can be drained, nothing is counted twice or lost, and no packet is split between two slots.
 
 use aya_ebpf::{
     Global,
     bindings::BPF_F_MMAPABLE,
-    btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
+    btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
-use netwatch_common::{
-    Addr, Control, Flow, FlowKey, Hint, Replayed, Settings, SourceCounts, TargetCounts, TargetKey, Totals,
-};
+use netwatch_common::{Control, Flow, FlowKey, Hint, Replayed, Settings, Totals};
 
 use crate::hints::Telling;
 
@@ -24,13 +22,9 @@ pub static CONTROL: Array<Control, 1> = Array::new();
 #[btf_map]
 pub static FLOWS: LruHashMap<FlowKey, Flow, 65536> = LruHashMap::new();
 
-/// Counts per source. The inner size stands for any: userspace makes the maps that are really used.
+/// Counts nothing: an update of a map of maps makes userspace wait for the programs that run.
 #[btf_map]
-pub static SOURCES: ArrayOfMaps<PerCpuHashMap<Addr, SourceCounts, 1>, 2> = ArrayOfMaps::new();
-
-/// Counts per source, destination and service.
-#[btf_map]
-pub static TARGETS: ArrayOfMaps<PerCpuHashMap<TargetKey, TargetCounts, 1>, 2> = ArrayOfMaps::new();
+pub static BARRIER: ArrayOfMaps<Array<u32, 1>, 1> = ArrayOfMaps::new();
 
 /// Room for hints, in bytes: some 4,000 of them.
 pub const RING_BYTES: usize = 256 * 1024;

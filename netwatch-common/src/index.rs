@@ -1,0 +1,139 @@
+//! Finding an entry by its key: an index of cache lines, each a list of positions in a slab of entries.
+//!
+//! Entries are appended to their slab in the order in which they come, so that what was counted is drained in one walk;
+//! the index says where the entry of a key lies. A look-up costs one line of the index and the entry. A line is stamped
+//! with the slot that it was used in, so nothing has to be cleared when a slot ends.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::target::Service;
+use crate::wire::Addr;
+
+/// One cache line of an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub struct Line {
+    /// The slot that the entries belong to.
+    slot: u32,
+    /// Part of the key's hash in the upper bits, and the position in the slab in the lower ones; 0 is none. Those
+    /// that are none come last.
+    entries: [u32; Line::WAYS],
+}
+
+impl Line {
+    /// Entries of a line. With a third as many on average as there are when the slab is full, one in 60,000 does not fit
+    /// (Poisson).
+    pub const WAYS: usize = 15;
+    /// Most entries of a slab, the first of which, at position 0, has no key.
+    pub const POSITIONS: u32 = 1 << Self::POSITION_BITS;
+
+    const POSITION_BITS: u32 = 20;
+
+    /// Looks from a way on for a position that is entered with the hash's tag. Another key may have the same: where it turns
+    /// out so, look on from the way that is returned.
+    #[inline(always)]
+    pub fn find(&self, slot: u32, hash: Hash, from: u32) -> Option<(u32, u32)> {
+        if self.slot != slot {
+            return None;
+        }
+        let mut way = from;
+        while let Some(entry) = self.entries.get(way as usize)
+            && *entry != 0
+        {
+            if *entry & !(Self::POSITIONS - 1) == hash.tag() {
+                return Some((*entry & (Self::POSITIONS - 1), way + 1));
+            }
+            way += 1;
+        }
+        None
+    }
+
+    /// Enters a position. Returns whether there was room.
+    #[inline(always)]
+    pub fn enter(&mut self, slot: u32, hash: Hash, position: u32) -> bool {
+        if self.slot != slot {
+            *self = Self { slot, entries: [0; Self::WAYS] };
+        }
+        let Some(free) = self.entries.iter_mut().find(|entry| **entry == 0) else { return false };
+        *free = hash.tag() | position & (Self::POSITIONS - 1);
+        true
+    }
+}
+
+/// The hash of a key: of 64 bits, the upper 32 are as good as chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hash(u64);
+
+impl Hash {
+    /// Which of a number of lines that is a power of two, given as that number less one.
+    #[must_use]
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half of 64 bits")]
+    pub const fn line(self, mask: u32) -> u32 {
+        (self.0 >> 32) as u32 & mask
+    }
+
+    /// Bits for other uses, which tell nothing of the line.
+    #[must_use]
+    #[inline(always)]
+    pub const fn mixed(self) -> u64 {
+        let mixed = (self.0 ^ (self.0 >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^ (mixed >> 32)
+    }
+
+    /// The bits that are kept with a position.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half of 64 bits")]
+    const fn tag(self) -> u32 {
+        (self.0 >> 32) as u32 & !(Line::POSITIONS - 1)
+    }
+}
+
+/// Secret factors of the hash of a source. Two keys share a line with the chance of two numbers out of a hat, whatever
+/// keys they are, as long as nobody knows the factors: multilinear hashing is strongly universal in the upper 32 bits
+/// (Lemire and Kaser, "Strongly universal string hashing is fast", 2014).
+pub type SourceFactors = [u64; 5];
+/// Those of the hash of a target.
+pub type TargetFactors = [u64; 7];
+
+impl Hash {
+    /// The hash of a source.
+    #[must_use]
+    #[inline(always)]
+    pub const fn of_source([first, a, b, c, d]: SourceFactors, Addr(words): Addr) -> Self {
+        Self(
+            first
+                .wrapping_add(times(a, words[0]))
+                .wrapping_add(times(b, words[1]))
+                .wrapping_add(times(c, words[2]))
+                .wrapping_add(times(d, words[3])),
+        )
+    }
+
+    /// The hash of what a source at a position sends to.
+    #[must_use]
+    #[inline(always)]
+    pub const fn of_target(
+        [first, a, b, c, d, e, f]: TargetFactors,
+        source: u32,
+        Addr(words): Addr,
+        service: Service,
+    ) -> Self {
+        Self(
+            first
+                .wrapping_add(times(a, words[0]))
+                .wrapping_add(times(b, words[1]))
+                .wrapping_add(times(c, words[2]))
+                .wrapping_add(times(d, words[3]))
+                .wrapping_add(times(e, source))
+                .wrapping_add(times(f, service.number())),
+        )
+    }
+}
+
+#[inline(always)]
+const fn times(factor: u64, word: u32) -> u64 {
+    factor.wrapping_mul(word as u64)
+}
+
+const _: () = assert!(size_of::<Line>() == 64);
