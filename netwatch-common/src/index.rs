@@ -48,6 +48,16 @@ impl Line {
         None
     }
 
+    /// All positions that are entered with the hash's tag.
+    pub fn positions(&self, slot: u32, hash: Hash) -> impl Iterator<Item = u32> {
+        let mut from = 0;
+        core::iter::from_fn(move || {
+            let (position, next) = self.find(slot, hash, from)?;
+            from = next;
+            Some(position)
+        })
+    }
+
     /// Enters a position. Returns whether there was room.
     #[inline(always)]
     pub fn enter(&mut self, slot: u32, hash: Hash, position: u32) -> bool {

@@ -10,7 +10,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::filter::{Block, Guard};
-use crate::index::{Hash, Line};
+use crate::index::{Hash, Line, SourceFactors, TargetFactors};
 use crate::ports::{PortHash, Ports};
 use crate::target::{Service, TargetCounts, TargetKey, Techniques};
 use crate::wire::{Addr, Control, Seen, SourceCounts, Totals};
@@ -35,6 +35,8 @@ pub struct Source {
     padding: u32,
     /// Ports of targets that found no room.
     ports: Ports,
+    /// To a multiple of a cache line.
+    spare: [u64; 6],
 }
 
 impl Source {
@@ -42,6 +44,38 @@ impl Source {
     #[must_use]
     pub const fn ports(&self) -> Option<&Ports> {
         if self.has_ports == 0 { None } else { Some(&self.ports) }
+    }
+}
+
+/// What one entry tells, once its slot is over.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry<'a> {
+    /// What a source sent, and the ports that it probed for which there was no room among the targets.
+    Source(Addr, &'a SourceCounts, Option<&'a Ports>),
+    /// What all sources sent that have no entry of their own.
+    Nobody(&'a SourceCounts),
+    /// What a source sent to a target.
+    Target(TargetKey, &'a TargetCounts),
+    /// What was sent to a service of a destination by those who have no entry; of [`Service::LUMP`], by those whose
+    /// target has none.
+    Service(Addr, Service, &'a TargetCounts),
+}
+
+/// Hands over the entries of one CPU's tables in a slot that is over. The first source is [`NOBODY`], and there is a
+/// target at position 0, too, which is none.
+pub fn entries<'a>(sources: &'a [Source], targets: &'a [Target], mut each: impl FnMut(Entry<'a>)) {
+    let Some((nobody, named)) = sources.split_first() else { return };
+    each(Entry::Nobody(&nobody.counts));
+    for source in named {
+        each(Entry::Source(source.addr, &source.counts, source.ports()));
+    }
+    for Target { source, service, dest, counts } in targets.iter().skip(1) {
+        match named.get((*source as usize).wrapping_sub(1)) {
+            Some(Source { addr, .. }) => {
+                each(Entry::Target(TargetKey { source: *addr, dest: *dest, service: *service }, counts));
+            }
+            None => each(Entry::Service(*dest, *service, counts)),
+        }
     }
 }
 
@@ -60,8 +94,10 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether it is what the source at a position sends to.
+    #[must_use]
     #[inline(always)]
-    fn is_of(&self, source: u32, key: &TargetKey) -> bool {
+    pub fn is_of(&self, source: u32, key: &TargetKey) -> bool {
         self.source == source && self.service.number() == key.service.number() && self.dest.0 == key.dest.0
     }
 }
@@ -75,6 +111,35 @@ pub struct Fill {
     /// Targets, likewise.
     pub targets: u32,
     padding: [u32; 14],
+}
+
+/// What hashes are made with: random numbers that nobody else knows, so that nobody can choose keys that collide.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Secrets {
+    /// For sources.
+    pub sources: SourceFactors,
+    /// For targets.
+    pub targets: TargetFactors,
+    /// For ports.
+    pub ports: u64,
+}
+
+impl Secrets {
+    /// How many random numbers it takes.
+    pub const WORDS: usize = 13;
+
+    /// From random numbers.
+    #[must_use]
+    pub const fn new(random: [u64; Self::WORDS]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, ports] = random;
+        Self { sources: [a, b, c, d, e], targets: [f, g, h, i, j, k, l], ports }
+    }
+}
+
+impl core::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Secrets")
+    }
 }
 
 /// The tables of one CPU in the slot that is being counted. Where something is out of range there is none.

@@ -33,7 +33,7 @@ impl Drained {
     pub fn unaccounted(&self, totals: &Totals) -> u64 {
         let by_verdict: u64 = Verdict::ALL.into_iter().map(|verdict| totals.verdict(verdict)).sum();
         totals.seen.abs_diff(by_verdict)
-            + totals.sourced.abs_diff(self.sourced + totals.sources_lost)
+            + totals.sourced.abs_diff(self.sourced + totals.sources_refused)
             + totals.sourced.abs_diff(self.targeted + totals.targets_lost)
     }
 }

@@ -52,7 +52,7 @@ impl Summary {
             }
         };
         let status = &mut self.interfaces[index];
-        let lost = (watched.totals.sources_lost - status.before.sources_lost)
+        let lost = (watched.totals.sources_refused - status.before.sources_refused)
             + (watched.totals.targets_lost - status.before.targets_lost);
         if lost > 0 && !status.complained {
             status.complained = true;
@@ -131,7 +131,7 @@ pub fn text<'a, W: Write>(
 }
 
 fn interface(text: &mut String, name: &str, totals: &Totals, drained: &Drained) {
-    let Totals { seen, bytes, sources_lost, targets_lost, .. } = *totals;
+    let Totals { seen, bytes, sources_refused, targets_lost, .. } = *totals;
     let _ = writeln!(
         text,
         "{}: {seen} packets, {bytes} bytes in {} slots ({} late, {} failed)",
@@ -177,7 +177,7 @@ fn interface(text: &mut String, name: &str, totals: &Totals, drained: &Drained) 
     let unaccounted = drained.unaccounted(totals);
     let _ = writeln!(
         text,
-        "  under their source: {} counted, {sources_lost} not for want of room; under their target: {} counted, \
+        "  under their source: {} counted, {sources_refused} not for want of room; under their target: {} counted, \
          {targets_lost} not; unaccounted for: {unaccounted}",
         drained.sourced, drained.targeted
     );

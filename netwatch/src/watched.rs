@@ -212,10 +212,12 @@ impl Watched {
         targets: &mut Vec<(TargetKey, TargetStats)>,
     ) -> Result<(), Error> {
         self.watch.swap()?;
-        self.watch.drain(
-            |source, cpus| sources.push((*source, SourceStats::from_cpus(cpus))),
-            |target, cpus| targets.push((*target, TargetStats::from_cpus(cpus))),
-        )
+        self.watch.drain(|entry| match entry {
+            netwatch_common::tables::Entry::Source(a,c,_) => sources.push((a, SourceStats::from_cpus([c]))),
+            netwatch_common::tables::Entry::Target(a,c) => targets.push((a, TargetStats::from_cpus([c]))),
+            _=>{}
+        });
+        Ok(())
     }
 
     fn lose(&mut self) {

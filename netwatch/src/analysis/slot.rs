@@ -38,7 +38,7 @@ impl Health {
     /// How counting went between two looks at a program's totals, `late` times of which too late.
     #[must_use]
     pub fn between(before: &Totals, now: &Totals, late: u64) -> Self {
-        let lost = |totals: &Totals| totals.sources_lost + totals.targets_lost;
+        let lost = |totals: &Totals| totals.sources_refused + totals.targets_lost;
         // First fragments that hide their flags are no trouble of the parser's: they are evidence, and seen as such.
         let malformed = |totals: &Totals| {
             totals.class(Class::Malformed) - totals.verdict(Verdict::FirstFragmentTruncated)

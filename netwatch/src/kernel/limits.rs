@@ -1,6 +1,9 @@
 //! How many sources and targets the kernel may count at once, from a budget of memory.
 
-use netwatch_common::{Addr, Flow, FlowKey, SourceCounts, TargetCounts, TargetKey};
+use netwatch_common::filter::Block;
+use netwatch_common::index::Line;
+use netwatch_common::tables::{Fill, Source, Target};
+use netwatch_common::{Addr, Flow, FlowKey, TargetKey};
 
 use crate::analysis::slot::ServiceKey;
 use crate::analysis::{SourceStats, TargetStats};
@@ -12,20 +15,27 @@ pub const MIN_MAP_MEMORY: u64 = 1 << 20;
 /// Most memory that can be asked for, in bytes.
 pub const MAX_MAP_MEMORY: u64 = 64 << 30;
 
-/// Targets counted per source counted, on average. Most sources talk to one service or two; scanners to many.
+/// Targets per source, on average. Most sources talk to one service or two; scanners to many.
 const TARGETS_PER_SOURCE: u64 = 2;
-/// Flows known per source counted: a client of ours has some connections at once.
-const FLOWS_PER_SOURCE: u64 = 2;
-/// One map takes packets while the other is drained.
+/// One region takes packets while the other is drained.
 const BUFFERS: u64 = 2;
+/// The part of the budget that goes to the flows known: one in eight.
+const FLOWS_SHARE: u64 = 8;
+/// The part that goes to the filters of who was seen lately: one in eight, too.
+const FILTER_SHARE: u64 = 8;
+/// Entries per line of an index, at most and on average: with that many one in 60,000 finds no room in its line, all
+/// others do.
+const ENTRIES_PER_LINE: u32 = 5;
 
-/// Entries of the maps of one interface.
+/// Entries of the tables of one interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Sources counted per slot.
+    /// Sources that each CPU counts per slot.
     pub sources: u32,
-    /// Targets counted per slot: services of destinations, for each source.
+    /// Targets that each CPU counts per slot: services of destinations, for each source.
     pub targets: u32,
+    /// Blocks of each CPU's filter of who was seen lately: a power of two.
+    pub blocks: u32,
     /// Flows known at once.
     pub flows: u32,
 }
@@ -35,26 +45,43 @@ impl Capacity {
     /// least.
     #[must_use]
     pub fn within(budget: u64, cpus: u64) -> Self {
-        let (mut low, mut high) = (1_u64, u64::from(u32::MAX) / TARGETS_PER_SOURCE);
-        // The cost is a step function of the size (hash tables have a power of two of buckets): search for it.
-        while low < high {
-            let middle = (low + high).div_ceil(2);
-            if Self::of(middle).bytes(cpus) <= budget {
-                low = middle;
-            } else {
-                high = middle - 1;
-            }
-        }
-        Self::of(low)
+        let cpus = cpus.max(1);
+        let narrow = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        let blocks = (budget / FILTER_SHARE / cpus / size_of::<Block>() as u64).max(1);
+        let blocks = narrow(1 << blocks.ilog2());
+        // The cost is a step function of the size (tables have a power of two of buckets): search for it.
+        let flows = most(MAX_FLOWS, |flows| lru_hash_bytes::<FlowKey, Flow>(flows) <= budget / FLOWS_SHARE);
+        let of = |sources: u64| Self {
+            sources: narrow(sources),
+            targets: narrow((sources * TARGETS_PER_SOURCE).min(MOST_POSITIONS)),
+            blocks,
+            flows: narrow(flows),
+        };
+        of(most(MOST_POSITIONS, |sources| of(sources).bytes(cpus) <= budget))
+    }
+
+    /// Lines of the index of sources.
+    #[must_use]
+    pub const fn source_lines(&self) -> u32 {
+        self.sources.div_ceil(ENTRIES_PER_LINE).next_power_of_two()
+    }
+
+    /// Lines of the index of targets.
+    #[must_use]
+    pub const fn target_lines(&self) -> u32 {
+        self.targets.div_ceil(ENTRIES_PER_LINE).next_power_of_two()
     }
 
     /// Memory that the maps take on a machine with `cpus` possible CPUs, in bytes, both buffers included.
     #[must_use]
-    pub fn bytes(self, cpus: u64) -> u64 {
-        BUFFERS
-            * (per_cpu_hash_bytes::<Addr, SourceCounts>(u64::from(self.sources), cpus)
-                + per_cpu_hash_bytes::<TargetKey, TargetCounts>(u64::from(self.targets), cpus))
-            + lru_hash_bytes::<FlowKey, Flow>(u64::from(self.flows))
+    pub fn bytes(&self, cpus: u64) -> u64 {
+        let entries = (u64::from(self.sources) + 1) * size_of::<Source>() as u64
+            + (u64::from(self.targets) + 1) * size_of::<Target>() as u64;
+        let lines = u64::from(self.source_lines()) + u64::from(self.target_lines());
+        let region = BUFFERS * (entries + size_of::<Fill>() as u64)
+            + lines * size_of::<Line>() as u64
+            + u64::from(self.blocks) * size_of::<Block>() as u64;
+        cpus * region + lru_hash_bytes::<FlowKey, Flow>(self.flows.into())
     }
 
     /// Memory that a window of `slots` slots takes in userspace when every slot is full, in bytes: what is drained
@@ -66,26 +93,29 @@ impl Capacity {
         let target = (size_of::<(TargetKey, TargetStats)>() + size_of::<(ServiceKey, TargetStats)>()) as u64;
         slots as u64 * (u64::from(self.sources) * source + u64::from(self.targets) * target)
     }
+}
 
-    fn of(sources: u64) -> Self {
-        let entries = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        Self {
-            sources: entries(sources),
-            targets: entries(sources * TARGETS_PER_SOURCE),
-            flows: entries(sources * FLOWS_PER_SOURCE),
+/// Most entries of a slab that an index can name, position 0 aside.
+const MOST_POSITIONS: u64 = Line::POSITIONS as u64 - 1;
+/// Most flows: what is known of them is two minutes old at most.
+const MAX_FLOWS: u64 = 1 << 24;
+
+/// The largest number of at most `limit` that fits, at least 1.
+fn most(limit: u64, fits: impl Fn(u64) -> bool) -> u64 {
+    let (mut low, mut high) = (1, limit);
+    while low < high {
+        let middle = (low + high).div_ceil(2);
+        if fits(middle) {
+            low = middle;
+        } else {
+            high = middle - 1;
         }
     }
+    low
 }
 
-/// What the kernel accounts for a preallocated per-CPU hash map: 16 bytes per bucket, and per entry a 48-byte
-/// header, the key, a pointer, and a value per possible CPU. Measured equal to `memlock` in the map's fdinfo.
-const fn per_cpu_hash_bytes<K, V>(entries: u64, cpus: u64) -> u64 {
-    let key = (size_of::<K>() as u64).next_multiple_of(8);
-    let value = (size_of::<V>() as u64).next_multiple_of(8);
-    16 * entries.next_power_of_two() + entries * (48 + key + 8 + value * cpus)
-}
-
-/// The same for a hash map that all CPUs share and that makes room by itself.
+/// What the kernel accounts for a preallocated hash map that all CPUs share and that makes room by itself: 16 bytes per
+/// bucket, and per entry a 48-byte header, the key and the value. Measured equal to `memlock` in the map's fdinfo.
 const fn lru_hash_bytes<K, V>(entries: u64) -> u64 {
     let key = (size_of::<K>() as u64).next_multiple_of(8);
     let value = (size_of::<V>() as u64).next_multiple_of(8);
@@ -111,6 +141,6 @@ mod tests {
 
     #[test]
     fn the_smallest_budget_still_counts() {
-        assert_eq!(Capacity::within(0, 2), Capacity { sources: 1, targets: 2, flows: 2 });
+        assert_eq!(Capacity::within(0, 2), Capacity { sources: 1, targets: 2, blocks: 1, flows: 1 });
     }
 }

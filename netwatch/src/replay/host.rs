@@ -131,11 +131,11 @@ impl Host {
         match self.sources.at(places.source) {
             Some(counts) => {
                 let (control, telling) = (&self.control, &mut self.telling);
-                counts.count(&seen, probes, control, |kind, number| {
+                counts.count(&seen, probes, true, control, |kind, number| {
                     telling.tell(Hint { target, kind, slot: control.slot, number, at_ns: now_ns });
                 });
             }
-            None => self.totals.sources_lost += 1,
+            None => self.totals.sources_refused += 1,
         }
         if packet.answers_udp(is_first, sight) {
             self.count_answer(&packet);
