@@ -2,27 +2,32 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::clear::clear;
+
 /// One block: what it is asked costs one cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C, align(64))]
 pub struct Block {
-    /// When it was written last: [`Guard::epoch`].
-    epoch: u32,
-    padding: u32,
-    words: [u64; 7],
+    /// Bits, but for the last word: when the block was written last ([`Guard::epoch`]).
+    words: [u64; 8],
 }
 
 impl Block {
+    const EPOCH: usize = 7;
+
     /// Takes note of what has these random bits, and returns whether that had been done in this epoch: it always says so
     /// where it was, and rarely where it was not (some in a thousand when the epoch ends).
     #[inline(always)]
     pub fn show(&mut self, epoch: u32, bits: u64) -> bool {
-        if self.epoch != epoch {
-            *self = Self { epoch, padding: 0, words: [0; 7] };
+        if self.words[Self::EPOCH] != u64::from(epoch) {
+            clear(self);
+            self.words[Self::EPOCH] = u64::from(epoch);
         }
         let mask = 1 << (bits & 63) | 1 << (bits >> 6 & 63) | 1 << (bits >> 12 & 63) | 1 << (bits >> 18 & 63);
-        // A seventh of the range each; the check is for the verifier.
-        let Some(word) = self.words.get_mut(((bits >> 24 & 0xff) * 7 >> 8) as usize) else { return false };
+        // Nearly a seventh of them each.
+        let any = bits >> 24 & 7;
+        let word = if any == 7 { bits >> 27 & 3 } else { any };
+        let word = &mut self.words[(word & 7) as usize];
         let is_known = *word & mask == mask;
         *word |= mask;
         is_known

@@ -6,6 +6,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::clear::clear;
 use crate::target::Service;
 use crate::wire::Addr;
 
@@ -62,7 +63,8 @@ impl Line {
     #[inline(always)]
     pub fn enter(&mut self, slot: u32, hash: Hash, position: u32) -> bool {
         if self.slot != slot {
-            *self = Self { slot, entries: [0; Self::WAYS] };
+            clear(self);
+            self.slot = slot;
         }
         let Some(free) = self.entries.iter_mut().find(|entry| **entry == 0) else { return false };
         *free = hash.tag() | position & (Self::POSITIONS - 1);
@@ -107,43 +109,37 @@ pub type SourceFactors = [u64; 5];
 pub type TargetFactors = [u64; 7];
 
 impl Hash {
-    /// The hash of a source.
+    /// The hash of a source. `factor` gives each of the [`SourceFactors`].
     #[must_use]
     #[inline(always)]
-    pub const fn of_source([first, a, b, c, d]: SourceFactors, Addr(words): Addr) -> Self {
-        Self(
-            first
-                .wrapping_add(times(a, words[0]))
-                .wrapping_add(times(b, words[1]))
-                .wrapping_add(times(c, words[2]))
-                .wrapping_add(times(d, words[3])),
-        )
+    pub fn of_source(factor: impl Fn(usize) -> u64, Addr([a, b, c, d]): &Addr) -> Self {
+        // Nothing is kept for later but the sum: in the kernel program, registers are few.
+        let mut sum = factor(0);
+        sum = sum.wrapping_add(factor(1).wrapping_mul((*a).into()));
+        sum = sum.wrapping_add(factor(2).wrapping_mul((*b).into()));
+        sum = sum.wrapping_add(factor(3).wrapping_mul((*c).into()));
+        sum = sum.wrapping_add(factor(4).wrapping_mul((*d).into()));
+        Self(sum)
     }
 
-    /// The hash of what a source at a position sends to.
+    /// The hash of what a source at a position sends to. `factor` gives each of the [`TargetFactors`].
     #[must_use]
     #[inline(always)]
-    pub const fn of_target(
-        [first, a, b, c, d, e, f]: TargetFactors,
+    pub fn of_target(
+        factor: impl Fn(usize) -> u64,
         source: u32,
-        Addr(words): Addr,
+        Addr([a, b, c, d]): &Addr,
         service: Service,
     ) -> Self {
-        Self(
-            first
-                .wrapping_add(times(a, words[0]))
-                .wrapping_add(times(b, words[1]))
-                .wrapping_add(times(c, words[2]))
-                .wrapping_add(times(d, words[3]))
-                .wrapping_add(times(e, source))
-                .wrapping_add(times(f, service.number())),
-        )
+        let mut sum = factor(0);
+        sum = sum.wrapping_add(factor(1).wrapping_mul((*a).into()));
+        sum = sum.wrapping_add(factor(2).wrapping_mul((*b).into()));
+        sum = sum.wrapping_add(factor(3).wrapping_mul((*c).into()));
+        sum = sum.wrapping_add(factor(4).wrapping_mul((*d).into()));
+        sum = sum.wrapping_add(factor(5).wrapping_mul(source.into()));
+        sum = sum.wrapping_add(factor(6).wrapping_mul(service.number().into()));
+        Self(sum)
     }
-}
-
-#[inline(always)]
-const fn times(factor: u64, word: u32) -> u64 {
-    factor.wrapping_mul(word as u64)
 }
 
 const _: () = assert!(size_of::<Line>() == 64);

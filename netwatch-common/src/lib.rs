@@ -11,6 +11,7 @@
 #![no_std]
 
 pub mod classify;
+mod clear;
 pub mod filter;
 pub mod flow;
 pub mod frame;

@@ -9,6 +9,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::clear::clear;
 use crate::filter::{Block, Guard};
 use crate::index::{Hash, Line, SourceFactors, TargetFactors};
 use crate::ports::{PortHash, Ports};
@@ -97,8 +98,8 @@ impl Target {
     /// Whether it is what the source at a position sends to.
     #[must_use]
     #[inline(always)]
-    pub fn is_of(&self, source: u32, key: &TargetKey) -> bool {
-        self.source == source && self.service.number() == key.service.number() && self.dest.0 == key.dest.0
+    pub fn is_of(&self, source: u32, dest: &Addr, service: Service) -> bool {
+        self.source == source && self.service.number() == service.number() && self.dest.0 == dest.0
     }
 }
 
@@ -157,9 +158,9 @@ pub trait Tables {
     /// Blocks of the filter, less one.
     fn blocks(&self) -> u32;
     /// Hash of a source.
-    fn hash_source(&self, source: Addr) -> Hash;
+    fn hash_source(&self, source: &Addr) -> Hash;
     /// Hash of what a source at a position sends to.
-    fn hash_target(&self, source: u32, dest: Addr, service: Service) -> Hash;
+    fn hash_target(&self, source: u32, dest: &Addr, service: Service) -> Hash;
     /// Hash of a port.
     fn port_hash(&self) -> PortHash;
     /// How full they are.
@@ -180,7 +181,7 @@ pub trait Tables {
 
 /// Times that a line is looked at because other keys have the same tag. More are as good as impossible; a key would then
 /// have a second entry, and both are added up when they are drained.
-const TRIES: u32 = 3;
+const TRIES: u32 = 2;
 
 /// Counts a packet under its source and its target. Calls `tell` with the totals, the kind and the number of each
 /// hint that is due.
@@ -206,9 +207,9 @@ pub fn count<T: Tables>(
 /// Counts for whoever asked that there is an answer. What was not asked in this slot needs none.
 #[inline(always)]
 pub fn count_answer<T: Tables>(tables: &mut T, asked: &TargetKey) {
-    let hash = tables.hash_source(asked.source);
+    let hash = tables.hash_source(&asked.source);
     let source = find_source(tables, hash, &asked.source).unwrap_or(NOBODY);
-    if let Some(position) = look_up_target(tables, source, asked)
+    if let Some(position) = look_up_target(tables, source, &asked.dest, asked.service)
         && let Some(target) = tables.target(position)
     {
         target.counts.completed += 1;
@@ -221,7 +222,7 @@ pub fn count_answer<T: Tables>(tables: &mut T, asked: &TargetKey) {
 /// Where a source is counted, and whether it is one of nobody's that was not seen lately.
 #[inline(always)]
 fn place_source<T: Tables>(tables: &mut T, totals: &mut Totals, key: &TargetKey) -> (u32, bool) {
-    let hash = tables.hash_source(key.source);
+    let hash = tables.hash_source(&key.source);
     if let Some(position) = find_source(tables, hash, &key.source) {
         return (position, false);
     }
@@ -237,7 +238,7 @@ const NEWCOMER: u32 = 1 << 31;
 #[inline(never)]
 fn admit_source<T: Tables>(tables: &mut T, totals: &mut Totals, hash: Hash, key: &TargetKey) -> u32 {
     let (admitted, is_newcomer) = admit(tables, totals, hash, key);
-    if admitted && let Some(position) = enter_source(tables, hash, key.source) {
+    if admitted && let Some(position) = enter_source(tables, hash, &key.source) {
         return position;
     }
     totals.sources_refused += 1;
@@ -270,7 +271,7 @@ fn admit<T: Tables>(tables: &mut T, totals: &Totals, hash: Hash, key: &TargetKey
     if taken < most / 4 * 3 {
         return (true, true);
     }
-    let target = tables.hash_target(NOBODY, key.dest, key.service).mixed();
+    let target = tables.hash_target(NOBODY, &key.dest, key.service).mixed();
     let blocks = tables.blocks();
     let Some(guard) = tables.guard() else { return (false, true) };
     let epoch = guard.ask(blocks);
@@ -285,7 +286,7 @@ fn admit<T: Tables>(tables: &mut T, totals: &Totals, hash: Hash, key: &TargetKey
 }
 
 #[inline(always)]
-fn enter_source<T: Tables>(tables: &mut T, hash: Hash, addr: Addr) -> Option<u32> {
+fn enter_source<T: Tables>(tables: &mut T, hash: Hash, addr: &Addr) -> Option<u32> {
     let (slot, line, most) = (tables.slot(), hash.line(tables.source_lines()), tables.most_sources());
     let position = tables.fill()?.sources + 1;
     if position > most || !tables.source_line(line)?.enter(slot, hash, position) {
@@ -293,8 +294,8 @@ fn enter_source<T: Tables>(tables: &mut T, hash: Hash, addr: Addr) -> Option<u32
     }
     tables.fill()?.sources = position;
     let entry = tables.source(position)?;
-    entry.addr = addr;
-    entry.counts = SourceCounts::ZERO;
+    entry.addr = *addr;
+    clear(&mut entry.counts);
     entry.last_target = 0;
     entry.targets = 0;
     entry.has_ports = 0;
@@ -334,15 +335,14 @@ const LUMPED: u32 = 1 << 31;
 /// Where a target is counted that has no entry yet.
 #[inline(never)]
 fn admit_target<T: Tables>(tables: &mut T, totals: &mut Totals, source: u32, key: &TargetKey) -> u32 {
-    if let Some(position) = enter_target(tables, source, key.dest, key.service) {
+    if let Some(position) = enter_target(tables, source, &key.dest, key.service) {
         return position;
     }
     totals.targets_refused += 1;
-    let lump = TargetKey { service: Service::LUMP, ..*key };
-    if let Some(position) = look_up_target(tables, NOBODY, &lump) {
+    if let Some(position) = look_up_target(tables, NOBODY, &key.dest, Service::LUMP) {
         return position | LUMPED;
     }
-    if let Some(position) = enter_target(tables, NOBODY, lump.dest, lump.service) {
+    if let Some(position) = enter_target(tables, NOBODY, &key.dest, Service::LUMP) {
         return position | LUMPED;
     }
     totals.targets_lost += 1;
@@ -357,7 +357,7 @@ fn keep_port<T: Tables>(tables: &mut T, source: u32, service: Service, seen: &Se
     let Some(entry) = tables.source(source) else { return false };
     if entry.has_ports == 0 {
         entry.has_ports = 1;
-        entry.ports = Ports::ZERO;
+        clear(&mut entry.ports);
     }
     let ports = entry.ports.of_mut(proto);
     ports.techniques = ports.techniques.union(Techniques::of(seen.verdict, seen.flags));
@@ -369,22 +369,22 @@ fn keep_port<T: Tables>(tables: &mut T, source: u32, service: Service, seen: &Se
 fn find_target<T: Tables>(tables: &mut T, source: u32, key: &TargetKey) -> Option<u32> {
     // Most packets go where the one before went.
     let last = tables.source(source)?.last_target;
-    if last != 0 && tables.target(last).is_some_and(|target| target.is_of(source, key)) {
+    if last != 0 && tables.target(last).is_some_and(|target| target.is_of(source, &key.dest, key.service)) {
         return Some(last);
     }
-    let position = look_up_target(tables, source, key)?;
+    let position = look_up_target(tables, source, &key.dest, key.service)?;
     tables.source(source)?.last_target = position;
     Some(position)
 }
 
 #[inline(always)]
-fn look_up_target<T: Tables>(tables: &mut T, source: u32, key: &TargetKey) -> Option<u32> {
-    let (slot, hash) = (tables.slot(), tables.hash_target(source, key.dest, key.service));
+fn look_up_target<T: Tables>(tables: &mut T, source: u32, dest: &Addr, service: Service) -> Option<u32> {
+    let (slot, hash) = (tables.slot(), tables.hash_target(source, dest, service));
     let line = hash.line(tables.target_lines());
     let mut from = 0;
     for _ in 0..TRIES {
         let (position, next) = tables.target_line(line)?.find(slot, hash, from)?;
-        if tables.target(position)?.is_of(source, key) {
+        if tables.target(position)?.is_of(source, dest, service) {
             return Some(position);
         }
         from = next;
@@ -393,7 +393,7 @@ fn look_up_target<T: Tables>(tables: &mut T, source: u32, key: &TargetKey) -> Op
 }
 
 #[inline(always)]
-fn enter_target<T: Tables>(tables: &mut T, source: u32, dest: Addr, service: Service) -> Option<u32> {
+fn enter_target<T: Tables>(tables: &mut T, source: u32, dest: &Addr, service: Service) -> Option<u32> {
     let (slot, hash) = (tables.slot(), tables.hash_target(source, dest, service));
     let position = tables.fill()?.targets + 1;
     let own = tables.source(source)?.targets;
@@ -403,7 +403,11 @@ fn enter_target<T: Tables>(tables: &mut T, source: u32, dest: Addr, service: Ser
         return None;
     }
     tables.fill()?.targets = position;
-    *tables.target(position)? = Target { source, service, dest, counts: TargetCounts::ZERO };
+    let target = tables.target(position)?;
+    target.source = source;
+    target.service = service;
+    target.dest = *dest;
+    clear(&mut target.counts);
     let entry = tables.source(source)?;
     entry.targets = own + 1;
     entry.last_target = position;

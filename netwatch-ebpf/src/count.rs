@@ -3,13 +3,13 @@
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::debug;
 use netwatch_common::{
-    Addr, Class, Control, Frame, Proto, Seen, Service, TargetKey, Verdict, classify, parse, tables,
+    Addr, Class, Control, Frame, Packet, Proto, Seen, Service, TargetKey, Verdict, classify, parse, tables,
 };
 
 use crate::{
     clock, flows,
     hints::{News, tell},
-    maps::{CONTROL, FORGOTTEN, SETTINGS, TOTALS},
+    maps::{CONTROL, FORGOTTEN, JOB, PACKET, TOTALS, settings},
     tables::Tables,
 };
 
@@ -24,52 +24,53 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
     totals.seen += 1;
     totals.bytes += bytes;
 
-    let settings = SETTINGS.load();
-    let verdict = match parse(frame, &settings) {
-        Err(reason) => forget_verdict(reason),
-        Ok(packet) => {
+    let verdict = match read(frame) {
+        UNREADABLE.. => forgotten_verdict(),
+        READ => {
+            let Some(packet) = PACKET.get_ptr(0) else { return };
+            // SAFETY: the value belongs to this CPU, and was just written.
+            let packet = unsafe { &*packet };
             let Some(control) = CONTROL.get_ptr(0) else { return };
+            // SAFETY: the pointer is to a live value of the map. Userspace may write to it, a word at a time.
+            let control = unsafe { &*control };
             // Read once, so that both counts of a packet belong to the same slot.
-            // SAFETY: the pointer is to a live value of the map.
-            let control = unsafe { control.read_volatile() };
+            // SAFETY: as above.
+            let slot = unsafe { (&raw const control.slot).read_volatile() };
             let now = clock::now();
-            let sight = flows::look_up(ctx, &packet, &settings, &control, now);
+            let sight = flows::look_up(ctx, packet, &settings(), control, now);
             let is_mirror = control.replies == Control::REPLIES_MIRRORED;
-            let is_first = is_mirror && flows::record(totals, &packet, now);
+            let is_first = is_mirror && flows::record(totals, packet, now);
             let answers = if is_mirror { forget(packet.answers_udp(is_first, sight).into()) } else { 0 };
-            let verdict = forget_verdict(classify(&packet, &settings, sight.replies));
-            let target = TargetKey {
-                // Loaded once more: kept since the first time, the mask would lie on the stack.
-                source: SETTINGS.load().account(packet.source),
-                dest: packet.dest,
-                service: packet.service(),
-            };
             let Addr([.., host_high, host_low]) = packet.source;
-            let seen = Seen {
-                verdict,
-                flags: packet.transport.flags,
-                bytes,
-                now_ns: now,
-                completed: sight.completed,
-                dest: target.dest,
-                host: [host_high, host_low],
+            let Some(job) = forget_job(Job {
+                target: TargetKey {
+                    // Loaded once more: kept since the first time, the mask would lie on the stack.
+                    source: settings().account(packet.source),
+                    dest: packet.dest,
+                    service: packet.service(),
+                },
+                seen: Seen {
+                    verdict: classify(packet, &settings(), sight.replies),
+                    flags: packet.transport.flags,
+                    bytes,
+                    now_ns: now,
+                    completed: sight.completed,
+                    dest: packet.dest,
+                    host: [host_high, host_low],
+                },
+            }) else {
+                return;
             };
-            let mut tables = Tables::of_slot(control.slot);
+            let Job { target, seen } = job;
+            let mut tables = Tables::of_slot(slot);
             // What is told lies with the totals, so these are lent to one at a time.
-            tables::count(&mut tables, totals, &control, &target, &seen, |totals, kind, number| {
-                let slot = control.slot;
-                tell(totals, &target, &News { kind, slot, number, hint_probes: control.hint_probes, now });
+            tables::count(&mut tables, totals, control, target, seen, |totals, kind, number| {
+                tell(totals, target, &News { kind, slot, number, hint_probes: control.hint_probes, now });
             });
             if answers != 0 {
-                // What was asked: this packet's other direction.
-                let asked = TargetKey {
-                    source: SETTINGS.load().account(packet.dest),
-                    dest: packet.source,
-                    service: Service::new(Proto::Udp, packet.transport.source_port),
-                };
-                tables::count_answer(&mut tables, &asked);
+                count_answer(&mut tables, packet);
             }
-            verdict
+            checked(&seen.verdict)
         }
     };
     totals.verdicts[verdict as usize] += 1;
@@ -78,17 +79,77 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
     }
 }
 
-/// Makes the verifier forget which verdict it is. It would otherwise follow each verdict on its own through all that is
-/// counted, and through what is logged once more. Written out, because by way of [`forget`] the compiler takes the check
-/// of its bound where the verifier does not see that it is one.
-#[inline(always)]
-fn forget_verdict(verdict: Verdict) -> Verdict {
-    let Some(forgotten) = FORGOTTEN.get_ptr_mut(0) else { return Verdict::IpOther };
-    // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
-    let number = unsafe {
-        forgotten.write_volatile(verdict as u8);
-        forgotten.read_volatile()
+/// Counts for whoever asked what a packet answers that there is an answer. A call of its own for the sake of the stack.
+#[inline(never)]
+fn count_answer(tables: &mut Tables, packet: &Packet) {
+    // What was asked: this packet's other direction.
+    let asked = TargetKey {
+        source: settings().account(packet.dest),
+        dest: packet.source,
+        service: Service::new(Proto::Udp, packet.transport.source_port),
     };
+    tables::count_answer(tables, &asked);
+}
+
+/// What is to be counted.
+pub struct Job {
+    target: TargetKey,
+    seen: Seen,
+}
+
+/// The same for what comes of a packet; and it lies in a map now and not on the stack, of which there are 512 bytes.
+#[inline(always)]
+fn forget_job(job: Job) -> Option<&'static Job> {
+    let written = JOB.get_ptr_mut(0)?;
+    // SAFETY: as above.
+    unsafe {
+        written.write(job);
+        JOB.get_ptr(0).map(|read| &*read)
+    }
+}
+
+/// [`read`] has read a packet.
+const READ: u32 = 0;
+/// It has read why there is none.
+const UNREADABLE: u32 = 1;
+
+/// Reads a packet into [`PACKET`], or why there is none into [`FORGOTTEN`]. Read from there, the verifier does not know
+/// which way through the headers led to it, and follows what comes after once and not for each of them. A call of its own
+/// for the sake of the stack.
+#[inline(never)]
+fn read<F: Frame>(frame: &F) -> u32 {
+    match parse(frame, &settings()) {
+        Ok(packet) => {
+            if let Some(written) = PACKET.get_ptr_mut(0) {
+                // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
+                unsafe { written.write(packet) };
+            }
+            READ
+        }
+        Err(reason) => {
+            if let Some(forgotten) = FORGOTTEN.get_ptr_mut(0) {
+                // SAFETY: as above.
+                unsafe { forgotten.write_volatile(reason as u8) };
+            }
+            UNREADABLE
+        }
+    }
+}
+
+/// The verdict that was written last.
+#[inline(always)]
+fn forgotten_verdict() -> Verdict {
+    let Some(forgotten) = FORGOTTEN.get_ptr(0) else { return Verdict::IpOther };
+    // SAFETY: the value belongs to this CPU, and is a verdict that was just written.
+    unsafe { checked(&*forgotten.cast::<Verdict>()) }
+}
+
+/// A verdict that lies in a map, behind a check of its bound: the compiler knows that it needs none, but the verifier
+/// does not.
+#[inline(always)]
+fn checked(verdict: &Verdict) -> Verdict {
+    // SAFETY: a verdict is a byte, and may be read as one.
+    let number = unsafe { core::ptr::from_ref(verdict).cast::<u8>().read_volatile() };
     bytemuck::checked::try_cast(number).unwrap_or(Verdict::IpOther)
 }
 

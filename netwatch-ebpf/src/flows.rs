@@ -12,7 +12,7 @@ use netwatch_common::{
 use crate::{
     clock,
     context::Frame,
-    maps::{CONTROL, FLOWS, SETTINGS, TOTALS},
+    maps::{CONTROL, FLOWS, TOTALS, settings},
 };
 
 /// Takes note of a packet that this host sends.
@@ -23,13 +23,14 @@ pub fn sent(frame: &Frame) {
     // comes between.
     let totals = unsafe { &mut *totals };
     totals.sent += 1;
-    if let Ok(packet) = parse(frame, &SETTINGS.load()) {
+    if let Ok(packet) = parse(frame, &settings()) {
         record(totals, &packet, clock::now());
     }
 }
 
-/// Makes the flow that answers `packet` known. Returns whether it was not before.
-#[inline(always)]
+/// Makes the flow that answers `packet` known. Returns whether it was not before. A call of its own for the sake of the
+/// stack.
+#[inline(never)]
 pub fn record(totals: &mut Totals, packet: &Packet, now: u64) -> bool {
     let Some(key) = packet.answering_flow() else { return false };
     if let Some(flow) = FLOWS.get_ptr_mut(key) {

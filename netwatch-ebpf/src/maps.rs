@@ -10,9 +10,9 @@ use aya_ebpf::{
     btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
-use netwatch_common::{Control, Flow, FlowKey, Hint, Replayed, Settings, Totals};
+use netwatch_common::{Control, Flow, FlowKey, Hint, Packet, Replayed, Settings, Totals};
 
-use crate::hints::Telling;
+use crate::{count::Job, hints::Telling};
 
 /// What userspace tells the programs while they run.
 #[btf_map]
@@ -41,6 +41,14 @@ pub static TELLING: PerCpuArray<Telling, 1> = PerCpuArray::new();
 #[btf_map]
 pub static TOTALS: PerCpuArray<Totals, 1> = PerCpuArray::new();
 
+/// The packet at hand.
+#[btf_map]
+pub static PACKET: PerCpuArray<Packet, 1> = PerCpuArray::new();
+
+/// What is to be counted of it.
+#[btf_map]
+pub static JOB: PerCpuArray<Job, 1> = PerCpuArray::new();
+
 /// What the verifier is to forget.
 #[btf_map]
 pub static FORGOTTEN: PerCpuArray<u8, 1> = PerCpuArray::new();
@@ -56,3 +64,24 @@ pub static REPLAY: Global<u32> = Global::new(0);
 /// Of the recorded packet at hand, what it does not say itself. Userspace writes to it by mapping it.
 #[btf_map]
 pub static REPLAYED: Array<Replayed, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
+
+/// The settings, read a word at a time: read at once they would be copied to the stack first.
+#[inline(always)]
+pub fn settings() -> Settings {
+    let settings = (&raw const SETTINGS).cast::<Settings>();
+    // SAFETY: the pointers are to parts of a global, of which the type is a transparent wrapper.
+    unsafe {
+        let mask = (&raw const (*settings).source6_mask).cast::<u32>();
+        Settings {
+            ephemeral_first: (&raw const (*settings).ephemeral_first).read_volatile(),
+            ephemeral_last: (&raw const (*settings).ephemeral_last).read_volatile(),
+            link: (&raw const (*settings).link).read_volatile(),
+            source6_mask: [
+                mask.read_volatile(),
+                mask.add(1).read_volatile(),
+                mask.add(2).read_volatile(),
+                mask.add(3).read_volatile(),
+            ],
+        }
+    }
+}

@@ -136,15 +136,13 @@ impl netwatch_common::tables::Tables for Tables {
     }
 
     #[inline(always)]
-    fn hash_source(&self, source: Addr) -> Hash {
-        let of = |index| factor(&SOURCE_FACTORS, index);
-        Hash::of_source([of(0), of(1), of(2), of(3), of(4)], source)
+    fn hash_source(&self, source: &Addr) -> Hash {
+        Hash::of_source(|index| factor(&SOURCE_FACTORS, index), source)
     }
 
     #[inline(always)]
-    fn hash_target(&self, source: u32, dest: Addr, service: Service) -> Hash {
-        let of = |index| factor(&TARGET_FACTORS, index);
-        Hash::of_target([of(0), of(1), of(2), of(3), of(4), of(5), of(6)], source, dest, service)
+    fn hash_target(&self, source: u32, dest: &Addr, service: Service) -> Hash {
+        Hash::of_target(|index| factor(&TARGET_FACTORS, index), source, dest, service)
     }
 
     #[inline(always)]

@@ -213,9 +213,9 @@ impl Watched {
     ) -> Result<(), Error> {
         self.watch.swap()?;
         self.watch.drain(|entry| match entry {
-            netwatch_common::tables::Entry::Source(a,c,_) => sources.push((a, SourceStats::from_cpus([c]))),
-            netwatch_common::tables::Entry::Target(a,c) => targets.push((a, TargetStats::from_cpus([c]))),
-            _=>{}
+            netwatch_common::tables::Entry::Source(a, c, _) => sources.push((a, SourceStats::from_cpus([c]))),
+            netwatch_common::tables::Entry::Target(a, c) => targets.push((a, TargetStats::from_cpus([c]))),
+            _ => {}
         });
         Ok(())
     }

@@ -131,9 +131,9 @@ impl Rerun {
         let (mut sources, mut targets) = (Vec::new(), Vec::new());
         self.watch.turn()?;
         self.watch.drain(|entry| match entry {
-            netwatch_common::tables::Entry::Source(a,c,_) => sources.push((a, SourceStats::from_cpus([c]))),
-            netwatch_common::tables::Entry::Target(a,c) => targets.push((a, TargetStats::from_cpus([c]))),
-            _=>{}
+            netwatch_common::tables::Entry::Source(a, c, _) => sources.push((a, SourceStats::from_cpus([c]))),
+            netwatch_common::tables::Entry::Target(a, c) => targets.push((a, TargetStats::from_cpus([c]))),
+            _ => {}
         });
         Ok((sources, targets))
     }

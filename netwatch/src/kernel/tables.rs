@@ -151,7 +151,7 @@ impl Regions {
     }
 
     fn find_source(&self, slot: u32, cpu: usize, source: Addr) -> Option<(u32, Source)> {
-        let hash = Hash::of_source(self.secrets.sources, source);
+        let hash = Hash::of_source(|index| self.secrets.sources[index], &source);
         let lines = self.room.source_lines();
         let line = self.source_index.read(cpu * lines as usize + hash.line(lines - 1) as usize)?;
         let region = self.sources_of(self.region(slot, cpu));
@@ -162,13 +162,13 @@ impl Regions {
     }
 
     fn find_target(&self, slot: u32, cpu: usize, source: u32, target: &TargetKey) -> Option<Target> {
-        let hash = Hash::of_target(self.secrets.targets, source, target.dest, target.service);
+        let hash = Hash::of_target(|index| self.secrets.targets[index], source, &target.dest, target.service);
         let lines = self.room.target_lines();
         let line = self.target_index.read(cpu * lines as usize + hash.line(lines - 1) as usize)?;
         let region = self.targets_of(self.region(slot, cpu));
         line.positions(slot, hash).find_map(|position| {
             let entry = self.targets.read(region + position as usize)?;
-            entry.is_of(source, target).then_some(entry)
+            entry.is_of(source, &target.dest, target.service).then_some(entry)
         })
     }
 
