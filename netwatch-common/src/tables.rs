@@ -198,9 +198,9 @@ pub fn count<T: Tables>(
     let (source, is_newcomer) = place_source(tables, totals, key);
     let probes = count_target(tables, totals, source, key, seen, is_newcomer);
     if let Some(entry) = tables.source(source) {
-        entry
-            .counts
-            .count(seen, probes, source != NOBODY, control, |kind, number| tell(totals, kind, number));
+        entry.counts.count(seen, &key.dest, probes, source != NOBODY, control, |kind, number| {
+            tell(totals, kind, number)
+        });
     }
 }
 

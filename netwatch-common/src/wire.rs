@@ -102,8 +102,6 @@ pub struct Seen {
     pub now_ns: u64,
     /// 1 where it completes a handshake ([`Sight::completed`](crate::flow::Sight::completed)), 0 elsewhere.
     pub completed: u32,
-    /// Where it goes.
-    pub dest: Addr,
     /// The last 64 bits of the source's address; words in network order.
     pub host: [u32; 2],
 }
@@ -159,6 +157,7 @@ impl SourceCounts {
     pub fn count(
         &mut self,
         seen: &Seen,
+        dest: &Addr,
         probes: bool,
         is_somebody: bool,
         control: &Control,
@@ -179,7 +178,7 @@ impl SourceCounts {
             return;
         }
         if matches!(class, Class::UdpNew) {
-            self.to_groups += u32::from(seen.dest.is_group());
+            self.to_groups += u32::from(dest.is_group());
         }
         self.unsolicited += 1;
         let packets = self.unsolicited;
@@ -358,8 +357,8 @@ mod tests {
         let dest = Ipv4Addr::new(224, 0, 0, 251).into();
         let mut counts = SourceCounts::ZERO;
         for verdict in [Verdict::UdpNew, Verdict::IcmpProbe, Verdict::UdpNew, Verdict::Known] {
-            let seen = Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, dest, host: [0; 2] };
-            counts.count(&seen, false, true, &Control::default(), |_, _| {});
+            let seen = Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, host: [0; 2] };
+            counts.count(&seen, &dest, false, true, &Control::default(), |_, _| {});
         }
         assert_eq!((counts.to_groups, counts.unsolicited, counts.packets()), (2, 3, 4));
     }
@@ -367,30 +366,36 @@ mod tests {
     #[test]
     fn a_source_is_told_of_by_number_of_packets_and_of_probes() {
         let control = Control { hint_packets: 3, hint_crossing: 7, ..Control::default() };
-        let seen = |verdict, host| Seen {
-            verdict,
-            flags: 0,
-            bytes: 60,
-            now_ns: 5,
-            completed: 0,
-            dest: Addr([0; 4]),
-            host,
-        };
+        let seen = |verdict, host| Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, host };
         let mut counts = SourceCounts::ZERO;
         let (mut packets, mut probes) = ([0; 4], 0);
         for number in 1..=10 {
-            counts.count(&seen(Verdict::Syn, [0, 1]), number <= 4, true, &control, |kind, told| {
-                if kind == Hint::PROBE {
-                    probes += told;
-                } else {
-                    packets.rotate_left(1);
-                    packets[3] = told;
-                }
-            });
+            counts.count(
+                &seen(Verdict::Syn, [0, 1]),
+                &Addr([0; 4]),
+                number <= 4,
+                true,
+                &control,
+                |kind, told| {
+                    if kind == Hint::PROBE {
+                        probes += told;
+                    } else {
+                        packets.rotate_left(1);
+                        packets[3] = told;
+                    }
+                },
+            );
         }
         assert_eq!((packets, probes), ([3, 6, 7, 9], 1 + 2 + 3 + 4));
         assert_eq!((counts.packets(), counts.unsolicited, counts.many_hosts), (10, 10, 0));
-        counts.count(&seen(Verdict::Known, [0, 2]), false, true, &control, |_, _| unreachable!());
+        counts.count(
+            &seen(Verdict::Known, [0, 2]),
+            &Addr([0; 4]),
+            false,
+            true,
+            &control,
+            |_, _| unreachable!(),
+        );
         assert_eq!((counts.bytes, counts.unsolicited, counts.many_hosts, counts.host), (660, 10, 1, [0, 1]));
     }
 

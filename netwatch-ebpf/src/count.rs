@@ -3,7 +3,8 @@
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::debug;
 use netwatch_common::{
-    Addr, Class, Control, Frame, Packet, Proto, Seen, Service, TargetKey, Verdict, classify, parse, tables,
+    Addr, Class, Control, Frame, Packet, Proto, Seen, Service, Sight, TargetKey, Verdict, classify, parse,
+    tables,
 };
 
 use crate::{
@@ -41,26 +42,13 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
             let is_mirror = control.replies == Control::REPLIES_MIRRORED;
             let is_first = is_mirror && flows::record(totals, packet, now);
             let answers = if is_mirror { forget(packet.answers_udp(is_first, sight).into()) } else { 0 };
-            let Addr([.., host_high, host_low]) = packet.source;
-            let Some(job) = forget_job(Job {
-                target: TargetKey {
-                    // Loaded once more: kept since the first time, the mask would lie on the stack.
-                    source: settings().account(packet.source),
-                    dest: packet.dest,
-                    service: packet.service(),
-                },
-                seen: Seen {
-                    verdict: classify(packet, &settings(), sight.replies),
-                    flags: packet.transport.flags,
-                    bytes,
-                    now_ns: now,
-                    completed: sight.completed,
-                    dest: packet.dest,
-                    host: [host_high, host_low],
-                },
-            }) else {
-                return;
-            };
+            let Some(job) = JOB.get_ptr_mut(0) else { return };
+            // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
+            unsafe { &mut *job }.write(packet, sight, bytes, now);
+            // Looked up again, because what the compiler knows to be in memory it does not read from there.
+            let Some(job) = JOB.get_ptr(0) else { return };
+            // SAFETY: as above.
+            let job = unsafe { &*job };
             let Job { target, seen } = job;
             let mut tables = Tables::of_slot(slot);
             // What is told lies with the totals, so these are lent to one at a time.
@@ -91,20 +79,31 @@ fn count_answer(tables: &mut Tables, packet: &Packet) {
     tables::count_answer(tables, &asked);
 }
 
-/// What is to be counted.
+/// What is to be counted of a packet. It lies in a map and not on the stack, of which there are 512 bytes; and what is
+/// read from there the verifier does not know, so it follows all verdicts at once and not each on its own.
 pub struct Job {
     target: TargetKey,
     seen: Seen,
 }
 
-/// The same for what comes of a packet; and it lies in a map now and not on the stack, of which there are 512 bytes.
-#[inline(always)]
-fn forget_job(job: Job) -> Option<&'static Job> {
-    let written = JOB.get_ptr_mut(0)?;
-    // SAFETY: as above.
-    unsafe {
-        written.write(job);
-        JOB.get_ptr(0).map(|read| &*read)
+impl Job {
+    /// Written a word at a time: a whole value would be made on the stack and copied.
+    #[inline(always)]
+    fn write(&mut self, packet: &Packet, sight: Sight, bytes: u64, now_ns: u64) {
+        let Addr([a, b, c, d]) = settings().account(packet.source);
+        let (source, dest) = (&mut self.target.source.0, &mut self.target.dest.0);
+        (source[0], source[1], source[2], source[3]) = (a, b, c, d);
+        let Addr([a, b, c, d]) = packet.dest;
+        (dest[0], dest[1], dest[2], dest[3]) = (a, b, c, d);
+        self.target.service = packet.service();
+        let seen = &mut self.seen;
+        seen.verdict = classify(packet, &settings(), sight.replies);
+        seen.flags = packet.transport.flags;
+        seen.bytes = bytes;
+        seen.now_ns = now_ns;
+        seen.completed = sight.completed;
+        let Addr([.., high, low]) = packet.source;
+        (seen.host[0], seen.host[1]) = (high, low);
     }
 }
 

@@ -92,6 +92,10 @@ fn is_older(ctx: &XdpContext, packet: &Packet, key: &FlowKey, settings: &Setting
     }
 }
 
+/// What a socket is looked for by. On the stack, the verifier takes no double words that are not aligned.
+#[repr(C, align(8))]
+struct Tuple([u32; 9]);
+
 /// Whether this host has a TCP connection with these ends. Linux 5.2.
 #[inline(never)]
 fn has_socket(ctx: &XdpContext, key: &FlowKey, remote_port: u16, local_port: u16) -> bool {
@@ -103,12 +107,12 @@ fn has_socket(ctx: &XdpContext, key: &FlowKey, remote_port: u16, local_port: u16
     let mapped = remote[0] == 0 && remote[1] == 0 && remote[2] == 0xffff_u32.to_be();
     // The tuple of IPv6; that of IPv4 is its first three words.
     let mut tuple =
-        [remote[0], remote[1], remote[2], remote[3], local[0], local[1], local[2], local[3], ports];
+        Tuple([remote[0], remote[1], remote[2], remote[3], local[0], local[1], local[2], local[3], ports]);
     let mut size = 36;
     if mapped {
-        tuple[0] = remote[3];
-        tuple[1] = local[3];
-        tuple[2] = ports;
+        tuple.0[0] = remote[3];
+        tuple.0[1] = local[3];
+        tuple.0[2] = ports;
         size = 12;
     }
     let tuple: *mut bpf_sock_tuple = (&raw mut tuple).cast();

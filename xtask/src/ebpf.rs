@@ -165,7 +165,7 @@ pub fn command(toolchain: &Toolchain, tool: &str, root: &Path) -> Command {
         // Debug information gives the verifier's log its line numbers; `--btf` describes the maps.
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
-            format!("--cfg=bpf_target_arch=\"{arch}\"\x1f-Cdebuginfo=2\x1f-Clink-arg=--btf"),
+            format!("--cfg=bpf_target_arch=\"{arch}\"\x1f-Cdebuginfo=2\x1f-Clink-arg=--btf\x1f-Clink-arg=--cpu-features=+allows-misaligned-mem-access"),
         );
     command
 }

@@ -117,7 +117,6 @@ impl Host {
             bytes: wire_bytes,
             now_ns,
             completed: sight.completed,
-            dest: packet.dest,
             host: [host_high, host_low],
         };
         let places = kept.unwrap_or_else(|| self.places(target, flow));
@@ -131,7 +130,7 @@ impl Host {
         match self.sources.at(places.source) {
             Some(counts) => {
                 let (control, telling) = (&self.control, &mut self.telling);
-                counts.count(&seen, probes, true, control, |kind, number| {
+                counts.count(&seen, &target.dest, probes, true, control, |kind, number| {
                     telling.tell(Hint { target, kind, slot: control.slot, number, at_ns: now_ns });
                 });
             }
