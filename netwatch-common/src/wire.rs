@@ -246,9 +246,12 @@ pub struct Totals {
     pub seen: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Packets that could not be counted under their source because the sources map took no new entry.
-    pub sources_lost: u64,
-    /// Packets that could not be counted under their target, likewise.
+    /// Packets that were counted without the name of their source, because sources took no new entry.
+    pub sources_refused: u64,
+    /// Packets that were counted under their destination without their port and their source, because targets took no
+    /// new entry.
+    pub targets_refused: u64,
+    /// Packets that were counted under no target and no destination at all.
     pub targets_lost: u64,
     /// Packets with a good IP header, that is those which the maps of sources and of targets should account for.
     pub sourced: u64,
@@ -304,7 +307,7 @@ impl Totals {
 
 const _: () = assert!(size_of::<Addr>() == 16 && align_of::<Addr>() == 4);
 const _: () = assert!(size_of::<SourceCounts>() == 96);
-const _: () = assert!(size_of::<Totals>() == 8 * (12 + Verdict::COUNT));
+const _: () = assert!(size_of::<Totals>() == 8 * (13 + Verdict::COUNT));
 const _: () = assert!(size_of::<Control>() == 32 && size_of::<Replayed>() == 16);
 
 #[cfg(test)]

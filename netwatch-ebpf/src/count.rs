@@ -144,9 +144,9 @@ fn count_source(
     static ZERO: SourceCounts = SourceCounts::ZERO;
 
     let Some(entry) = SOURCES.get(control.slot & 1).and_then(|map| entry(map, &target.source, &ZERO)) else {
-        totals.sources_lost += 1;
-        if is_worth_a_word(totals.sources_lost) {
-            log_sources_full(ctx, totals.sources_lost);
+        totals.sources_refused += 1;
+        if is_worth_a_word(totals.sources_refused) {
+            log_sources_full(ctx, totals.sources_refused);
         }
         return;
     };

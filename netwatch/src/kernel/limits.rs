@@ -2,8 +2,7 @@
 
 use netwatch_common::{Addr, Flow, FlowKey, SourceCounts, TargetCounts, TargetKey};
 
-use crate::analysis::slot::ServiceKey;
-use crate::analysis::{SourceStats, TargetStats};
+use crate::analysis::Bounds;
 
 /// Memory for all maps of one interface unless `--map-memory` says otherwise, in bytes.
 pub const DEFAULT_MAP_MEMORY: u64 = 128 << 20;
@@ -58,13 +57,19 @@ impl Capacity {
     }
 
     /// Memory that a window of `slots` slots takes in userspace when every slot is full, in bytes: what is drained
-    /// is kept until it has left the window.
+    /// is kept until it has left the window, as far as [`Bounds::SLOT`] allows.
     #[must_use]
     pub fn window_bytes(self, slots: usize) -> u64 {
-        let source = size_of::<(Addr, SourceStats)>() as u64;
-        // Each once by source, and at most once by destination.
-        let target = (size_of::<(TargetKey, TargetStats)>() + size_of::<(ServiceKey, TargetStats)>()) as u64;
-        slots as u64 * (u64::from(self.sources) * source + u64::from(self.targets) * target)
+        let Bounds { sources, targets, services, ports } = Bounds::SLOT;
+        let up_to =
+            |most: usize, entries: u32| usize::try_from(entries).map_or(most, |entries| most.min(entries));
+        let full = Bounds {
+            sources: up_to(sources, self.sources),
+            targets: up_to(targets, self.targets),
+            services: up_to(services, self.targets),
+            ports: up_to(ports, self.sources),
+        };
+        (slots * full.bytes()) as u64
     }
 
     fn of(sources: u64) -> Self {

@@ -132,13 +132,13 @@ impl Rerun {
     ///
     /// The kernel's error.
     pub fn end_slot(&mut self) -> Result<Counted, Error> {
-        let (mut sources, mut targets) = (Vec::new(), Vec::new());
+        let mut counted = Counted::default();
         self.watch.turn()?;
         self.watch.drain(
-            |source, cpus| sources.push((*source, SourceStats::from_cpus(cpus))),
-            |target, cpus| targets.push((*target, TargetStats::from_cpus(cpus))),
+            |source, cpus| counted.sources.push((*source, SourceStats::from_cpus(cpus))),
+            |target, cpus| counted.targets.push((*target, TargetStats::from_cpus(cpus))),
         )?;
-        Ok((sources, targets))
+        Ok(counted)
     }
 
     /// What was counted since the start.

@@ -135,7 +135,7 @@ impl Host {
                     telling.tell(Hint { target, kind, slot: control.slot, number, at_ns: now_ns });
                 });
             }
-            None => self.totals.sources_lost += 1,
+            None => self.totals.sources_refused += 1,
         }
         if packet.answers_udp(is_first, sight) {
             self.count_answer(&packet);
@@ -190,7 +190,7 @@ impl Host {
         self.control.slot = self.control.slot.wrapping_add(1);
         let sources = self.sources.drain().map(|(key, counts)| (key, SourceStats::from_cpus(&[counts])));
         let targets = self.targets.drain().map(|(key, counts)| (key, TargetStats::from_cpus(&[counts])));
-        (sources.collect(), targets.collect())
+        Counted::named(sources.collect(), targets.collect())
     }
 
     /// What was counted since the start.

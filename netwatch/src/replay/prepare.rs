@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use netwatch_common::{Control, Settings, parse};
+use netwatch_common::{Control, PortHash, Settings, parse};
 use tracing::{info, warn};
 
 use super::direction::{Guess, Looker};
@@ -128,6 +128,8 @@ impl Prepared {
                 slot_ns: u64::try_from(config.slot.as_nanos()).unwrap_or(u64::MAX),
                 ipv6_bits: config.ipv6_prefix,
                 one_cpu: true,
+                // A recording does not answer, and its replay tells the same each time.
+                port_hash: PortHash::default(),
                 policy: policy_at(clock::now()),
             },
             name: self.name.clone(),

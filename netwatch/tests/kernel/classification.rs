@@ -136,7 +136,7 @@ impl Both {
 
     /// Compares what was counted under sources and targets.
     fn finish(mut self) -> u64 {
-        assert_eq!((self.totals.sources_lost, self.totals.targets_lost), (0, 0));
+        assert_eq!((self.totals.sources_refused, self.totals.targets_lost), (0, 0));
         assert_eq!(Counts::kernel(&mut self.watch), self.host);
         self.frames
     }

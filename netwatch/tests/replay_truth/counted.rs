@@ -72,11 +72,11 @@ impl Counted {
 
     /// Ends a window, or one of its parts.
     fn end(&mut self, number: i64, host: &mut Host) {
-        let (totals, (sources, targets)) = (host.totals(), host.end_slot());
-        assert_eq!((totals.sources_lost, totals.targets_lost), (0, 0));
+        let (totals, slot) = (host.totals(), host.end_slot());
+        assert_eq!((totals.sources_refused, totals.targets_lost), (0, 0));
         let empty = || Window { slot: Slot::empty(0, 1), verdicts: [0; Verdict::COUNT] };
         let window = self.windows.entry(number).or_insert_with(empty);
-        window.slot.merge(&Slot::new(0, 1, sources, targets));
+        window.slot.merge(&Slot::new(0, 1, slot));
         for (sum, verdict) in window.verdicts.iter_mut().zip(Verdict::ALL) {
             *sum += totals.verdict(verdict) - self.totals.verdict(verdict);
         }
@@ -110,14 +110,14 @@ pub struct Sent {
 impl Sent {
     pub fn by_all(slot: &Slot) -> Self {
         let mut sent = Self::default();
-        slot.sources().iter().for_each(|(_, stats)| sent.add_source(stats));
+        slot.sources().for_each(|(_, stats)| sent.add_source(&stats));
         slot.targets().iter().for_each(|(key, stats)| sent.add_target(key, stats));
         sent
     }
 
     pub fn by(slot: &Slot, source: Addr) -> Self {
         let mut sent = Self::default();
-        slot.source(source).into_iter().for_each(|stats| sent.add_source(stats));
+        slot.source(source).into_iter().for_each(|stats| sent.add_source(&stats));
         slot.targets_of(source).iter().for_each(|(key, stats)| sent.add_target(key, stats));
         sent
     }

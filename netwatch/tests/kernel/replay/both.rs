@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use netwatch::analysis::policy::Prefix;
-use netwatch::analysis::{HintRates, Look as _, Policy};
+use netwatch::analysis::{Counted, HintRates, Look as _, Policy};
 use netwatch::capture::{Direction, Packet};
 use netwatch::kernel::{Capacity, Options, Rerun};
 use netwatch::replay::engine::Engine;
@@ -118,7 +118,7 @@ impl Both {
         let numbers = self.engines.each_ref().map(Engine::slot);
         assert_eq!(numbers[0], numbers[1], "{case}: numbers of slots");
         let [(host, host_targets), (kernel, kernel_targets)] = self.engines.each_mut().map(|engine| {
-            let (mut sources, mut targets) = engine.end_slot().unwrap();
+            let Counted { mut sources, mut targets, .. } = engine.end_slot().unwrap();
             sources.sort_unstable_by_key(|(key, _)| *key);
             targets.sort_unstable_by_key(|(key, _)| *key);
             (sources, targets)

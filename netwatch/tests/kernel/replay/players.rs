@@ -99,7 +99,7 @@ impl Players {
         assert_eq!(host.drained(), kernel.drained(), "{case}: what was drained");
         assert_eq!(host.timeline(), kernel.timeline(), "{case}: the clock");
         assert_eq!(host.analysis().counters(), kernel.analysis().counters(), "{case}: counters");
-        let lost = [host.totals().sources_lost, host.totals().targets_lost, host.totals().flows_lost];
+        let lost = [host.totals().sources_refused, host.totals().targets_lost, host.totals().flows_lost];
         assert_eq!(lost, [0; 3], "{case}: a table is full, and then engines may differ");
         self.agree
     }

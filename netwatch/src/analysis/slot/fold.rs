@@ -1,0 +1,317 @@
+//! What is kept of a slot that has more sources or targets than there is memory for.
+//!
+//! Nothing is dropped: what tells least loses its name first, and its packets are counted with those of nobody in
+//! particular, so that sums of destinations and services stay what they are.
+
+use core::cmp::Reverse;
+
+use netwatch_common::{Addr, PortHash, Ports, Service, TargetKey};
+
+use super::super::limits::{SLOT_PORTS, SLOT_SERVICES, SLOT_SOURCES, SLOT_TARGETS};
+use super::super::packed::Packed;
+use super::super::stats::{SourceStats, TargetStats};
+use super::{ServiceKey, Slot, find, sort_and_merge};
+
+/// How much of a slot is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Sources.
+    pub sources: usize,
+    /// What they sent to.
+    pub targets: usize,
+    /// Services of destinations.
+    pub services: usize,
+    /// Sources of which ports are kept that have no target.
+    pub ports: usize,
+}
+
+impl Bounds {
+    /// Those of every slot.
+    pub const SLOT: Self =
+        Self { sources: SLOT_SOURCES, targets: SLOT_TARGETS, services: SLOT_SERVICES, ports: SLOT_PORTS };
+
+    /// Memory that a slot takes within them, in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        size_of::<Slot>()
+            + self.sources * size_of::<(Addr, Packed)>()
+            + self.targets * size_of::<(TargetKey, TargetStats)>()
+            + self.services * size_of::<(ServiceKey, TargetStats)>()
+            + self.ports * size_of::<(Addr, Ports)>()
+    }
+}
+
+/// Share of the sources that is kept for what they sent, whatever that was: one in so many.
+const HEAVY: usize = 4;
+
+/// Share of the targets that any source may keep: one in so many.
+const OF_ONE: usize = 8;
+
+impl Slot {
+    /// Brings the slot within bounds. Of one that is within them already, nothing changes. `hash` is that of all port
+    /// sets.
+    pub fn fold(&mut self, bounds: Bounds, hash: PortHash) {
+        if self.sources.len() > bounds.sources || self.targets.len() > bounds.targets {
+            self.name_all_sources();
+            self.fold_sources(bounds, hash);
+        }
+        self.fold_ports(bounds.ports);
+        self.fold_services(bounds.services);
+        self.sources.shrink_to_fit();
+        self.targets.shrink_to_fit();
+        self.services.shrink_to_fit();
+        self.ports.shrink_to_fit();
+    }
+
+    /// Memory that it takes, in bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        Bounds {
+            sources: self.sources.capacity(),
+            targets: self.targets.capacity(),
+            services: self.services.capacity(),
+            ports: self.ports.capacity(),
+        }
+        .bytes()
+    }
+
+    /// Enters the sources of which targets only were counted.
+    fn name_all_sources(&mut self) {
+        let nothing = Packed::from(&SourceStats::default());
+        let mut unknown: Vec<_> = self.targets.iter().map(|(key, _)| key.source).collect();
+        unknown.dedup();
+        unknown.retain(|source| find(&self.sources, *source).is_none());
+        self.sources.extend(unknown.into_iter().map(|source| (source, nothing)));
+        sort_and_merge(&mut self.sources, Packed::merge);
+    }
+
+    fn fold_sources(&mut self, bounds: Bounds, hash: PortHash) {
+        let (kept, most) = choose(self.candidates(), bounds);
+        let mut is_kept = vec![false; self.sources.len()];
+        for index in kept {
+            if let Some(kept) = is_kept.get_mut(index) {
+                *kept = true;
+            }
+        }
+        let sources = core::mem::take(&mut self.sources);
+        let all = core::mem::take(&mut self.targets);
+        let mut rest = all.as_slice();
+        let (mut folded, mut newcomers) = (0, Vec::new());
+        for ((addr, packed), is_kept) in sources.into_iter().zip(is_kept) {
+            let (targets, others) = split_own(rest, addr);
+            rest = others;
+            if is_kept {
+                self.sources.push((addr, packed));
+                folded += targets.len().saturating_sub(most);
+                self.keep_targets(addr, targets, most, hash);
+            } else {
+                folded += 1;
+                self.unattributed.merge(&packed.stats());
+                newcomers.extend(main_service(targets));
+            }
+        }
+        self.count_folded(folded);
+        for key in newcomers {
+            if let Ok(index) = self.services.binary_search_by_key(&key, |(key, _)| *key)
+                && let Some((_, stats)) = self.services.get_mut(index)
+            {
+                stats.newcomers = stats.newcomers.saturating_add(1);
+            }
+        }
+        sort_and_merge(&mut self.ports, Ports::union);
+        let sources = &self.sources;
+        self.ports.retain(|(addr, _)| find(sources, *addr).is_some());
+    }
+
+    /// Keeps `most` targets of a source, those that tell most, and the ports of the others if they were probed.
+    fn keep_targets(
+        &mut self,
+        addr: Addr,
+        targets: &[(TargetKey, TargetStats)],
+        most: usize,
+        hash: PortHash,
+    ) {
+        if targets.len() <= most {
+            self.targets.extend_from_slice(targets);
+            return;
+        }
+        let is_kept = chosen(targets, most, |(_, stats)| {
+            (stats.evidence().min(1), stats.unsolicited(), stats.packets())
+        });
+        let mut ports = Ports::ZERO;
+        for (target, is_kept) in targets.iter().zip(is_kept) {
+            let (key, stats) = target;
+            if is_kept {
+                self.targets.push(*target);
+            } else if let Some((proto, port)) = key.service.port().filter(|_| stats.evidence() > 0) {
+                let set = ports.of_mut(proto);
+                set.insert(hash, port);
+                set.techniques = set.techniques.union(stats.techniques);
+            }
+        }
+        if !ports.is_empty() {
+            ports.union(&Ports::ZERO);
+            self.ports.push((addr, ports));
+        }
+    }
+
+    fn fold_ports(&mut self, most: usize) {
+        if self.ports.len() <= most {
+            return;
+        }
+        self.count_folded(self.ports.len() - most);
+        let mut is_kept = chosen(&self.ports, most, |(_, ports)| ports.distinct()).into_iter();
+        self.ports.retain(|_| is_kept.next().unwrap_or(false));
+    }
+
+    /// Keeps half as many services as there may be, and the others by their destination; of destinations that are too
+    /// many, nothing but the sum.
+    fn fold_services(&mut self, most: usize) {
+        if self.services.len() <= most {
+            return;
+        }
+        let before = self.services.len();
+        let is_kept = chosen(&self.services, most / 2, |(key, stats)| {
+            (key.service != Service::LUMP, stats.unsolicited(), stats.packets())
+        });
+        let mut is_kept = is_kept.into_iter();
+        for (key, _) in &mut self.services {
+            if !is_kept.next().unwrap_or(false) {
+                key.service = Service::LUMP;
+            }
+        }
+        sort_and_merge(&mut self.services, TargetStats::merge);
+        if self.services.len() > most {
+            let is_kept = chosen(&self.services, most, |(key, stats)| {
+                (key.service != Service::LUMP, stats.unsolicited(), stats.packets())
+            });
+            let (mut is_kept, elsewhere) = (is_kept.into_iter(), &mut self.elsewhere);
+            self.services.retain(|(_, stats)| {
+                let is_kept = is_kept.next().unwrap_or(false);
+                if !is_kept {
+                    elsewhere.merge(stats);
+                }
+                is_kept
+            });
+        }
+        self.count_folded(before - self.services.len());
+    }
+
+    fn count_folded(&mut self, folded: usize) {
+        let folded = u64::try_from(folded).unwrap_or(u64::MAX);
+        self.health.folded = self.health.folded.saturating_add(folded);
+    }
+
+    /// The sources by what they show.
+    fn candidates(&self) -> Vec<Candidate> {
+        let mut rest = self.targets.as_slice();
+        let sources = self.sources.iter().enumerate();
+        let candidates = sources.map(|(index, (addr, packed))| {
+            let (targets, others) = split_own(rest, *addr);
+            rest = others;
+            let stats = packed.stats();
+            let sum = |of: fn(&TargetStats) -> u64| targets.iter().map(|(_, stats)| of(stats)).sum::<u64>();
+            let probed = sum(|stats| stats.evidence().min(1));
+            let hidden = find(&self.ports, *addr).map_or(0, |ports| ports.distinct().into());
+            Candidate {
+                index,
+                targets: targets.len(),
+                probes: stats.probes.max(probed + hidden),
+                unsolicited: stats.unsolicited().max(sum(TargetStats::unsolicited)),
+                packets: stats.packets().max(sum(TargetStats::packets)),
+            }
+        });
+        candidates.collect()
+    }
+}
+
+/// A source that may be kept.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    /// Its place.
+    index: usize,
+    /// How many targets it has.
+    targets: usize,
+    /// How many it probed.
+    probes: u64,
+    unsolicited: u64,
+    packets: u64,
+}
+
+impl Candidate {
+    /// What is kept first for what it shows: of equals, the one that comes first.
+    const fn evidence(&self) -> Reverse<(u64, u64, u64, Reverse<usize>)> {
+        Reverse((self.probes, self.unsolicited, self.packets, Reverse(self.index)))
+    }
+}
+
+/// The sources to keep, and how many targets each of them may.
+///
+/// A part of the room is for those that sent most, the rest for those that show most of a scan: neither a flood of
+/// probes nor one of packets takes all names.
+fn choose(mut candidates: Vec<Candidate>, bounds: Bounds) -> (impl Iterator<Item = usize>, usize) {
+    let heavy = bounds.sources.min(candidates.len()) / HEAVY;
+    if heavy < candidates.len() {
+        candidates.select_nth_unstable_by_key(heavy, |one| Reverse((one.packets, Reverse(one.index))));
+    }
+    let others = candidates.get_mut(heavy..).unwrap_or_default();
+    let room = bounds.sources - heavy;
+    if room < others.len() {
+        others.select_nth_unstable_by_key(room, Candidate::evidence);
+    }
+    candidates.truncate(bounds.sources);
+
+    let all = |candidates: &[Candidate], most: usize| {
+        candidates.iter().map(|one| one.targets.min(most)).sum::<usize>()
+    };
+    let (mut most, mut too_many) = (0, bounds.targets + 1);
+    while too_many - most > 1 {
+        let middle = most.midpoint(too_many);
+        if all(&candidates, middle) <= bounds.targets { most = middle } else { too_many = middle }
+    }
+    let most = most.max(bounds.targets / OF_ONE);
+    let mut targets = all(&candidates, most);
+    if targets > bounds.targets {
+        candidates.get_mut(heavy..).unwrap_or_default().sort_unstable_by_key(Candidate::evidence);
+    }
+    while targets > bounds.targets {
+        let Some(least) = candidates.pop() else { break };
+        targets -= least.targets.min(most);
+    }
+    (candidates.into_iter().map(|one| one.index), most)
+}
+
+/// Which `most` entries of a list come first by their rank, of equals those that come first in the list.
+fn chosen<T, K: Ord>(list: &[T], most: usize, rank: impl Fn(&T) -> K) -> Vec<bool> {
+    let mut is_chosen = vec![list.len() <= most; list.len()];
+    if list.len() <= most {
+        return is_chosen;
+    }
+    let mut ranks: Vec<_> =
+        list.iter().enumerate().map(|(index, entry)| Reverse((rank(entry), Reverse(index)))).collect();
+    ranks.select_nth_unstable(most);
+    for Reverse((_, Reverse(index))) in ranks.into_iter().take(most) {
+        if let Some(is_chosen) = is_chosen.get_mut(index) {
+            *is_chosen = true;
+        }
+    }
+    is_chosen
+}
+
+/// The targets of a source at the beginning of a sorted list, and those after them.
+fn split_own(
+    targets: &[(TargetKey, TargetStats)],
+    addr: Addr,
+) -> (&[(TargetKey, TargetStats)], &[(TargetKey, TargetStats)]) {
+    let end = targets.iter().position(|(key, _)| key.source != addr).unwrap_or(targets.len());
+    targets.split_at(end)
+}
+
+/// What most of what a source sent went to, or at least most of what nobody had asked for.
+fn main_service(targets: &[(TargetKey, TargetStats)]) -> Option<ServiceKey> {
+    let (key, _) = targets.iter().max_by_key(|(_, stats)| (stats.unsolicited(), stats.packets()))?;
+    Some(ServiceKey { dest: key.dest, service: key.service })
+}
+
+#[cfg(test)]
+mod tests;
