@@ -125,7 +125,7 @@ pub fn text<'a, W: Write>(
     if folded > 0 {
         let _ = writeln!(
             text,
-            "window: {folded} sources, targets and services beyond its bounds, counted under nobody's name"
+            "window: {folded} times a source more than there is room for, counted under nobody's name"
         );
     }
     let forgotten = analysis.forgotten();

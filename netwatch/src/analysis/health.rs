@@ -15,9 +15,12 @@ pub struct Health {
     pub targets_refused: u64,
     /// Packets that were counted under no destination.
     pub targets_lost: u64,
-    /// Sources, targets and services whose counts were added to those without a name, because the slot had more than
-    /// are kept.
+    /// Sources that lost their names, because the slot had more than are kept: their counts were added to those of
+    /// nobody in particular.
     pub folded: u64,
+    /// Targets of other sources, and services, that lost theirs for the same reason, as far as anything went there that
+    /// nobody had asked for. The sources' ports and the sums of destinations are there.
+    pub cut: u64,
     /// Hints that found no room: what they would have told was told later.
     pub hints_lost: u64,
     /// Slots that were drained much too late, or not to their end.
@@ -33,6 +36,7 @@ impl Health {
         targets_refused: 0,
         targets_lost: 0,
         folded: 0,
+        cut: 0,
         hints_lost: 0,
         late: 0,
     };
@@ -51,6 +55,7 @@ impl Health {
             targets_refused: now.targets_refused - before.targets_refused,
             targets_lost: now.targets_lost - before.targets_lost,
             folded: 0,
+            cut: 0,
             hints_lost: now.hints_lost - before.hints_lost,
             late,
         }
@@ -64,11 +69,12 @@ impl Health {
         self.targets_refused = self.targets_refused.saturating_add(other.targets_refused);
         self.targets_lost = self.targets_lost.saturating_add(other.targets_lost);
         self.folded = self.folded.saturating_add(other.folded);
+        self.cut = self.cut.saturating_add(other.cut);
         self.hints_lost = self.hints_lost.saturating_add(other.hints_lost);
         self.late = self.late.saturating_add(other.late);
     }
 
-    /// Counts under nobody's name, under no port, or under nothing at all.
+    /// What was counted under nobody's name, under no port, or not at all.
     #[must_use]
     pub const fn nameless(&self) -> u64 {
         self.sources_refused
@@ -80,6 +86,6 @@ impl Health {
     /// Whether what is said of a source or a port may be too little.
     #[must_use]
     pub const fn is_lossy(&self) -> bool {
-        self.nameless() > 0
+        self.nameless() > 0 || self.cut > 0
     }
 }

@@ -86,7 +86,7 @@ pub struct Analysis {
     policy: Policy,
     interfaces: Vec<Interface>,
     incidents: Incidents,
-    /// What slots had beyond their bounds.
+    /// Sources that slots had beyond their bounds.
     folded: u64,
 }
 
@@ -176,8 +176,7 @@ impl Analysis {
         known.early.slot_drained(slot.number);
         slot.fold(Bounds::SLOT, self.setting.port_hash);
         let drained = if is_part {
-            let folded = window.extend_newest(&slot);
-            slot.health.folded = slot.health.folded.saturating_add(folded);
+            window.extend_newest(&mut slot);
             Some(&slot)
         } else {
             window.push(slot);
@@ -287,8 +286,8 @@ impl Analysis {
         self.interfaces.iter().map(|interface| interface.known.early.deferred()).sum()
     }
 
-    /// Sources, targets and services that slots had beyond their bounds, over all interfaces: what they sent was added
-    /// to what nobody in particular sent.
+    /// Sources that slots had beyond their bounds, over all interfaces: what they sent was added to what nobody in
+    /// particular sent.
     #[must_use]
     pub const fn folded(&self) -> u64 {
         self.folded

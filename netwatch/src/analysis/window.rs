@@ -48,17 +48,18 @@ impl Window {
         self.slots.push_back(slot);
     }
 
-    /// Adds a further part of the newest slot, or the newest slot where there is none yet. Returns what had to be
-    /// [folded](super::Health::folded) to keep it within bounds.
-    pub fn extend_newest(&mut self, part: &Slot) -> u64 {
+    /// Adds a further part of the newest slot, or the newest slot where there is none yet. What has to be
+    /// [folded](super::Health::folded) then to keep the whole slot within bounds is told in the part's health, too.
+    pub fn extend_newest(&mut self, part: &mut Slot) {
         let Some(newest) = self.slots.back_mut() else {
             self.slots.push_back(part.clone());
-            return 0;
+            return;
         };
         newest.merge(part);
-        let before = newest.health.folded;
+        let before = newest.health;
         newest.fold(Bounds::SLOT, self.hash);
-        newest.health.folded - before
+        part.health.folded += newest.health.folded - before.folded;
+        part.health.cut += newest.health.cut - before.cut;
     }
 
     /// Whether none of its slots holds a packet.

@@ -44,8 +44,11 @@ impl Bounds {
 /// Share of the sources that is kept for what they sent, whatever that was: one in so many.
 const HEAVY: usize = 4;
 
-/// Share of the targets that any source may keep: one in so many.
+/// Share of the targets that a source should be able to keep: one in so many.
 const OF_ONE: usize = 8;
+
+/// Targets that a source may probe in a slot without looking like a scanner.
+const FEW_PROBES: u64 = 4;
 
 impl Slot {
     /// Brings the slot within bounds. Of one that is within them already, nothing changes. `hash` is that of all port
@@ -96,13 +99,12 @@ impl Slot {
         let sources = core::mem::take(&mut self.sources);
         let all = core::mem::take(&mut self.targets);
         let mut rest = all.as_slice();
-        let (mut folded, mut newcomers) = (0, Vec::new());
+        let (mut folded, mut newcomers) = (0_u64, Vec::new());
         for ((addr, packed), is_kept) in sources.into_iter().zip(is_kept) {
             let (targets, others) = split_own(rest, addr);
             rest = others;
             if is_kept {
                 self.sources.push((addr, packed));
-                folded += targets.len().saturating_sub(most);
                 self.keep_targets(addr, targets, most, hash);
             } else {
                 folded += 1;
@@ -110,7 +112,7 @@ impl Slot {
                 newcomers.extend(main_service(targets));
             }
         }
-        self.count_folded(folded);
+        self.health.folded = self.health.folded.saturating_add(folded);
         for key in newcomers {
             if let Ok(index) = self.services.binary_search_by_key(&key, |(key, _)| *key)
                 && let Some((_, stats)) = self.services.get_mut(index)
@@ -143,7 +145,10 @@ impl Slot {
             let (key, stats) = target;
             if is_kept {
                 self.targets.push(*target);
-            } else if let Some((proto, port)) = key.service.port().filter(|_| stats.evidence() > 0) {
+                continue;
+            }
+            self.health.cut += u64::from(stats.unsolicited() > 0);
+            if let Some((proto, port)) = key.service.port().filter(|_| stats.evidence() > 0) {
                 let set = ports.of_mut(proto);
                 set.insert(hash, port);
                 set.techniques = set.techniques.union(stats.techniques);
@@ -159,7 +164,7 @@ impl Slot {
         if self.ports.len() <= most {
             return;
         }
-        self.count_folded(self.ports.len() - most);
+        self.health.cut += u64::try_from(self.ports.len() - most).unwrap_or(u64::MAX);
         let mut is_kept = chosen(&self.ports, most, |(_, ports)| ports.distinct()).into_iter();
         self.ports.retain(|_| is_kept.next().unwrap_or(false));
     }
@@ -170,7 +175,10 @@ impl Slot {
         if self.services.len() <= most {
             return;
         }
-        let before = self.services.len();
+        let unasked = |services: &[(ServiceKey, TargetStats)]| {
+            services.iter().map(|(_, stats)| u64::from(stats.unsolicited() > 0)).sum::<u64>()
+        };
+        let before = unasked(&self.services);
         let is_kept = chosen(&self.services, most / 2, |(key, stats)| {
             (key.service != Service::LUMP, stats.unsolicited(), stats.packets())
         });
@@ -194,12 +202,7 @@ impl Slot {
                 is_kept
             });
         }
-        self.count_folded(before - self.services.len());
-    }
-
-    fn count_folded(&mut self, folded: usize) {
-        let folded = u64::try_from(folded).unwrap_or(u64::MAX);
-        self.health.folded = self.health.folded.saturating_add(folded);
+        self.health.cut += before - unasked(&self.services);
     }
 
     /// The sources by what they show.
@@ -261,24 +264,31 @@ fn choose(mut candidates: Vec<Candidate>, bounds: Bounds) -> (impl Iterator<Item
     }
     candidates.truncate(bounds.sources);
 
-    let all = |candidates: &[Candidate], most: usize| {
-        candidates.iter().map(|one| one.targets.min(most)).sum::<usize>()
-    };
-    let (mut most, mut too_many) = (0, bounds.targets + 1);
-    while too_many - most > 1 {
-        let middle = most.midpoint(too_many);
-        if all(&candidates, middle) <= bounds.targets { most = middle } else { too_many = middle }
-    }
-    let most = most.max(bounds.targets / OF_ONE);
-    let mut targets = all(&candidates, most);
+    // Room for what scanners sent to is made by those that are none.
+    let share = bounds.targets / OF_ONE;
+    let mut targets = sum_of_targets(&candidates, share);
     if targets > bounds.targets {
         candidates.get_mut(heavy..).unwrap_or_default().sort_unstable_by_key(Candidate::evidence);
     }
-    while targets > bounds.targets {
-        let Some(least) = candidates.pop() else { break };
-        targets -= least.targets.min(most);
+    while targets > bounds.targets
+        && let Some(least) = candidates.pop_if(|least| least.probes <= FEW_PROBES)
+    {
+        targets -= least.targets.min(share);
+    }
+    let (mut most, mut too_many) = (0, bounds.targets + 1);
+    while too_many - most > 1 {
+        let middle = most.midpoint(too_many);
+        match sum_of_targets(&candidates, middle) <= bounds.targets {
+            true => most = middle,
+            false => too_many = middle,
+        }
     }
     (candidates.into_iter().map(|one| one.index), most)
+}
+
+/// How many targets candidates have together, where each keeps `most`.
+fn sum_of_targets(candidates: &[Candidate], most: usize) -> usize {
+    candidates.iter().map(|one| one.targets.min(most)).sum()
 }
 
 /// Which `most` entries of a list come first by their rank, of equals those that come first in the list.

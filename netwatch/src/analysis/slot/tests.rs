@@ -1,6 +1,6 @@
 use super::*;
 use core::net::Ipv4Addr;
-use netwatch_common::{Class, Proto};
+use netwatch_common::{Class, PortHash, Proto};
 use proptest::prelude::*;
 
 fn addr(last: u8) -> Addr {
@@ -48,11 +48,32 @@ fn slots() -> impl Strategy<Value = Slot> {
             )
         },
     );
-    let sources = prop::collection::vec(source, 0..20);
-    let targets = prop::collection::vec(target, 0..20);
-    (0..9u64, 0..9u64, sources, targets).prop_map(|(start, length, sources, targets)| {
-        Slot::new(start, start + length, Counted::named(sources, targets))
-    })
+    let nameless = (0..3u8, 0..3u16, 0..9u32, 0..9u32).prop_map(|(dest, port, opening, newcomers)| {
+        let service = if port == 0 { Service::LUMP } else { Service::new(Proto::Tcp, port) };
+        let stats = TargetStats { opening, newcomers, ..TargetStats::default() };
+        (ServiceKey { dest: addr(dest), service }, stats)
+    });
+    let hidden = (0..6u8, prop::collection::vec(any::<u16>(), 1..30)).prop_map(|(last, list)| {
+        let mut ports = Ports::ZERO;
+        for port in list {
+            ports.tcp.insert(PortHash::new(5), port);
+        }
+        (addr(last), ports)
+    });
+    let entries = (
+        prop::collection::vec(source, 0..20),
+        prop::collection::vec(target, 0..20),
+        prop::collection::vec(nameless, 0..9),
+        prop::collection::vec(hidden, 0..4),
+    );
+    (0..9u64, 0..9u64, entries, any::<u8>()).prop_map(
+        |(start, length, (sources, targets, services, ports), nobody)| {
+            let mut unattributed = SourceStats { bytes: nobody.into(), ..SourceStats::default() };
+            unattributed.classes[0] = nobody.into();
+            let counted = Counted { sources, targets, unattributed, services, ports };
+            Slot::new(start, start + length, counted)
+        },
+    )
 }
 
 fn merged(mut left: Slot, right: &Slot) -> Slot {
@@ -60,13 +81,16 @@ fn merged(mut left: Slot, right: &Slot) -> Slot {
     left
 }
 
-fn packets(slot: &Slot) -> (u64, u64, u64, u64) {
-    (
+fn packets(slot: &Slot) -> [u64; 6] {
+    let nobody = slot.unattributed();
+    [
         slot.sources().map(|(_, stats)| stats.packets()).sum(),
         slot.sources().map(|(_, stats)| stats.bytes).sum(),
         slot.targets().iter().map(|(_, stats)| stats.packets()).sum(),
         slot.services().iter().map(|(_, stats)| stats.packets()).sum(),
-    )
+        slot.services().iter().map(|(_, stats)| u64::from(stats.newcomers)).sum(),
+        nobody.packets() + nobody.bytes,
+    ]
 }
 
 proptest! {
@@ -80,10 +104,16 @@ proptest! {
     #[test]
     fn merging_loses_and_invents_nothing(a in slots(), b in slots()) {
         let (one, two) = (packets(&a), packets(&b));
-        prop_assert_eq!(one.2, one.3);
-        let both = merged(a, &b);
-        let sum = (one.0 + two.0, one.1 + two.1, one.2 + two.2, one.3 + two.3);
-        prop_assert_eq!(packets(&both), sum);
+        // Besides the sources' targets there is what nobody in particular sent.
+        prop_assert!(one[2] <= one[3]);
+        let both = merged(a.clone(), &b);
+        prop_assert_eq!(packets(&both), core::array::from_fn(|index| one[index] + two[index]));
+        for last in 0..6 {
+            let of = |slot: &Slot| slot.ports_of(addr(last)).copied().unwrap_or(Ports::ZERO);
+            let mut united = of(&a);
+            united.union(&of(&b));
+            prop_assert_eq!(of(&both), united);
+        }
         prop_assert!(both.sources().map(|(addr, _)| addr).is_sorted_by(|left, right| left < right));
         prop_assert!(both.targets().is_sorted_by(|left, right| left.0 < right.0));
         prop_assert!(both.services().is_sorted_by(|left, right| left.0 < right.0));
