@@ -1,13 +1,12 @@
 //! `netwatch run`: start, watch, drain, stop. The one place that knows all edges.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netwatch_common::{PortHash, Settings};
+use netwatch_common::Settings;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -122,7 +121,7 @@ impl App {
             slot_ns,
             ipv6_bits: config.ipv6_prefix,
             one_cpu: false,
-            port_hash: secret_hash(),
+            port_hash: host::secret_port_hash(),
             policy: policy.clone(),
         });
         let mut options = Options::of_this_host(config.map_memory);
@@ -442,9 +441,4 @@ async fn connected(interfaces: &Interfaces, config: &Config) -> Vec<Prefix> {
         warn!("cannot ask for this host's addresses: {error}; all destinations count as local");
         Vec::new()
     })
-}
-
-/// A hash of ports that nobody outside can know: the standard library seeds its hashers from the system's randomness.
-fn secret_hash() -> PortHash {
-    PortHash::new(RandomState::new().build_hasher().finish())
 }

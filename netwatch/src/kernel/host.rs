@@ -1,8 +1,10 @@
 //! Facts about this machine that the kernel side depends on.
 
 use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use caps::{CapSet, Capability};
+use netwatch_common::PortHash;
 
 /// The oldest kernel that has what netwatch needs: BPF links on XDP (5.9), inner maps that differ in size from
 /// their template (5.10), and the coarse clock in programs (5.11).
@@ -51,6 +53,12 @@ pub fn kernel_version() -> Version {
 #[must_use]
 pub fn possible_cpus() -> usize {
     aya::util::nr_cpus().unwrap_or(1)
+}
+
+/// A hash of ports that nobody outside can know: the standard library seeds its hashers from the system's randomness.
+#[must_use]
+pub fn secret_port_hash() -> PortHash {
+    PortHash::new(RandomState::new().build_hasher().finish())
 }
 
 /// What /proc/meminfo calls available, in bytes; `None` where it cannot be read.

@@ -126,13 +126,7 @@ impl Slot {
     }
 
     /// Keeps `most` targets of a source, those that tell most, and the ports of the others if they were probed.
-    fn keep_targets(
-        &mut self,
-        addr: Addr,
-        targets: &[(TargetKey, TargetStats)],
-        most: usize,
-        hash: PortHash,
-    ) {
+    fn keep_targets(&mut self, addr: Addr, targets: Targets<'_>, most: usize, hash: PortHash) {
         if targets.len() <= most {
             self.targets.extend_from_slice(targets);
             return;
@@ -228,6 +222,9 @@ impl Slot {
     }
 }
 
+/// What a source sent to, or many.
+type Targets<'a> = &'a [(TargetKey, TargetStats)];
+
 /// A source that may be kept.
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
@@ -309,16 +306,13 @@ fn chosen<T, K: Ord>(list: &[T], most: usize, rank: impl Fn(&T) -> K) -> Vec<boo
 }
 
 /// The targets of a source at the beginning of a sorted list, and those after them.
-fn split_own(
-    targets: &[(TargetKey, TargetStats)],
-    addr: Addr,
-) -> (&[(TargetKey, TargetStats)], &[(TargetKey, TargetStats)]) {
+fn split_own(targets: Targets<'_>, addr: Addr) -> (Targets<'_>, Targets<'_>) {
     let end = targets.iter().position(|(key, _)| key.source != addr).unwrap_or(targets.len());
     targets.split_at(end)
 }
 
 /// What most of what a source sent went to, or at least most of what nobody had asked for.
-fn main_service(targets: &[(TargetKey, TargetStats)]) -> Option<ServiceKey> {
+fn main_service(targets: Targets<'_>) -> Option<ServiceKey> {
     let (key, _) = targets.iter().max_by_key(|(_, stats)| (stats.unsolicited(), stats.packets()))?;
     Some(ServiceKey { dest: key.dest, service: key.service })
 }
