@@ -30,6 +30,12 @@ impl Drained {
         self.targeted += services.iter().map(|(_, stats)| stats.packets()).sum::<u64>();
     }
 
+    /// Adds packets of sources without an entry that are not among those of nobody in particular either: that is how maps
+    /// refuse them.
+    pub const fn refused(&mut self, before: &Totals, now: &Totals) {
+        self.sourced += now.sources_refused - before.sources_refused;
+    }
+
     /// Packets in the totals that neither a drained slot nor a counter of losses accounts for; 0 unless netwatch is
     /// wrong. Exact only when no packets come.
     #[must_use]

@@ -192,6 +192,7 @@ impl Watched {
         self.drained.late_slots += u64::from((end_ns - start_ns) * 2 > slot_ns * 3);
         self.drained.failed_slots += u64::from(error.is_some());
         self.drained.count(&counted);
+        self.drained.refused(&before, &self.totals);
         let mut slot = Slot::new(start_ns, end_ns, counted);
         slot.number = number;
         slot.confidence = self.confidence;

@@ -163,7 +163,7 @@ impl Analysis {
     /// Maps may be drained more often than once per slot. Parts that together are no longer than a slot (with
     /// a quarter to spare for late timers) make one slot, so that an early look does not shorten the window.
     ///
-    /// Of a slot that has more than [`Bounds::SLOT`], what tells least is [folded](Health::folded).
+    /// Of a slot that takes more than [`SLOT_BYTES`](limits::SLOT_BYTES), what tells least is [folded](Health::folded).
     pub fn push(&mut self, id: InterfaceId, mut slot: Slot) -> Vec<Transition> {
         let Some(Interface { name, window, confidence, known }) = self.interfaces.get_mut(id.0) else {
             return Vec::new();
@@ -174,7 +174,7 @@ impl Analysis {
         let is_part = window.newest().is_some_and(is_part);
         *confidence = slot.confidence;
         known.early.slot_drained(slot.number);
-        slot.fold(Bounds::SLOT, self.setting.port_hash);
+        slot.fold(self.setting.port_hash);
         let drained = if is_part {
             window.extend_newest(&mut slot);
             Some(&slot)

@@ -7,7 +7,7 @@ use netwatch_common::{Addr, PortHash, Ports, TargetKey};
 use super::limits::WINDOW_SLOTS_MAX;
 use super::packed::Packed;
 use super::policy::Counting;
-use super::slot::{Bounds, Confidence, ServiceKey, Slot};
+use super::slot::{Confidence, ServiceKey, Slot};
 use super::stats::{SourceStats, TargetStats};
 use super::view::{DestView, SourceView};
 
@@ -57,7 +57,7 @@ impl Window {
         };
         newest.merge(part);
         let before = newest.health;
-        newest.fold(Bounds::SLOT, self.hash);
+        newest.fold(self.hash);
         part.health.folded += newest.health.folded - before.folded;
         part.health.cut += newest.health.cut - before.cut;
     }

@@ -3,6 +3,7 @@
 use netwatch_common::{Addr, Flow, FlowKey, SourceCounts, TargetCounts, TargetKey};
 
 use crate::analysis::Bounds;
+use crate::analysis::limits::{SLOT_BYTES, SLOT_PORTS};
 
 /// Memory for all maps of one interface unless `--map-memory` says otherwise, in bytes.
 pub const DEFAULT_MAP_MEMORY: u64 = 128 << 20;
@@ -57,19 +58,15 @@ impl Capacity {
     }
 
     /// Memory that a window of `slots` slots takes in userspace when every slot is full, in bytes: what is drained
-    /// is kept until it has left the window, as far as [`Bounds::SLOT`] allows.
+    /// is kept until it has left the window, as far as [`SLOT_BYTES`] allow.
     #[must_use]
     pub fn window_bytes(self, slots: usize) -> u64 {
-        let Bounds { sources, targets, services, ports } = Bounds::SLOT;
-        let up_to =
-            |most: usize, entries: u32| usize::try_from(entries).map_or(most, |entries| most.min(entries));
-        let full = Bounds {
-            sources: up_to(sources, self.sources),
-            targets: up_to(targets, self.targets),
-            services: up_to(services, self.targets),
-            ports: up_to(ports, self.sources),
-        };
-        (slots * full.bytes()) as u64
+        let entries = |entries: u32| usize::try_from(entries).unwrap_or(usize::MAX);
+        let (sources, targets) = (entries(self.sources), entries(self.targets));
+        let ports = sources.min(SLOT_PORTS);
+        // A service may have no target but what nobody in particular sent.
+        let full = Bounds { sources, targets, services: targets, ports };
+        (slots * full.bytes().min(SLOT_BYTES)) as u64
     }
 
     fn of(sources: u64) -> Self {
@@ -112,6 +109,17 @@ mod tests {
                 assert!(used * 10 >= budget * 8, "{capacity:?} takes only {used} of {budget} on {cpus} CPUs");
             }
         }
+    }
+
+    #[test]
+    fn a_window_takes_what_its_slots_take_and_never_more_than_its_budget() {
+        let window = |memory| Capacity::within(memory, 2).window_bytes(12);
+        assert_eq!(window(MAX_MAP_MEMORY), 48 << 20);
+        assert_eq!(window(DEFAULT_MAP_MEMORY), 48 << 20);
+        let small = Capacity { sources: 100, targets: 200, flows: 200 };
+        let full = Bounds { sources: 100, targets: 200, services: 200, ports: 100 };
+        assert_eq!(small.window_bytes(12), 12 * full.bytes() as u64);
+        assert!(window(MIN_MAP_MEMORY) < 12 << 20);
     }
 
     #[test]

@@ -277,6 +277,7 @@ impl<O: Observe> Player<O> {
         let counted = self.engine.end_slot()?;
         let before = std::mem::replace(&mut self.totals, self.engine.totals()?);
         self.drained.count(&counted);
+        self.drained.refused(&before, &self.totals);
         let mut slot = Slot::new(start_ns, end_ns, counted);
         slot.number = number;
         slot.health = Health::between(&before, &self.totals, 0);

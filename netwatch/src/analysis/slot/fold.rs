@@ -7,7 +7,7 @@ use core::cmp::Reverse;
 
 use netwatch_common::{Addr, PortHash, Ports, Service, TargetKey};
 
-use super::super::limits::{SLOT_PORTS, SLOT_SERVICES, SLOT_SOURCES, SLOT_TARGETS};
+use super::super::limits::{SLOT_BYTES, SLOT_PORTS, SLOT_SERVICES, SLOT_SOURCES, SLOT_TARGETS};
 use super::super::packed::Packed;
 use super::super::stats::{SourceStats, TargetStats};
 use super::{ServiceKey, Slot, find, sort_and_merge};
@@ -26,8 +26,8 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Those of every slot.
-    pub const SLOT: Self =
+    /// What there is room for in every slot, whatever there is of the rest.
+    pub const LEAST: Self =
         Self { sources: SLOT_SOURCES, targets: SLOT_TARGETS, services: SLOT_SERVICES, ports: SLOT_PORTS };
 
     /// Memory that a slot takes within them, in bytes.
@@ -39,7 +39,32 @@ impl Bounds {
             + self.services * size_of::<(ServiceKey, TargetStats)>()
             + self.ports * size_of::<(Addr, Ports)>()
     }
+
+    /// As much of this as fits into [`SLOT_BYTES`]. What services leave is divided between sources and targets as they
+    /// are many.
+    fn fitting(self) -> Self {
+        const SOURCE: usize = size_of::<(Addr, Packed)>();
+        const TARGET: usize = size_of::<(TargetKey, TargetStats)>();
+        let whole = Self { ports: SLOT_PORTS, ..self };
+        if self.ports <= SLOT_PORTS && whole.bytes() <= SLOT_BYTES {
+            return whole;
+        }
+        // Sources may come to have port sets by being folded.
+        let rest =
+            Self { sources: 0, targets: 0, services: self.services.min(SLOT_SERVICES), ports: SLOT_PORTS };
+        let room = SLOT_BYTES - rest.bytes();
+        let wanted = (self.sources * SOURCE).saturating_add(self.targets * TARGET);
+        if wanted <= room {
+            return Self { sources: self.sources, targets: self.targets, ..rest };
+        }
+        let share = self.sources.saturating_mul(room) / wanted;
+        let most = (room - self.targets.min(SLOT_TARGETS) * TARGET) / SOURCE;
+        let sources = share.max(self.sources.min(SLOT_SOURCES)).min(most);
+        Self { sources, targets: (room - sources * SOURCE) / TARGET, ..rest }
+    }
 }
+
+const _: () = assert!(Bounds::LEAST.bytes() <= SLOT_BYTES);
 
 /// Share of the sources that is kept for what they sent, whatever that was: one in so many.
 const HEAVY: usize = 4;
@@ -51,9 +76,19 @@ const OF_ONE: usize = 8;
 const FEW_PROBES: u64 = 4;
 
 impl Slot {
-    /// Brings the slot within bounds. Of one that is within them already, nothing changes. `hash` is that of all port
-    /// sets.
-    pub fn fold(&mut self, bounds: Bounds, hash: PortHash) {
+    /// Brings the slot down to [`SLOT_BYTES`]. Of one that takes no more already, nothing changes. `hash` is that of all
+    /// port sets.
+    pub fn fold(&mut self, hash: PortHash) {
+        let has = Bounds {
+            sources: self.sources.len(),
+            targets: self.targets.len(),
+            services: self.services.len(),
+            ports: self.ports.len(),
+        };
+        self.fold_to(has.fitting(), hash);
+    }
+
+    fn fold_to(&mut self, bounds: Bounds, hash: PortHash) {
         if self.sources.len() > bounds.sources || self.targets.len() > bounds.targets {
             self.name_all_sources();
             self.fold_sources(bounds, hash);
