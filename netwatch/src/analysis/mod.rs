@@ -42,7 +42,7 @@ pub use transition::{CloseReason, Counters, DestSummary, Digest, Peer, State, Su
 use early::Early;
 use evaluate::Evaluation;
 use incident::Moment;
-use incidents::Incidents;
+use incidents::{Incidents, Side};
 use learn::Usual;
 use memory::Memory;
 use window::Window;
@@ -174,9 +174,12 @@ impl Analysis {
         let is_part = window.newest().is_some_and(is_part);
         *confidence = slot.confidence;
         known.early.slot_drained(slot.number);
-        slot.fold(self.setting.port_hash);
+        let followed = self.incidents.followed(id, Side::Source);
+        let is_known =
+            |addr: Addr| followed.binary_search(&addr).is_ok() || known.notable.binary_search(&addr).is_ok();
+        slot.fold(self.setting.port_hash, is_known);
         let drained = if is_part {
-            window.extend_newest(&mut slot);
+            window.extend_newest(&mut slot, is_known);
             Some(&slot)
         } else {
             window.push(slot);

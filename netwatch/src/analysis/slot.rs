@@ -67,6 +67,9 @@ pub struct Slot {
     elsewhere: TargetStats,
 }
 
+/// Services that are collected before those of the same key are added up.
+const SERVICES_AT_ONCE: usize = 32_768;
+
 /// A service of a destination, whoever asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceKey {
@@ -81,13 +84,18 @@ impl Slot {
     #[must_use]
     pub fn new(start_ns: u64, end_ns: u64, counted: Counted) -> Self {
         let Counted { sources, mut targets, unattributed, mut services, mut ports } = counted;
+        let mut room = SERVICES_AT_ONCE;
         let mut sources = sources.into_iter().map(|(addr, stats)| (addr, Packed::from(&stats))).collect();
         sort_and_merge(&mut sources, Packed::merge);
         sort_and_merge(&mut targets, TargetStats::merge);
-        let service = |(key, stats): &(TargetKey, TargetStats)| {
-            (ServiceKey { dest: key.dest, service: key.service }, *stats)
-        };
-        services.extend(targets.iter().map(service));
+        for (key, stats) in &targets {
+            // A flood of forged sources goes to few services: nobody needs a copy of all targets for them.
+            if services.len() >= room {
+                sort_and_merge(&mut services, TargetStats::merge);
+                room = room.max(2 * services.len());
+            }
+            services.push((ServiceKey { dest: key.dest, service: key.service }, *stats));
+        }
         sort_and_merge(&mut services, TargetStats::merge);
         services.shrink_to_fit();
         // As if each had been united with another, so that it does not matter which are.

@@ -50,14 +50,14 @@ impl Window {
 
     /// Adds a further part of the newest slot, or the newest slot where there is none yet. What has to be
     /// [folded](super::Health::folded) then to keep the whole slot within bounds is told in the part's health, too.
-    pub fn extend_newest(&mut self, part: &mut Slot) {
+    pub fn extend_newest(&mut self, part: &mut Slot, is_known: impl Fn(Addr) -> bool) {
         let Some(newest) = self.slots.back_mut() else {
             self.slots.push_back(part.clone());
             return;
         };
         newest.merge(part);
         let before = newest.health;
-        newest.fold(self.hash);
+        newest.fold(self.hash, is_known);
         part.health.folded += newest.health.folded - before.folded;
         part.health.cut += newest.health.cut - before.cut;
     }

@@ -77,21 +77,22 @@ const FEW_PROBES: u64 = 4;
 
 impl Slot {
     /// Brings the slot down to [`SLOT_BYTES`]. Of one that takes no more already, nothing changes. `hash` is that of all
-    /// port sets.
-    pub fn fold(&mut self, hash: PortHash) {
+    /// port sets, and `is_known` says of which sources so much is known that they should keep their names.
+    pub fn fold(&mut self, hash: PortHash, is_known: impl Fn(Addr) -> bool) {
         let has = Bounds {
             sources: self.sources.len(),
             targets: self.targets.len(),
             services: self.services.len(),
             ports: self.ports.len(),
         };
-        self.fold_to(has.fitting(), hash);
+        self.fold_to(has.fitting(), hash, is_known);
     }
 
-    fn fold_to(&mut self, bounds: Bounds, hash: PortHash) {
+    fn fold_to(&mut self, bounds: Bounds, hash: PortHash, is_known: impl Fn(Addr) -> bool) {
         if self.sources.len() > bounds.sources || self.targets.len() > bounds.targets {
             self.name_all_sources();
-            self.fold_sources(bounds, hash);
+            let candidates = self.candidates(is_known);
+            self.fold_sources(choose(candidates, bounds), hash);
         }
         self.fold_ports(bounds.ports);
         self.fold_services(bounds.services);
@@ -123,8 +124,8 @@ impl Slot {
         sort_and_merge(&mut self.sources, Packed::merge);
     }
 
-    fn fold_sources(&mut self, bounds: Bounds, hash: PortHash) {
-        let (kept, most) = choose(self.candidates(), bounds);
+    /// Keeps some of the sources, each with so many of its targets at most.
+    fn fold_sources(&mut self, (kept, most): (Vec<usize>, usize), hash: PortHash) {
         let mut is_kept = vec![false; self.sources.len()];
         for index in kept {
             if let Some(kept) = is_kept.get_mut(index) {
@@ -235,7 +236,7 @@ impl Slot {
     }
 
     /// The sources by what they show.
-    fn candidates(&self) -> Vec<Candidate> {
+    fn candidates(&self, is_known: impl Fn(Addr) -> bool) -> Vec<Candidate> {
         let mut rest = self.targets.as_slice();
         let sources = self.sources.iter().enumerate();
         let candidates = sources.map(|(index, (addr, packed))| {
@@ -247,6 +248,7 @@ impl Slot {
             let hidden = find(&self.ports, *addr).map_or(0, |ports| ports.distinct().into());
             Candidate {
                 index,
+                is_known: is_known(*addr),
                 targets: targets.len(),
                 probes: stats.probes.max(probed + hidden),
                 unsolicited: stats.unsolicited().max(sum(TargetStats::unsolicited)),
@@ -265,6 +267,8 @@ type Targets<'a> = &'a [(TargetKey, TargetStats)];
 struct Candidate {
     /// Its place.
     index: usize,
+    /// Whether it has shown something before.
+    is_known: bool,
     /// How many targets it has.
     targets: usize,
     /// How many it probed.
@@ -275,8 +279,8 @@ struct Candidate {
 
 impl Candidate {
     /// What is kept first for what it shows: of equals, the one that comes first.
-    const fn evidence(&self) -> Reverse<(u64, u64, u64, Reverse<usize>)> {
-        Reverse((self.probes, self.unsolicited, self.packets, Reverse(self.index)))
+    const fn evidence(&self) -> Reverse<(bool, u64, u64, u64, Reverse<usize>)> {
+        Reverse((self.is_known, self.probes, self.unsolicited, self.packets, Reverse(self.index)))
     }
 }
 
@@ -284,7 +288,7 @@ impl Candidate {
 ///
 /// A part of the room is for those that sent most, the rest for those that show most of a scan: neither a flood of
 /// probes nor one of packets takes all names.
-fn choose(mut candidates: Vec<Candidate>, bounds: Bounds) -> (impl Iterator<Item = usize>, usize) {
+fn choose(mut candidates: Vec<Candidate>, bounds: Bounds) -> (Vec<usize>, usize) {
     let heavy = bounds.sources.min(candidates.len()) / HEAVY;
     if heavy < candidates.len() {
         candidates.select_nth_unstable_by_key(heavy, |one| Reverse((one.packets, Reverse(one.index))));
@@ -303,7 +307,7 @@ fn choose(mut candidates: Vec<Candidate>, bounds: Bounds) -> (impl Iterator<Item
         candidates.get_mut(heavy..).unwrap_or_default().sort_unstable_by_key(Candidate::evidence);
     }
     while targets > bounds.targets
-        && let Some(least) = candidates.pop_if(|least| least.probes <= FEW_PROBES)
+        && let Some(least) = candidates.pop_if(|least| least.probes <= FEW_PROBES && !least.is_known)
     {
         targets -= least.targets.min(share);
     }
@@ -315,7 +319,7 @@ fn choose(mut candidates: Vec<Candidate>, bounds: Bounds) -> (impl Iterator<Item
             false => too_many = middle,
         }
     }
-    (candidates.into_iter().map(|one| one.index), most)
+    (candidates.into_iter().map(|one| one.index).collect(), most)
 }
 
 /// How many targets candidates have together, where each keeps `most`.

@@ -66,7 +66,7 @@ fn a_full_slot_takes_what_its_bounds_say() {
     let scanners = (50_000..50_900).flat_map(|source| (1..60).map(move |port| (source, 1, port, 1, 0)));
     let mut slot = slot(forged.chain(scanners));
     let before = sums(&slot);
-    slot.fold(HASH);
+    slot.fold(HASH, |_| false);
     assert_eq!(sums(&slot).0, before.0);
     assert!(slot.bytes() <= SLOT_BYTES, "{} bytes", slot.bytes());
     assert_eq!(slot.bytes(), {
@@ -85,7 +85,7 @@ fn what_is_within_bounds_stays_as_it_is() {
     let bounds = Bounds { sources: 6, targets: 12, services: 12, ports: 2 };
     let full = slot((1..=6).flat_map(|source| [22, 80].map(|port| (source, source, port, 1, 0))));
     let mut folded = full.clone();
-    folded.fold_to(bounds, HASH);
+    folded.fold_to(bounds, HASH, |_| false);
     assert_eq!(folded, full);
 }
 
@@ -97,7 +97,7 @@ fn forged_sources_lose_their_names_first() {
     let others = [(8, 1, 53, 900, 0), (9, 1, 443, 0, 100_000), (10, 1, 443, 0, 20)];
     let mut slot = slot(forged.chain(scanner).chain(others));
     let before = sums(&slot);
-    slot.fold(HASH);
+    slot.fold(HASH, |_| false);
     assert_eq!(sums(&slot), before);
     assert!((20_000..30_000).contains(&slot.sources().len()), "{}", slot.sources().len());
     assert_eq!((slot.targets_of(addr(7)).len(), slot.targets_of(addr(8)).len()), (10, 1));
@@ -115,12 +115,21 @@ fn forged_sources_lose_their_names_first() {
 }
 
 #[test]
+fn who_is_known_already_keeps_its_name() {
+    let mut slot = slot((0..100).map(|source| (source, 1, 80, 1 + source / 50, 0)));
+    let known = [addr(7), addr(8)];
+    slot.fold_to(Bounds { sources: 10, ..Bounds::LEAST }, HASH, |addr| known.contains(&addr));
+    assert_eq!(slot.sources().len(), 10);
+    assert!(known.iter().all(|addr| slot.source(*addr).is_some()));
+}
+
+#[test]
 fn one_source_cannot_take_all_targets() {
     let wide = (0..60_000_u16).map(|port| (1, 1, port, 1, 0));
     let scanners = (2..200).flat_map(|source| (1..=20).map(move |port| (source, 2, port, 1, 0)));
     let mut slot = slot(wide.chain(scanners));
     let before = sums(&slot);
-    slot.fold(HASH);
+    slot.fold(HASH, |_| false);
     assert_eq!(sums(&slot), before);
     let own = slot.targets_of(addr(1)).len();
     let others: usize = (2..200).map(|source| slot.targets_of(addr(source)).len()).sum();
@@ -138,7 +147,7 @@ fn a_scanner_with_a_few_targets_is_not_pushed_out_by_those_with_many() {
     // Twenty sources that each sent to a hundred ports once, and one that tries eleven.
     let busy = (1..=20).flat_map(|source| (0..100).map(move |port| (source, 1, port, 1, 0)));
     let mut slot = slot(busy.chain((1..=11).map(|port| (21, 2, port, 1, 0))));
-    slot.fold_to(bounds, HASH);
+    slot.fold_to(bounds, HASH, |_| false);
     assert!(slot.targets().len() <= bounds.targets);
     assert_eq!((slot.sources().len(), slot.health.folded), (21, 0));
     // All have as much room, and ports that have none are known all the same.
@@ -158,7 +167,7 @@ fn a_wide_scan_is_not_pushed_out_by_forged_sources() {
     let forged = (1_000..13_000).flat_map(|source| [80, 443].map(|port| (source, 1, port, 1, 0)));
     let wide = (0..30).map(|dest| (7, dest, 23, 1, 0));
     let mut slot = slot(forged.chain(wide));
-    slot.fold_to(Bounds::LEAST, HASH);
+    slot.fold_to(Bounds::LEAST, HASH, |_| false);
     assert_eq!((slot.targets_of(addr(7)).len(), slot.health.cut), (30, 0));
     assert!(slot.health.folded > 1_000 && slot.targets().len() <= SLOT_TARGETS);
 }
@@ -168,7 +177,7 @@ fn destinations_that_are_too_many_are_summed_up() {
     let bounds = Bounds { sources: 1, targets: 1, services: 8, ports: 1 };
     let mut slot = slot((0..40).map(|dest| (dest, dest, 80, dest + 1, 0)));
     let before = sums(&slot).0;
-    slot.fold_to(bounds, HASH);
+    slot.fold_to(bounds, HASH, |_| false);
     assert_eq!((sums(&slot).0, slot.services().len()), (before, 8));
     assert!(slot.elsewhere().packets() > 0);
     // Those that get most are known by port, then some by themselves.
@@ -191,7 +200,7 @@ fn ports_of_those_who_tried_most_are_kept() {
         counted.ports.push((addr(source), ports));
     }
     let mut slot = Slot::new(0, 5, counted);
-    slot.fold_to(Bounds { sources: 10, targets: 10, services: 10, ports: 4 }, HASH);
+    slot.fold_to(Bounds { sources: 10, targets: 10, services: 10, ports: 4 }, HASH, |_| false);
     let kept: Vec<_> = (1..=9).filter(|source| slot.ports_of(addr(*source)).is_some()).collect();
     assert_eq!((kept, slot.health.cut), (vec![6, 7, 8, 9], 5));
 }
@@ -230,7 +239,7 @@ proptest! {
         let full = slot(sent);
         let bounds = Bounds { sources: bounds.0, targets: bounds.1, services: bounds.2, ports: bounds.3 };
         let mut folded = full.clone();
-        folded.fold_to(bounds, HASH);
+        folded.fold_to(bounds, HASH, |_| false);
         prop_assert_eq!(sums(&folded).0, sums(&full).0);
         prop_assert!(folded.sources().len() <= bounds.sources && folded.targets().len() <= bounds.targets);
         prop_assert!(folded.services().len() <= bounds.services && folded.ports.len() <= bounds.ports);
@@ -252,7 +261,7 @@ proptest! {
         let newcomers: u64 = folded.services().iter().map(|(_, stats)| u64::from(stats.newcomers)).sum();
         prop_assert!(newcomers + u64::from(folded.elsewhere().newcomers) <= folded.health.folded);
         // It is done once and for all.
-        let again = { let mut again = folded.clone(); again.fold_to(bounds, HASH); again };
+        let again = { let mut again = folded.clone(); again.fold_to(bounds, HASH, |_| false); again };
         prop_assert_eq!(again, folded);
     }
 }
