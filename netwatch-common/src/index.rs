@@ -59,15 +59,18 @@ impl Line {
         })
     }
 
-    /// Enters a position. Returns whether there was room.
+    /// Enters a position. Returns whether there was room, which there is for none beyond [`Self::POSITIONS`].
     #[inline(always)]
     pub fn enter(&mut self, slot: u32, hash: Hash, position: u32) -> bool {
         if self.slot != slot {
             clear(self);
             self.slot = slot;
         }
+        if position >= Self::POSITIONS {
+            return false;
+        }
         let Some(free) = self.entries.iter_mut().find(|entry| **entry == 0) else { return false };
-        *free = hash.tag() | position & (Self::POSITIONS - 1);
+        *free = hash.tag() | position;
         true
     }
 }

@@ -183,8 +183,38 @@ pub trait Tables {
 /// have a second entry, and both are added up when they are drained.
 const TRIES: u32 = 2;
 
-/// Counts a packet under its source and its target. Calls `tell` with the totals, the kind and the number of each
-/// hint that is due.
+/// Where a packet is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Position of the source, or [`NOBODY`].
+    source: u32,
+    /// Position of the target; with [`LUMPED`], that of its destination, or 0 where even that has none.
+    target: u32,
+    /// The source is one of nobody's that was not seen lately.
+    is_newcomer: bool,
+}
+
+impl Places {
+    /// Whether source and target both have entries of their own: then all packets of this source to this target are
+    /// counted there until the slot ends.
+    #[must_use]
+    pub const fn are_own(&self) -> bool {
+        self.source != NOBODY && self.target & LUMPED == 0
+    }
+}
+
+/// Finds, or makes, the places where a packet is counted.
+#[inline(always)]
+pub fn place<T: Tables>(tables: &mut T, totals: &mut Totals, key: &TargetKey) -> Places {
+    let (source, is_newcomer) = place_source(tables, totals, key);
+    let target = match find_target(tables, source, key) {
+        Some(position) => position,
+        None => admit_target(tables, totals, source, key),
+    };
+    Places { source, target, is_newcomer }
+}
+
+/// Counts a packet at its places. Calls `tell` with the totals, the kind and the number of each hint that is due.
 #[inline(always)]
 pub fn count<T: Tables>(
     tables: &mut T,
@@ -192,23 +222,22 @@ pub fn count<T: Tables>(
     control: &Control,
     key: &TargetKey,
     seen: &Seen,
+    places: Places,
     mut tell: impl FnMut(&mut Totals, u32, u32),
 ) {
     totals.sourced += 1;
-    let (source, is_newcomer) = place_source(tables, totals, key);
-    let probes = count_target(tables, totals, source, key, seen, is_newcomer);
-    if let Some(entry) = tables.source(source) {
-        entry.counts.count(seen, &key.dest, probes, source != NOBODY, control, |kind, number| {
-            tell(totals, kind, number)
-        });
+    let probes = count_target(tables, key, seen, places);
+    let is_somebody = places.source != NOBODY;
+    if let Some(entry) = tables.source(places.source) {
+        let tell = |kind, number| tell(totals, kind, number);
+        entry.counts.count(seen, &key.dest, probes, is_somebody, control, tell);
     }
 }
 
 /// Counts for whoever asked that there is an answer. What was not asked in this slot needs none.
 #[inline(always)]
 pub fn count_answer<T: Tables>(tables: &mut T, asked: &TargetKey) {
-    let hash = tables.hash_source(&asked.source);
-    let source = find_source(tables, hash, &asked.source).unwrap_or(NOBODY);
+    let source = find(tables, &asked.source).unwrap_or(NOBODY);
     if let Some(position) = look_up_target(tables, source, &asked.dest, asked.service)
         && let Some(target) = tables.target(position)
     {
@@ -217,6 +246,13 @@ pub fn count_answer<T: Tables>(tables: &mut T, asked: &TargetKey) {
             source.counts.answered += 1;
         }
     }
+}
+
+/// Position of a source.
+#[inline(always)]
+pub fn find<T: Tables>(tables: &mut T, source: &Addr) -> Option<u32> {
+    let hash = tables.hash_source(source);
+    find_source(tables, hash, source)
 }
 
 /// Where a source is counted, and whether it is one of nobody's that was not seen lately.
@@ -305,28 +341,20 @@ fn enter_source<T: Tables>(tables: &mut T, hash: Hash, addr: &Addr) -> Option<u3
 /// Counts a packet under its target. Returns whether it is the first by which the source probes it, on this CPU in this
 /// slot.
 #[inline(always)]
-fn count_target<T: Tables>(
-    tables: &mut T,
-    totals: &mut Totals,
-    source: u32,
-    key: &TargetKey,
-    seen: &Seen,
-    is_newcomer: bool,
-) -> bool {
-    let position = match find_target(tables, source, key) {
-        Some(position) => position,
-        None => admit_target(tables, totals, source, key),
-    };
-    let service = if position & LUMPED == 0 { key.service } else { Service::LUMP };
+fn count_target<T: Tables>(tables: &mut T, key: &TargetKey, seen: &Seen, places: Places) -> bool {
+    let (position, is_lumped) = (places.target & !LUMPED, places.target & LUMPED != 0);
+    let service = if is_lumped { Service::LUMP } else { key.service };
     let mut probes = false;
-    if let Some(target) = tables.target(position & !LUMPED).filter(|_| position & !LUMPED != 0) {
+    if let Some(target) = tables.target(position).filter(|_| position != 0) {
         probes = target.counts.count(service, seen.verdict, seen.flags, seen.bytes, seen.completed);
-        target.counts.newcomers += u32::from(is_newcomer);
+        target.counts.newcomers += u32::from(places.is_newcomer);
     }
-    if position & LUMPED == 0 {
+    if !is_lumped {
         return probes;
     }
-    source != NOBODY && seen.verdict.is_scan_evidence() && keep_port(tables, source, key.service, seen)
+    places.source != NOBODY
+        && seen.verdict.is_scan_evidence()
+        && keep_port(tables, places.source, key.service, seen)
 }
 
 /// Set beside the position of what is counted for a destination alone.
@@ -377,8 +405,9 @@ fn find_target<T: Tables>(tables: &mut T, source: u32, key: &TargetKey) -> Optio
     Some(position)
 }
 
+/// Position of a target of a source at a position.
 #[inline(always)]
-fn look_up_target<T: Tables>(tables: &mut T, source: u32, dest: &Addr, service: Service) -> Option<u32> {
+pub fn look_up_target<T: Tables>(tables: &mut T, source: u32, dest: &Addr, service: Service) -> Option<u32> {
     let (slot, hash) = (tables.slot(), tables.hash_target(source, dest, service));
     let line = hash.line(tables.target_lines());
     let mut from = 0;

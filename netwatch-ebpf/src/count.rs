@@ -52,7 +52,8 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
             let Job { target, seen } = job;
             let mut tables = Tables::of_slot(slot);
             // What is told lies with the totals, so these are lent to one at a time.
-            tables::count(&mut tables, totals, control, target, seen, |totals, kind, number| {
+            let places = tables::place(&mut tables, totals, target);
+            tables::count(&mut tables, totals, control, target, seen, places, |totals, kind, number| {
                 tell(totals, target, &News { kind, slot, number, hint_probes: control.hint_probes, now });
             });
             if answers != 0 {

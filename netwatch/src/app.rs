@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netwatch_common::Settings;
+use netwatch_common::{PortHash, Settings};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -116,16 +116,17 @@ impl App {
         let slot_ns = u64::try_from(config.slot.as_nanos()).unwrap_or(u64::MAX);
         let connected = connected(&interfaces, &config).await;
         let policy = Policy { connected: connected.clone(), ..config.policy_at(clock::now()) };
+        let mut options = Options::of_this_host(config.map_memory);
+        options.log_level = config.kernel_log as u8;
+        options.settings.source6_mask = Settings::source6_prefix(config.ipv6_prefix);
         let mut analysis = Analysis::new(&analysis::Options {
             window_slots: config.slots,
             slot_ns,
             ipv6_bits: config.ipv6_prefix,
             one_cpu: false,
+            port_hash: PortHash::new(options.secrets.ports),
             policy: policy.clone(),
         });
-        let mut options = Options::of_this_host(config.map_memory);
-        options.log_level = config.kernel_log as u8;
-        options.settings.source6_mask = Settings::source6_prefix(config.ipv6_prefix);
         let (mut watched, mut live) = (Vec::new(), Vec::new());
         for interface in &found {
             let id = analysis.add_interface(&interface.name);
@@ -167,7 +168,8 @@ impl App {
 
     fn announce(&self) {
         let capacity = Options::of_this_host(self.config.map_memory).capacity;
-        let mib = capacity.bytes(host::possible_cpus() as u64) >> 20;
+        let cpus = host::possible_cpus() as u64;
+        let mib = capacity.bytes(cpus) >> 20;
         for watched in &self.watched {
             let mode = watched.attached.map_or("no", |attached| match attached.mode {
                 crate::kernel::Mode::Native => "native",
@@ -179,13 +181,13 @@ impl App {
             };
             info!(
                 "watching {} in {mode} mode, replies told by {replies}: window {:?} in slots of {:?}, maps of {mib} MiB for {} sources and \
-                 {} targets per slot, at most {} MiB for the window",
+                 {} targets per slot on each of {cpus} CPUs, at most {} MiB for the window",
                 watched.name,
                 self.config.window(),
                 self.config.slot,
                 capacity.sources,
                 capacity.targets,
-                capacity.window_bytes(self.config.slots) >> 20
+                capacity.window_bytes(self.config.slots, cpus) >> 20
             );
         }
     }

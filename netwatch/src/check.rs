@@ -158,11 +158,11 @@ fn memory(map_memory: u64) -> Vec<Line> {
     let capacity = Capacity::within(map_memory, cpus);
     let mib = capacity.bytes(cpus) >> 20;
     let text = format!(
-        "{mib} MiB per interface count {} sources and {} targets per slot on {cpus} CPUs; under a flood of forged \
+        "{mib} MiB per interface count {} sources and {} targets per slot on each of {cpus} CPUs; under a flood of forged \
          sources the window takes up to {} MiB besides",
         capacity.sources,
         capacity.targets,
-        capacity.window_bytes(WINDOW_SLOTS) >> 20
+        capacity.window_bytes(WINDOW_SLOTS, cpus) >> 20
     );
     let mut lines = vec![match host::available_memory() {
         Some(available) if available / 2 < capacity.bytes(cpus) => {

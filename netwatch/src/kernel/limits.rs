@@ -3,10 +3,10 @@
 use netwatch_common::filter::Block;
 use netwatch_common::index::Line;
 use netwatch_common::tables::{Fill, Source, Target};
-use netwatch_common::{Addr, Flow, FlowKey, TargetKey};
+use netwatch_common::{Flow, FlowKey};
 
-use crate::analysis::slot::ServiceKey;
-use crate::analysis::{SourceStats, TargetStats};
+use crate::analysis::Bounds;
+use crate::analysis::limits::{SLOT_BYTES, SLOT_PORTS};
 
 /// Memory for all maps of one interface unless `--map-memory` says otherwise, in bytes.
 pub const DEFAULT_MAP_MEMORY: u64 = 128 << 20;
@@ -84,14 +84,16 @@ impl Capacity {
         cpus * region + lru_hash_bytes::<FlowKey, Flow>(self.flows.into())
     }
 
-    /// Memory that a window of `slots` slots takes in userspace when every slot is full, in bytes: what is drained
-    /// is kept until it has left the window.
+    /// Memory that a window of `slots` slots takes in userspace when every slot is full on every CPU, in bytes: what is drained
+    /// is kept until it has left the window, as far as [`SLOT_BYTES`] allow.
     #[must_use]
-    pub fn window_bytes(self, slots: usize) -> u64 {
-        let source = size_of::<(Addr, SourceStats)>() as u64;
-        // Each once by source, and at most once by destination.
-        let target = (size_of::<(TargetKey, TargetStats)>() + size_of::<(ServiceKey, TargetStats)>()) as u64;
-        slots as u64 * (u64::from(self.sources) * source + u64::from(self.targets) * target)
+    pub fn window_bytes(self, slots: usize, cpus: u64) -> u64 {
+        let entries = |entries: u32| usize::try_from(u64::from(entries) * cpus).unwrap_or(usize::MAX);
+        let (sources, targets) = (entries(self.sources), entries(self.targets));
+        let ports = sources.min(SLOT_PORTS);
+        // A service may have no target but what nobody in particular sent.
+        let full = Bounds { sources, targets, services: targets, ports };
+        (slots * full.bytes().min(SLOT_BYTES)) as u64
     }
 }
 
@@ -137,6 +139,17 @@ mod tests {
                 assert!(used * 10 >= budget * 8, "{capacity:?} takes only {used} of {budget} on {cpus} CPUs");
             }
         }
+    }
+
+    #[test]
+    fn a_window_takes_what_its_slots_take_and_never_more_than_its_budget() {
+        let window = |memory| Capacity::within(memory, 2).window_bytes(12, 2);
+        assert_eq!(window(MAX_MAP_MEMORY), 48 << 20);
+        assert_eq!(window(DEFAULT_MAP_MEMORY), 48 << 20);
+        let small = Capacity { sources: 50, targets: 100, blocks: 1, flows: 200 };
+        let full = Bounds { sources: 100, targets: 200, services: 200, ports: 100 };
+        assert_eq!(small.window_bytes(12, 2), 12 * full.bytes() as u64);
+        assert!(window(MIN_MAP_MEMORY) < 12 << 20);
     }
 
     #[test]

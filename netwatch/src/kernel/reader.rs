@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use netwatch_common::{Addr, SourceCounts, TargetCounts, TargetKey};
+use netwatch_common::{Addr, Ports, SourceCounts, TargetCounts, TargetKey};
 
 use super::tables::Regions;
 
@@ -32,6 +32,12 @@ impl Reader {
     pub fn source(&mut self, slot: u32, source: Addr) -> Option<&[SourceCounts]> {
         self.regions.source(slot, source, &mut self.sources);
         (!self.sources.is_empty()).then_some(&self.sources)
+    }
+
+    /// The ports that a source probed for which there was no room among the targets; `None` where there are none.
+    #[must_use]
+    pub fn ports(&self, slot: u32, source: Addr) -> Option<Ports> {
+        self.regions.ports(slot, source)
     }
 
     /// What the CPUs have counted of a target so far; `None` likewise.

@@ -9,7 +9,7 @@ use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
 
 use super::{Error, Hints, Options, Reader, Watch, shared::Shared, syscall};
-use crate::analysis::{Counted, HintRates, SourceStats, TargetStats};
+use crate::analysis::{Counted, HintRates};
 
 /// Shortest frame that the kernel runs an XDP program on, in bytes.
 const SHORTEST_RECEIVED: usize = 14;
@@ -128,14 +128,10 @@ impl Rerun {
     ///
     /// The kernel's error.
     pub fn end_slot(&mut self) -> Result<Counted, Error> {
-        let (mut sources, mut targets) = (Vec::new(), Vec::new());
+        let mut counted = Counted::default();
         self.watch.turn()?;
-        self.watch.drain(|entry| match entry {
-            netwatch_common::tables::Entry::Source(a, c, _) => sources.push((a, SourceStats::from_cpus([c]))),
-            netwatch_common::tables::Entry::Target(a, c) => targets.push((a, TargetStats::from_cpus([c]))),
-            _ => {}
-        });
-        Ok((sources, targets))
+        self.watch.drain(|entry| counted.add(entry));
+        Ok(counted)
     }
 
     /// What was counted since the start.

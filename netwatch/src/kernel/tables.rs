@@ -9,7 +9,7 @@ use std::hash::BuildHasher as _;
 use aya::{Ebpf, EbpfLoader, maps::Map};
 use bytemuck::{Pod, Zeroable as _};
 use netwatch_common::{
-    Addr, SourceCounts, TargetCounts, TargetKey,
+    Addr, Ports, SourceCounts, TargetCounts, TargetKey,
     index::{Hash, Line},
     tables::{self, Entry, Fill, NOBODY, Secrets, Source, Target},
 };
@@ -33,6 +33,13 @@ pub struct Regions {
 pub fn random_secrets() -> Secrets {
     // Each state has keys of its own, made from what the system gives.
     Secrets::new(std::array::from_fn(|word| RandomState::new().hash_one(word)))
+}
+
+/// Secrets for a replay: what is told of a recording is the same each time, so ports have no secret; the recording
+/// cannot ask for one.
+#[must_use]
+pub fn replay_secrets() -> Secrets {
+    Secrets { ports: 0, ..random_secrets() }
 }
 
 /// Sets the sizes of the maps, and what programs must know of them, before they are loaded.
@@ -137,6 +144,15 @@ impl Regions {
         for cpu in 0..self.cpus {
             into.extend(self.find_source(slot, cpu, source).map(|(_, entry)| entry.counts));
         }
+    }
+
+    /// Ports of a source for which there was no room among the targets of some CPU.
+    pub(super) fn ports(&self, slot: u32, source: Addr) -> Option<Ports> {
+        let of_cpus = (0..self.cpus).filter_map(|cpu| self.find_source(slot, cpu, source));
+        of_cpus.filter_map(|(_, entry)| entry.ports().copied()).reduce(|mut sum, ports| {
+            sum.union(&ports);
+            sum
+        })
     }
 
     /// What each CPU has counted of a target in the slot of a number so far.

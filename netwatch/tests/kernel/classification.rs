@@ -106,7 +106,7 @@ impl Both {
         let options = options();
         let settings = Settings { link, ..options.settings };
         // Room for every frame to be a new source.
-        let capacity = Capacity { sources: 60_000, targets: 60_000, flows: 4096 };
+        let capacity = Capacity { sources: 60_000, targets: 60_000, blocks: 256, flows: 4096 };
         let watch = Watch::load(&Options { settings, capacity, ..options }).unwrap();
         Self { watch, settings, totals: Totals::default(), host: Counts::default(), frames: 0 }
     }
@@ -136,7 +136,7 @@ impl Both {
 
     /// Compares what was counted under sources and targets.
     fn finish(mut self) -> u64 {
-        assert_eq!((self.totals.sources_lost, self.totals.targets_lost), (0, 0));
+        assert_eq!((self.totals.sources_refused, self.totals.targets_lost), (0, 0));
         assert_eq!(Counts::kernel(&mut self.watch), self.host);
         self.frames
     }

@@ -113,7 +113,7 @@ fn a_million_packets_over_many_swaps() {
         println!("{mode}: {TOTAL} packets over {} swaps: {sums:?}", sums.swaps);
         assert_eq!(totals.seen, TOTAL as u64);
         assert_eq!(Verdict::ALL.map(|verdict| totals.verdict(verdict)).iter().sum::<u64>(), totals.seen);
-        assert_eq!((totals.sources_lost, totals.targets_lost), (0, 0));
+        assert_eq!((totals.sources_refused, totals.targets_lost), (0, 0));
         assert_eq!((sums.packets, sums.targeted), (totals.sourced, totals.sourced));
         assert_eq!(sums.bytes, sums.target_bytes);
         assert_eq!(totals.seen - totals.sourced, totals.verdict(Verdict::NonIp));
@@ -125,7 +125,8 @@ fn a_million_packets_over_many_swaps() {
 #[test]
 fn what_does_not_fit_is_counted() {
     let lab = lab();
-    let small = Options { capacity: Capacity { sources: 100, targets: 150, flows: 4096 }, ..options() };
+    let small =
+        Options { capacity: Capacity { sources: 100, targets: 150, blocks: 256, flows: 4096 }, ..options() };
     let (mut watch, _) = watch(lab.watched(), &small, ModeWish::Native);
     let distinct = |number: u32| Ipv4Addr::from(0xcb00_7100 + number % 256);
     let frames: Vec<_> = (0..1000_u16)
@@ -139,9 +140,9 @@ fn what_does_not_fit_is_counted() {
         sums.slot(&mut watch);
         let totals = watch.totals().unwrap();
         assert_eq!((totals.seen, totals.sourced), (1000 * round, 1000 * round));
-        assert_eq!(totals.sources_lost, 600 * round, "each slot has room for 100 of 250 sources");
+        assert_eq!(totals.sources_refused, 600 * round, "each slot has room for 100 of 250 sources");
         assert_eq!(totals.targets_lost, 850 * round, "and for 150 of 1000 targets");
-        assert_eq!(sums.packets + totals.sources_lost, totals.sourced);
+        assert_eq!(sums.packets + totals.sources_refused, totals.sourced);
         assert_eq!(sums.targeted + totals.targets_lost, totals.sourced);
     }
 }

@@ -54,7 +54,7 @@ fn lab() -> Lab {
 /// Options with small maps, which are made quickly.
 fn options() -> Options {
     Options {
-        capacity: Capacity { sources: 8192, targets: 16384, flows: 4096 },
+        capacity: Capacity { sources: 8192, targets: 16384, blocks: 256, flows: 4096 },
         ..Options::of_this_host(1 << 20)
     }
 }

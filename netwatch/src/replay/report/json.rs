@@ -43,6 +43,7 @@ pub fn json(facts: &Facts, tally: &Tally) -> Value {
         "classes": numbers(facts.by_class()),
         "verdicts": numbers(facts.by_verdict()),
         "sources_refused": facts.totals.sources_refused,
+        "targets_refused": facts.totals.targets_refused,
         "targets_lost": facts.totals.targets_lost,
         "not_replayed": skipped.map(|(reason, packets)| json!({ "reason": reason, "packets": packets }))
             .collect::<Vec<_>>(),

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::analysis::{
-    Analysis, CloseReason, Hosts, Options, Policy, Severity, Slot, SourceStats, State, TargetStats,
+    Analysis, CloseReason, Counted, Hosts, Options, Policy, Severity, Slot, SourceStats, State, TargetStats,
     Transition,
 };
 use crate::replay::tally::Tally;
@@ -58,7 +58,7 @@ impl Filling {
     }
 
     fn slot(self) -> Slot {
-        Slot::new(self.start_ns, self.start_ns + 5 * SECOND, self.sources, self.targets)
+        Slot::new(self.start_ns, self.start_ns + 5 * SECOND, Counted::named(self.sources, self.targets))
     }
 }
 
