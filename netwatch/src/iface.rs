@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use netwatch_common::Settings;
 use rtnetlink::{
     Handle, MulticastGroup, RouteMessageBuilder, new_connection, new_multicast_connection,
@@ -152,7 +152,7 @@ impl Drop for Interfaces {
     }
 }
 
-/// Tells when any interface changes. It does not say what changed: ask [`Interfaces`].
+/// Tells when any interface changes, or an address of one. It does not say what changed: ask [`Interfaces`].
 pub struct Changes {
     messages: futures_util::stream::BoxStream<'static, ()>,
     connection: JoinHandle<()>,
@@ -166,7 +166,8 @@ impl Changes {
     ///
     /// No netlink socket can be had.
     pub fn listen() -> Result<Self, Error> {
-        let (connection, _, messages) = new_multicast_connection(&[MulticastGroup::Link])
+        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+        let (connection, _, messages) = new_multicast_connection(&groups)
             .map_err(|source| Error::System { call: "listen for interface changes", source })?;
         Ok(Self {
             messages: messages.map(|_| ()).boxed(),
@@ -175,12 +176,16 @@ impl Changes {
         })
     }
 
-    /// Waits for the next change; for ever where the kernel hung up, which it says once.
+    /// Waits for the next change; for ever where the kernel hung up, which it says once. Changes that are there
+    /// already are one: an interface that comes makes a dozen.
     pub async fn next(&mut self) {
         if !self.hung_up && self.messages.next().await.is_none() {
             self.hung_up = true;
-            tracing::warn!("the kernel no longer tells of interface changes; looking once a slot");
+            tracing::warn!(
+                "the kernel no longer tells of interface changes; looking once a slot, or a minute for addresses"
+            );
         }
+        while let Some(Some(())) = self.messages.next().now_or_never() {}
         if self.hung_up {
             std::future::pending::<()>().await;
         }
