@@ -32,6 +32,14 @@ pub struct Interface {
     pub up: bool,
     /// The XDP program attached to it, by id.
     pub xdp_program: Option<u32>,
+    /// Whether it takes frames that are not addressed to it, whoever asked for that.
+    pub promiscuous: bool,
+    /// The interface that it lies upon, by index: that of a VLAN, for instance. A veth names its other end.
+    pub lower: Option<u32>,
+    /// Packets received since it was made.
+    pub received: u64,
+    /// Packets that it had no room for since it was made, as far as its driver counts them.
+    pub missed: u64,
 }
 
 /// What the frames of an interface start with.
@@ -223,11 +231,22 @@ fn describe(link: &LinkMessage) -> Interface {
         mtu: 0,
         up: link.header.flags.contains(rtnetlink::packet_route::link::LinkFlags::Up),
         xdp_program: None,
+        promiscuous: link.header.flags.contains(rtnetlink::packet_route::link::LinkFlags::Promisc),
+        lower: None,
+        received: 0,
+        missed: 0,
     };
     for attribute in &link.attributes {
         match attribute {
             LinkAttribute::IfName(name) => interface.name.clone_from(name),
             LinkAttribute::Mtu(mtu) => interface.mtu = *mtu,
+            // Counts who asks for it; the flag shows only what an administrator asked for.
+            LinkAttribute::Promiscuity(count) => interface.promiscuous |= *count > 0,
+            LinkAttribute::Link(index) => interface.lower = Some(*index),
+            LinkAttribute::Stats64(stats) => {
+                interface.received = stats.rx_packets;
+                interface.missed = stats.rx_missed_errors;
+            }
             LinkAttribute::Xdp(xdp) => {
                 interface.xdp_program = xdp.iter().find_map(|entry| match entry {
                     LinkXdp::ProgId(id) | LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) if *id != 0 => {
