@@ -12,12 +12,15 @@ const LONG_RING: u32 = 4096;
 /// Of how many received packets one may have been missed without being worth a warning: connections are made and
 /// interfaces brought up.
 const MISSED_OF: u64 = 1_000_000;
+/// Drivers that have native mode only where half of the queues are free, for what programs send. netwatch sends nothing,
+/// but they cannot know.
+const HALVING_DRIVERS: &[&str] = &["ena", "gve"];
 
 /// What is to say about the device of `interface` in a machine of `cpus` CPUs.
 pub(super) fn lines(interface: &Interface, driver: &Driver, cpus: usize) -> Vec<Line> {
     let name = &interface.name;
     let mut lines = Vec::new();
-    lines.extend(driver.queues.map(|used| queues(name, used, driver.is_device, cpus)));
+    lines.extend(driver.queues.map(|used| queues(name, used, driver, cpus)));
     lines.extend(driver.spread.and_then(|spread| self::spread(name, &spread, driver.queues)));
     lines.extend(driver.ring.and_then(|ring| self::ring(name, ring)));
     if driver.is_device {
@@ -50,26 +53,45 @@ pub(super) fn lines(interface: &Interface, driver: &Driver, cpus: usize) -> Vec<
 }
 
 /// One CPU takes the packets of one queue, so queues are how many CPUs may count at the same time.
-fn queues(name: &str, queues: Queues, is_device: bool, cpus: usize) -> Line {
+fn queues(name: &str, queues: Queues, driver: &Driver, cpus: usize) -> Line {
     let Queues { used, most, combined } = queues;
-    let wanted = most.min(u32::try_from(cpus).unwrap_or(u32::MAX));
     let noun = if used == 1 { "queue" } else { "queues" };
-    if !is_device {
+    if !driver.is_device {
         return line(Standing::Ok, name, format!("{used} receive {noun}"));
     }
-    if used < wanted {
-        let kind = if combined { "combined" } else { "rx" };
+    let (kind, most) = match HALVING_DRIVERS.contains(&&*driver.name) {
+        true => (if combined { "combined" } else { "both" }, (most / 2).max(1)),
+        false => (if combined { "combined" } else { "rx" }, most),
+    };
+    let command = |count: u32| match kind {
+        "both" => format!("`ethtool -L {name} rx {count} tx {count}`"),
+        kind => format!("`ethtool -L {name} {kind} {count}`"),
+    };
+    if used > most {
         return line(
             Standing::Warning,
             name,
             format!(
-                "{used} receive {noun} for {cpus} CPUs, of {most} that it has: as many CPUs count at the same time; \
-                 `ethtool -L {name} {kind} {wanted}` uses more"
+                "{used} receive {noun}, and driver {} has native mode with {most} at most; {} leaves as many",
+                driver.name,
+                command(most)
+            ),
+        );
+    }
+    let wanted = most.min(u32::try_from(cpus).unwrap_or(u32::MAX));
+    if used < wanted {
+        return line(
+            Standing::Warning,
+            name,
+            format!(
+                "{used} receive {noun} for {cpus} CPUs, of {most} that it may have: as many CPUs count at the same \
+                 time; {} uses more",
+                command(wanted)
             ),
         );
     }
     let text = match (used, cpus) {
-        (1, 2..) => "1 receive queue, all that it has: one CPU counts all packets".to_owned(),
+        (1, 2..) => "1 receive queue, all that it may have: one CPU counts all packets".to_owned(),
         _ => format!("{used} receive {noun} for {cpus} CPUs"),
     };
     line(Standing::Ok, name, text)

@@ -104,6 +104,23 @@ fn queues_are_held_against_cpus() {
 }
 
 #[test]
+fn drivers_that_need_queues_to_spare_get_no_advice_that_costs_native_mode() {
+    let queues = |name: &str, used, combined| {
+        let queues = Some(Queues { used, most: 8, combined });
+        let driver = Driver { name: name.into(), is_device: true, queues, ..Driver::default() };
+        said(&interface(), &driver).remove(0)
+    };
+    let line = queues("ena", 8, true);
+    assert!(line.starts_with("warning") && line.contains("`ethtool -L eth0 combined 4`"), "{line}");
+    let line = queues("ena", 2, true);
+    assert!(line.starts_with("warning") && line.contains("`ethtool -L eth0 combined 4`"), "{line}");
+    let line = queues("gve", 8, false);
+    assert!(line.starts_with("warning") && line.contains("`ethtool -L eth0 rx 4 tx 4`"), "{line}");
+    assert!(queues("ena", 4, true).starts_with("ok"));
+    assert!(queues("ice", 8, true).starts_with("ok"));
+}
+
+#[test]
 fn a_table_that_leaves_queues_out_is_told() {
     let usual = card().spread.unwrap();
     let spread = |spread: Spread| changed(move |_, driver| driver.spread = Some(spread));
