@@ -1,11 +1,16 @@
 //! What the kernel says of interfaces and their drivers.
 
+use std::net::Ipv4Addr;
+use std::thread;
+use std::time::Duration;
+
 use netwatch::ethtool::{self, Feature, Queues};
 use netwatch::iface::{Interface, Interfaces};
 use xtask::lab::Side;
+use xtask::traffic::{Frame, transport::SYN};
 
 use crate::lab;
-use crate::process::PATIENCE;
+use crate::process::{Netwatch, PATIENCE, opened};
 
 #[test]
 fn a_veth_tells_its_queues_and_nothing_that_it_has_not() {
@@ -61,6 +66,20 @@ fn an_interface_tells_its_packets_and_whether_it_takes_everything() {
     lab.outside().sender().unwrap().send_all([[0xff; 60]; 7], None).unwrap();
     side.received(before + 7, PATIENCE).unwrap();
     assert_eq!(described(side, "nw0").received, before + 7);
+}
+
+#[test]
+fn a_network_that_comes_later_is_local_from_the_next_slot_on() {
+    let lab = lab();
+    let side = lab.watched();
+    let netwatch = Netwatch::start(side, "--slot 300ms --window 3s");
+    side.add_address(Ipv4Addr::new(203, 0, 113, 1).into(), 24).unwrap();
+    // What the kernel tells is applied when a slot ends.
+    thread::sleep(Duration::from_millis(900));
+    let from = Ipv4Addr::new(192, 0, 2, 7);
+    let syn = |host| Frame::ipv4(from, Ipv4Addr::new(203, 0, 113, host)).tcp(40000, 8081, SYN).build();
+    lab.outside().sender().unwrap().send_all((100..150).map(syn), None).unwrap();
+    assert_eq!(opened(&netwatch.alerts()), ["scan.horizontal 192.0.2.7 50"]);
 }
 
 fn ip(side: &Side, line: &str) {
