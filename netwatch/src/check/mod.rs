@@ -1,7 +1,7 @@
 //! `netwatch check`: can this machine run netwatch, and what to do where it cannot. docs/hardware.md has the reasons.
 //!
-//! [`machine`] and [`memory`] are about the machine; of an interface, [`interface`] says what attaching to it will do,
-//! and [`card`] what its device does before netwatch sees a packet.
+//! `machine` and `memory` are about the machine; of an interface, `interface` says what attaching to it will do,
+//! and `card` what its device does before netwatch sees a packet.
 
 mod card;
 mod drivers;
