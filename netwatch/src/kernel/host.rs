@@ -53,6 +53,12 @@ pub fn possible_cpus() -> usize {
     aya::util::nr_cpus().unwrap_or(1)
 }
 
+/// CPUs that are online now; as many as are possible where that cannot be read.
+#[must_use]
+pub fn online_cpus() -> usize {
+    aya::util::online_cpus().map_or_else(|_| possible_cpus(), |cpus| cpus.len())
+}
+
 /// What /proc/meminfo calls available, in bytes; `None` where it cannot be read.
 #[must_use]
 pub fn available_memory() -> Option<u64> {

@@ -134,7 +134,8 @@ mod tests {
             for budget in [MIN_MAP_MEMORY, DEFAULT_MAP_MEMORY, 1 << 30] {
                 let capacity = Capacity::within(budget, cpus);
                 let used = capacity.bytes(cpus);
-                assert!(used <= budget, "{capacity:?} takes {used} of {budget} on {cpus} CPUs");
+                let is_least = capacity.sources == 1;
+                assert!(used <= budget || is_least, "{capacity:?} takes {used} of {budget} on {cpus} CPUs");
                 // Doubling the buckets for one entry more may be what does not fit.
                 assert!(used * 10 >= budget * 8, "{capacity:?} takes only {used} of {budget} on {cpus} CPUs");
             }

@@ -12,6 +12,7 @@
 
 mod attacks;
 mod budget;
+mod cards;
 mod classification;
 mod conservation;
 mod egress;
