@@ -15,6 +15,7 @@ mod budget;
 mod cards;
 mod classification;
 mod conservation;
+mod drained;
 mod egress;
 mod evasions;
 mod floods;
