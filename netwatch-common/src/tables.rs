@@ -463,3 +463,6 @@ const fn limit(room: u32, source: u32, own: u32, service: Service) -> u32 {
 }
 
 const _: () = assert!(size_of::<Source>() == 512 && size_of::<Target>() == 64 && size_of::<Fill>() == 64);
+
+#[cfg(test)]
+mod tests;

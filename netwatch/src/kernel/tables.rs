@@ -170,9 +170,11 @@ impl Regions {
         let hash = Hash::of_source(|index| self.secrets.sources[index], &source);
         let lines = self.room.source_lines();
         let line = self.source_index.read(cpu * lines as usize + hash.line(lines - 1) as usize)?;
-        let region = self.sources_of(self.region(slot, cpu));
-        line.positions(slot, hash).find_map(|position| {
-            let entry = self.sources.read(region + position as usize)?;
+        let region = self.region(slot, cpu);
+        // What was drained still lies there, and is none any more.
+        let fill = self.fills.read(region)?;
+        line.positions(slot, hash).filter(|position| *position <= fill.sources).find_map(|position| {
+            let entry = self.sources.read(self.sources_of(region) + position as usize)?;
             (entry.addr == source).then_some((position, entry))
         })
     }
@@ -181,9 +183,10 @@ impl Regions {
         let hash = Hash::of_target(|index| self.secrets.targets[index], source, &target.dest, target.service);
         let lines = self.room.target_lines();
         let line = self.target_index.read(cpu * lines as usize + hash.line(lines - 1) as usize)?;
-        let region = self.targets_of(self.region(slot, cpu));
-        line.positions(slot, hash).find_map(|position| {
-            let entry = self.targets.read(region + position as usize)?;
+        let region = self.region(slot, cpu);
+        let fill = self.fills.read(region)?;
+        line.positions(slot, hash).filter(|position| *position <= fill.targets).find_map(|position| {
+            let entry = self.targets.read(self.targets_of(region) + position as usize)?;
             entry.is_of(source, &target.dest, target.service).then_some(entry)
         })
     }
