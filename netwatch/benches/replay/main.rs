@@ -20,13 +20,15 @@ use clap::Parser;
 
 use capture::Captures;
 use contender::Contender;
+use support::process;
 
 mod capture;
 mod contender;
 mod memory;
 mod print;
-mod process;
 mod python;
+#[path = "../support/mod.rs"]
+mod support;
 
 /// How fast netwatch replays, and whether its memory stays what it is.
 #[derive(Parser)]

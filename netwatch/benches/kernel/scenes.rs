@@ -1,0 +1,245 @@
+//! Packets that differ from each other: many sources in no order, floods of new ones, and a scan.
+//!
+//! `BPF_PROG_TEST_RUN` repeats one frame, so a program rewrites it and then calls the one that is measured
+//! (`bpf_tail_call`). What that costs with one that does nothing is taken off.
+
+use std::os::fd::AsFd as _;
+
+use anyhow::{Context as _, bail};
+use aya::maps::{Map, MapData, ProgramArray};
+use aya::programs::Xdp;
+use aya::{Ebpf, EbpfLoader};
+use netwatch::kernel::{Options, Watch, host, limits, object};
+use netwatch_common::Addr;
+use serde_json::{Value, json};
+
+use crate::support::generator::{Generator, take};
+use crate::support::traffic::{Kind, Traffic};
+use crate::support::{batch, drained, table};
+
+/// Packets per program, scene and round, at most.
+const PACKETS: u32 = 1_000_000;
+/// Entries of the reference's maps: more than any scene has.
+const ENTRIES: u32 = 2 << 20;
+/// Memory of the netwatch that has room for all scenes, in bytes.
+const ROOMY: u64 = 2 << 30;
+/// What is taken off, and what netwatch is compared with.
+const FLOOR: usize = 0;
+const REFERENCE: usize = 1;
+/// `XDP_PASS`.
+const PASS: u32 = 2;
+
+/// What was measured.
+pub struct Scenes {
+    rounds: u32,
+    names: Vec<String>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    scene: &'static str,
+    /// Nanoseconds per packet of each program, all that the scene takes.
+    ns: Vec<f64>,
+}
+
+impl Row {
+    /// The same without what it takes to make the packets.
+    fn net(&self) -> impl Iterator<Item = f64> {
+        self.ns.iter().map(|ns| ns - self.ns[FLOOR])
+    }
+
+    /// In terms of the reference.
+    fn ratios(&self) -> impl Iterator<Item = f64> {
+        let reference = self.ns[REFERENCE] - self.ns[FLOOR];
+        self.net().map(move |net| net / reference)
+    }
+}
+
+/// Packets, and what they meet.
+struct Scene {
+    name: &'static str,
+    traffic: Traffic,
+    packets: u32,
+    /// What comes first, so that every source is known.
+    before: Option<(Traffic, u32)>,
+}
+
+pub fn measure(rounds: u32) -> anyhow::Result<Scenes> {
+    let mut wrapper = Wrapper::load()?;
+    let default = Options::of_this_host(limits::DEFAULT_MAP_MEMORY);
+    let mut subjects = [
+        Subject::new("nothing", Tables::None),
+        Subject::new("reference_count", Tables::Reference),
+        Subject::new("netwatch", Tables::Netwatch(Box::new(Watch::load(&default)?))),
+        Subject::new(
+            &format!("netwatch {} GiB", ROOMY >> 30),
+            Tables::Netwatch(Box::new(Watch::load(&Options::of_this_host(ROOMY))?)),
+        ),
+    ];
+    let scenes = scenes();
+    let mut times = vec![vec![Vec::new(); subjects.len()]; scenes.len()];
+    for _ in 0..rounds {
+        for (scene, times) in scenes.iter().zip(&mut times) {
+            for (subject, times) in subjects.iter_mut().zip(times) {
+                let ns = wrapper
+                    .run(subject, scene)
+                    .with_context(|| format!("{}, {}", subject.name, scene.name))?;
+                times.push(ns);
+            }
+        }
+    }
+    let row = |(scene, times): (&Scene, Vec<Vec<f64>>)| Row {
+        scene: scene.name,
+        ns: times.into_iter().map(table::median).collect(),
+    };
+    let rows = scenes.iter().zip(times).map(row).collect();
+    Ok(Scenes { rounds, names: subjects.into_iter().map(|subject| subject.name).collect(), rows })
+}
+
+fn scenes() -> Vec<Scene> {
+    let syn = || Traffic::ipv4(Kind::Syn);
+    let scene = |name, traffic, packets| Scene { name, traffic, packets, before: None };
+    let known = |name, count| Scene {
+        before: Some((syn().from_new_sources(count), count)),
+        ..scene(name, syn().from_random_sources(count), PACKETS)
+    };
+    vec![
+        scene("one source", syn(), PACKETS),
+        known("1 k sources", 1 << 10),
+        known("64 k sources", 1 << 16),
+        known("1 M sources", 1_000_000),
+        scene("new source each", syn().from_new_sources(0), PACKETS),
+        scene("new IPv6 source each", Traffic::ipv6(Kind::Syn).from_new_sources(0), PACKETS),
+        // Each port once.
+        scene("scan, new port each", syn().to_new_ports(), 1 << 16),
+    ]
+}
+
+/// A program that is measured.
+struct Subject {
+    name: String,
+    tables: Tables,
+}
+
+/// Where it counts.
+enum Tables {
+    None,
+    Reference,
+    Netwatch(Box<Watch>),
+}
+
+impl Subject {
+    fn new(name: &str, tables: Tables) -> Self {
+        Self { name: name.to_owned(), tables }
+    }
+}
+
+/// What makes packets and hands them over.
+struct Wrapper {
+    generator: Generator,
+    next: ProgramArray<MapData>,
+    sources: MapData,
+    ports: MapData,
+}
+
+impl Wrapper {
+    fn load() -> anyhow::Result<Self> {
+        let reference = object::reference().context("built without the reference programs")?;
+        let mut object = EbpfLoader::new()
+            .map_max_entries("SOURCES", ENTRIES)
+            .map_max_entries("PORTS", ENTRIES)
+            .load(reference)?;
+        for name in ["reference_pass", "reference_count"] {
+            program(&mut object, name)?.load()?;
+        }
+        let next = ProgramArray::try_from(take(&mut object, "NEXT")?)?;
+        let (sources, ports) = (hash(&mut object, "SOURCES")?, hash(&mut object, "PORTS")?);
+        Ok(Self { generator: Generator::of(object, "reference_scatter")?, next, sources, ports })
+    }
+
+    /// Runs a scene on a program with empty tables. Returns nanoseconds per packet.
+    fn run(&mut self, subject: &mut Subject, scene: &Scene) -> anyhow::Result<f64> {
+        let fd = match &mut subject.tables {
+            Tables::None => program(self.generator.object(), "reference_pass")?.fd()?.try_clone()?,
+            Tables::Reference => program(self.generator.object(), "reference_count")?.fd()?.try_clone()?,
+            Tables::Netwatch(watch) => watch.program()?.fd()?.try_clone()?,
+        };
+        self.next.set(0, &fd, 0)?;
+        if let Some((traffic, packets)) = &scene.before {
+            self.generator.set(std::slice::from_ref(traffic))?;
+            self.generator.rehearse("reference_scatter", *packets, PASS)?;
+        }
+        self.generator.set(std::slice::from_ref(&scene.traffic))?;
+        let ns = self.generator.rehearse("reference_scatter", scene.packets, PASS)?;
+        match &mut subject.tables {
+            Tables::None => {}
+            Tables::Reference => self.empty()?,
+            Tables::Netwatch(watch) => drop(drained::end_slot(watch)?),
+        }
+        Ok(ns)
+    }
+
+    fn empty(&self) -> anyhow::Result<()> {
+        let cpus = host::possible_cpus();
+        let (sources, ports) = (self.sources.fd().as_fd(), self.ports.fd().as_fd());
+        batch::drain(sources, size_of::<Addr>(), 2 * cpus, |_| {})?;
+        batch::drain(ports, size_of::<[u32; 5]>(), cpus, |_| {})?;
+        Ok(())
+    }
+}
+
+/// One of the reference's maps.
+fn hash(object: &mut Ebpf, name: &str) -> anyhow::Result<MapData> {
+    match take(object, name)? {
+        Map::PerCpuHashMap(map) => Ok(map),
+        _ => bail!("{name} is another kind of map"),
+    }
+}
+
+fn program<'a>(object: &'a mut Ebpf, name: &str) -> anyhow::Result<&'a mut Xdp> {
+    Ok(object.program_mut(name).context("no such program")?.try_into()?)
+}
+
+impl Scenes {
+    pub fn print(&self) {
+        let mut heading = vec!["ns per packet, net"];
+        heading.extend(self.names.iter().skip(1).map(String::as_str));
+        heading.extend(["ratio", "ratio, roomy", "making it"]);
+        let rows: Vec<_> = self
+            .rows
+            .iter()
+            .map(|row| {
+                let mut cells = vec![row.scene.to_owned()];
+                cells.extend(row.net().skip(1).map(|ns| format!("{ns:.0}")));
+                cells.extend(row.ratios().skip(2).map(|ratio| format!("{ratio:.2}")));
+                cells.push(format!("{:.0}", row.ns[FLOOR]));
+                cells
+            })
+            .collect();
+        table::print(&heading, &rows);
+        println!();
+        println!(
+            "medians of {} runs of up to {PACKETS} packets on empty tables, one CPU, less what it takes to make a packet \
+             and to call a program that does nothing (last column). Sources come in no order, after each was there once. \
+             reference_count has maps of {ENTRIES} entries; netwatch has its default memory, where it does not have room \
+             for all, and {} GiB. Ratios are to reference_count.",
+            self.rounds,
+            ROOMY >> 30,
+        );
+    }
+
+    pub fn to_json(&self) -> Value {
+        let rows = self.rows.iter().map(|row| {
+            let by_name = |figures: &mut dyn Iterator<Item = f64>| {
+                self.names.iter().cloned().zip(figures.map(Value::from)).collect::<serde_json::Map<_, _>>()
+            };
+            json!({
+                "scene": row.scene,
+                "ns_per_packet": by_name(&mut row.ns.iter().copied()),
+                "net_ns_per_packet": by_name(&mut row.net()),
+                "ratio": by_name(&mut row.ratios()),
+            })
+        });
+        rows.collect()
+    }
+}

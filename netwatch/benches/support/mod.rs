@@ -1,0 +1,12 @@
+//! What benchmarks share. Each uses a part of it.
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
+
+pub mod batch;
+pub mod drained;
+pub mod generator;
+pub mod live;
+pub mod process;
+#[path = "../../../netwatch-ebpf/src/scene.rs"]
+pub mod scene;
+pub mod table;
+pub mod traffic;
