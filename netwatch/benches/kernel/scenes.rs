@@ -3,19 +3,13 @@
 //! `BPF_PROG_TEST_RUN` repeats one frame, so a program rewrites it and then calls the one that is measured
 //! (`bpf_tail_call`). What that costs with one that does nothing is taken off.
 
-use std::os::fd::AsFd as _;
-
-use anyhow::{Context as _, bail};
-use aya::maps::{Map, MapData, ProgramArray};
-use aya::programs::Xdp;
-use aya::{Ebpf, EbpfLoader};
-use netwatch::kernel::{Options, Watch, host, limits, object};
-use netwatch_common::Addr;
+use anyhow::Context as _;
+use netwatch::kernel::{Options, Watch, limits};
 use serde_json::{Value, json};
 
-use crate::support::generator::{Generator, take};
+use crate::support::scatter::Scatter;
 use crate::support::traffic::{Kind, Traffic};
-use crate::support::{batch, drained, table};
+use crate::support::{drained, table};
 
 /// Packets per program, scene and round, at most.
 const PACKETS: u32 = 1_000_000;
@@ -26,8 +20,6 @@ const ROOMY: u64 = 2 << 30;
 /// What is taken off, and what netwatch is compared with.
 const FLOOR: usize = 0;
 const REFERENCE: usize = 1;
-/// `XDP_PASS`.
-const PASS: u32 = 2;
 
 /// What was measured.
 pub struct Scenes {
@@ -65,7 +57,7 @@ struct Scene {
 }
 
 pub fn measure(rounds: u32) -> anyhow::Result<Scenes> {
-    let mut wrapper = Wrapper::load()?;
+    let mut scatter = Scatter::load(ENTRIES)?;
     let default = Options::of_this_host(limits::DEFAULT_MAP_MEMORY);
     let mut subjects = [
         Subject::new("nothing", Tables::None),
@@ -81,8 +73,7 @@ pub fn measure(rounds: u32) -> anyhow::Result<Scenes> {
     for _ in 0..rounds {
         for (scene, times) in scenes.iter().zip(&mut times) {
             for (subject, times) in subjects.iter_mut().zip(times) {
-                let ns = wrapper
-                    .run(subject, scene)
+                let ns = run(&mut scatter, subject, scene)
                     .with_context(|| format!("{}, {}", subject.name, scene.name))?;
                 times.push(ns);
             }
@@ -100,18 +91,18 @@ fn scenes() -> Vec<Scene> {
     let syn = || Traffic::ipv4(Kind::Syn);
     let scene = |name, traffic, packets| Scene { name, traffic, packets, before: None };
     let known = |name, count| Scene {
-        before: Some((syn().from_new_sources(count), count)),
-        ..scene(name, syn().from_random_sources(count), PACKETS)
+        before: Some((syn().new_sources(count), count)),
+        ..scene(name, syn().random_sources(count), PACKETS)
     };
     vec![
         scene("one source", syn(), PACKETS),
         known("1 k sources", 1 << 10),
         known("64 k sources", 1 << 16),
         known("1 M sources", 1_000_000),
-        scene("new source each", syn().from_new_sources(0), PACKETS),
-        scene("new IPv6 source each", Traffic::ipv6(Kind::Syn).from_new_sources(0), PACKETS),
+        scene("new source each", syn().new_sources(0), PACKETS),
+        scene("new IPv6 source each", Traffic::ipv6(Kind::Syn).new_sources(0), PACKETS),
         // Each port once.
-        scene("scan, new port each", syn().to_new_ports(), 1 << 16),
+        scene("scan, new port each", syn().new_ports(), 1 << 16),
     ]
 }
 
@@ -134,70 +125,23 @@ impl Subject {
     }
 }
 
-/// What makes packets and hands them over.
-struct Wrapper {
-    generator: Generator,
-    next: ProgramArray<MapData>,
-    sources: MapData,
-    ports: MapData,
-}
-
-impl Wrapper {
-    fn load() -> anyhow::Result<Self> {
-        let reference = object::reference().context("built without the reference programs")?;
-        let mut object = EbpfLoader::new()
-            .map_max_entries("SOURCES", ENTRIES)
-            .map_max_entries("PORTS", ENTRIES)
-            .load(reference)?;
-        for name in ["reference_pass", "reference_count"] {
-            program(&mut object, name)?.load()?;
-        }
-        let next = ProgramArray::try_from(take(&mut object, "NEXT")?)?;
-        let (sources, ports) = (hash(&mut object, "SOURCES")?, hash(&mut object, "PORTS")?);
-        Ok(Self { generator: Generator::of(object, "reference_scatter")?, next, sources, ports })
+/// Runs a scene on a program with empty tables. Returns nanoseconds per packet.
+fn run(scatter: &mut Scatter, subject: &mut Subject, scene: &Scene) -> anyhow::Result<f64> {
+    match &mut subject.tables {
+        Tables::None => scatter.hand_to_reference("reference_pass")?,
+        Tables::Reference => scatter.hand_to_reference("reference_count")?,
+        Tables::Netwatch(watch) => scatter.hand_to(watch.program()?)?,
     }
-
-    /// Runs a scene on a program with empty tables. Returns nanoseconds per packet.
-    fn run(&mut self, subject: &mut Subject, scene: &Scene) -> anyhow::Result<f64> {
-        let fd = match &mut subject.tables {
-            Tables::None => program(self.generator.object(), "reference_pass")?.fd()?.try_clone()?,
-            Tables::Reference => program(self.generator.object(), "reference_count")?.fd()?.try_clone()?,
-            Tables::Netwatch(watch) => watch.program()?.fd()?.try_clone()?,
-        };
-        self.next.set(0, &fd, 0)?;
-        if let Some((traffic, packets)) = &scene.before {
-            self.generator.set(std::slice::from_ref(traffic))?;
-            self.generator.rehearse("reference_scatter", *packets, PASS)?;
-        }
-        self.generator.set(std::slice::from_ref(&scene.traffic))?;
-        let ns = self.generator.rehearse("reference_scatter", scene.packets, PASS)?;
-        match &mut subject.tables {
-            Tables::None => {}
-            Tables::Reference => self.empty()?,
-            Tables::Netwatch(watch) => drop(drained::end_slot(watch)?),
-        }
-        Ok(ns)
+    if let Some((traffic, packets)) = &scene.before {
+        scatter.run(traffic, *packets)?;
     }
-
-    fn empty(&self) -> anyhow::Result<()> {
-        let cpus = host::possible_cpus();
-        let (sources, ports) = (self.sources.fd().as_fd(), self.ports.fd().as_fd());
-        batch::drain(sources, size_of::<Addr>(), 2 * cpus, |_| {})?;
-        batch::drain(ports, size_of::<[u32; 5]>(), cpus, |_| {})?;
-        Ok(())
+    let ns = scatter.run(&scene.traffic, scene.packets)?;
+    match &mut subject.tables {
+        Tables::None => {}
+        Tables::Reference => drop(scatter.empty_in_batches()?),
+        Tables::Netwatch(watch) => drop(drained::end_slot(watch)?),
     }
-}
-
-/// One of the reference's maps.
-fn hash(object: &mut Ebpf, name: &str) -> anyhow::Result<MapData> {
-    match take(object, name)? {
-        Map::PerCpuHashMap(map) => Ok(map),
-        _ => bail!("{name} is another kind of map"),
-    }
-}
-
-fn program<'a>(object: &'a mut Ebpf, name: &str) -> anyhow::Result<&'a mut Xdp> {
-    Ok(object.program_mut(name).context("no such program")?.try_into()?)
+    Ok(ns)
 }
 
 impl Scenes {

@@ -21,12 +21,12 @@ use clap::Parser;
 use capture::Captures;
 use contender::Contender;
 use support::process;
+use support::table::note;
 
 mod capture;
 mod contender;
 mod memory;
 mod print;
-mod python;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -92,9 +92,4 @@ fn run(options: &Options) -> anyhow::Result<bool> {
     let measured =
         contenders.iter().filter(|contender| contender.target.is_some()).all(Contender::is_measured);
     Ok(measured && report.memory.as_ref().is_none_or(memory::Memory::is_constant))
-}
-
-/// One line of progress.
-fn note(text: &str) {
-    eprintln!("    {text}");
 }

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuValues};
+use aya::maps::{Array, MapData, PerCpuArray, PerCpuValues};
 use aya::programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use netwatch::kernel::{maps::Wire, object};
@@ -35,6 +35,7 @@ pub struct Generator {
     scenes: Array<MapData, Wire<Scene>>,
     progress: PerCpuArray<MapData, Wire<Progress>>,
     traffic: Vec<Traffic>,
+    cpu: usize,
 }
 
 /// What was sent, and what that took.
@@ -42,8 +43,8 @@ pub struct Generator {
 pub struct Sent {
     /// Packets made and sent. What the receiver's queue had no room for is among them.
     pub packets: u64,
-    /// What the kernel says that it took: to make and send them, to run the receiver's program on them, and what its stack
-    /// did with them after that.
+    /// What the system calls took: to make and send them, to run the receiver's program on them, and what its stack did
+    /// with them after that. Each call costs some milliseconds besides, so it says nothing of few packets a second.
     pub busy: Duration,
     /// From the first to the last of them.
     pub wall: Duration,
@@ -58,6 +59,15 @@ impl Sent {
     /// Nanoseconds for each.
     pub fn ns(&self) -> f64 {
         self.busy.as_secs_f64() * 1e9 / super::table::float(self.packets.max(1))
+    }
+
+    /// What was sent since then.
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            packets: self.packets - before.packets,
+            busy: self.busy.saturating_sub(before.busy),
+            wall: self.wall.saturating_sub(before.wall),
+        }
     }
 
     /// Adds what was sent later.
@@ -88,7 +98,7 @@ impl Generator {
         let mut take = |name| object.take_map(name).with_context(|| format!("no map {name}"));
         let scenes = Array::try_from(take("SCENES")?)?;
         let progress = PerCpuArray::try_from(take("PROGRESS")?)?;
-        Ok(Self { object, scenes, progress, traffic: Vec::new() })
+        Ok(Self { object, scenes, progress, traffic: Vec::new(), cpu: process::last_cpu()? })
     }
 
     /// The object, for what else is in it.
@@ -129,7 +139,7 @@ impl Generator {
         Ok(result.duration.as_secs_f64() * 1e9)
     }
 
-    /// Sends packets from the outside of a laboratory, on the last CPU, no faster than so many a second, until `more`
+    /// Sends packets from the outside of a laboratory, on the last CPU that the thread might use that has made this, no faster than so many a second, until `more`
     /// says no; it is asked after each burst.
     ///
     /// # Errors
@@ -141,7 +151,7 @@ impl Generator {
         more: impl FnMut(&Sent) -> bool + Send,
     ) -> anyhow::Result<Sent> {
         lab.outside().run(|| {
-            process::stay_on_one_cpu()?;
+            process::stay_on(self.cpu)?;
             let interface = if_nametoindex(lab.outside().interface())?;
             self.send_here(interface, pace, more)
         })?
@@ -153,7 +163,7 @@ impl Generator {
     /// The kernel's.
     pub fn send_count(&mut self, lab: &Lab, packets: u64) -> anyhow::Result<Sent> {
         lab.outside().run(|| {
-            process::stay_on_one_cpu()?;
+            process::stay_on(self.cpu)?;
             let interface = if_nametoindex(lab.outside().interface())?;
             let (mut sent, start) = (Sent::default(), Instant::now());
             while sent.packets < packets {
@@ -213,9 +223,9 @@ impl Generator {
         };
         let program: &mut Xdp =
             self.object.program_mut("reference_generate").context("no such program")?.try_into()?;
-        let result = program.test_run(options).context("sending live frames; this needs Linux 5.18")?;
-        // Of one packet, on average.
-        sent.busy += result.duration * packets;
+        let begin = Instant::now();
+        program.test_run(options).context("sending live frames; this needs Linux 5.18")?;
+        sent.busy += begin.elapsed();
         sent.packets += u64::from(packets);
         Ok(())
     }
@@ -231,12 +241,4 @@ pub fn with_scanner(mut traffic: Traffic, scanner: Ipv4Addr, every: u32) -> Traf
 /// Which of the two scenes is this traffic's.
 fn index(traffic: &Traffic) -> u32 {
     u32::from(traffic.frame.get(12..14) == Some(&[0x86, 0xdd]))
-}
-
-/// A map of an object, by name.
-///
-/// # Errors
-/// There is none.
-pub fn take(object: &mut Ebpf, name: &str) -> anyhow::Result<Map> {
-    object.take_map(name).with_context(|| format!("no map {name}"))
 }

@@ -6,6 +6,10 @@ pub mod drained;
 pub mod generator;
 pub mod live;
 pub mod process;
+pub mod python;
+pub mod run;
+pub mod scanner;
+pub mod scatter;
 #[path = "../../../netwatch-ebpf/src/scene.rs"]
 pub mod scene;
 pub mod table;

@@ -24,13 +24,23 @@ pub struct Used {
 /// Keeps this thread, and all processes that it will start, on the last CPU that it may use: the first one often has
 /// the interrupts.
 pub fn stay_on_one_cpu() -> anyhow::Result<usize> {
+    let last = last_cpu()?;
+    stay_on(last)?;
+    Ok(last)
+}
+
+/// Keeps this thread on a CPU.
+pub fn stay_on(cpu: usize) -> anyhow::Result<()> {
+    let mut only = CpuSet::new();
+    only.set(cpu)?;
+    sched_setaffinity(Pid::from_raw(0), &only).context("stay on one CPU")
+}
+
+/// The last CPU that this thread may use.
+pub fn last_cpu() -> anyhow::Result<usize> {
     let cpus = sched_getaffinity(Pid::from_raw(0))?;
     let last = (0..CpuSet::count()).rev().find(|cpu| cpus.is_set(*cpu).unwrap_or(false));
-    let last = last.context("no CPU to run on")?;
-    let mut cpu = CpuSet::new();
-    cpu.set(last)?;
-    sched_setaffinity(Pid::from_raw(0), &cpu).context("stay on one CPU")?;
-    Ok(last)
+    last.context("no CPU to run on")
 }
 
 /// Takes this thread away from a CPU, if there is another one; processes that it has started stay there.
@@ -92,8 +102,8 @@ pub struct Sample {
     pub cpu: Duration,
     /// Memory of its own, not of files or shared, in bytes.
     pub anon_bytes: u64,
-    /// Memory that is resident and shared with the kernel, such as maps that it has mapped, in bytes.
-    pub shared_bytes: u64,
+    /// Memory of files and what is shared: the program itself, and maps of the kernel that it has mapped; in bytes.
+    pub mapped_bytes: u64,
     /// The most that was resident at a time, in bytes.
     pub peak_bytes: u64,
     /// How often its threads have gone to sleep, and so were woken.
@@ -112,7 +122,7 @@ pub fn sample(id: u32) -> anyhow::Result<Sample> {
     };
     let mut sample = Sample {
         anon_bytes: kilobytes("RssAnon:"),
-        shared_bytes: kilobytes("RssShmem:"),
+        mapped_bytes: kilobytes("RssFile:") + kilobytes("RssShmem:"),
         peak_bytes: kilobytes("VmHWM:"),
         ..Sample::default()
     };

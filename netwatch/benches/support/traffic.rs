@@ -70,21 +70,21 @@ impl Traffic {
 
     /// From so many sources, each as often as the others but in no order; 0 is any.
     #[must_use]
-    pub fn from_random_sources(mut self, count: u32) -> Self {
+    pub fn random_sources(mut self, count: u32) -> Self {
         self.scene.source = Vary { step: SCATTER, count, order: Vary::RANDOM };
         self
     }
 
     /// From a new source with every packet, or one of so many in turn.
     #[must_use]
-    pub fn from_new_sources(mut self, count: u32) -> Self {
+    pub fn new_sources(mut self, count: u32) -> Self {
         self.scene.source = Vary { step: SCATTER, count, order: Vary::NEXT };
         self
     }
 
     /// To one port after the other.
     #[must_use]
-    pub fn to_new_ports(mut self) -> Self {
+    pub fn new_ports(mut self) -> Self {
         self.scene.first_dest_port = 0;
         self.scene.dest_port = Vary { step: 1, count: 0x1_0000, order: Vary::NEXT };
         self
