@@ -79,7 +79,7 @@ pub fn rewrite(ctx: &XdpContext) -> Option<()> {
         }
         let [network_high, network_low, ..] = scene.first_source.map(u32::from_be);
         let network = (u64::from(network_high) << 32 | u64::from(network_low)).wrapping_add(source);
-        let network = network & 0x1fff_ffff_ffff_ffff | 0x2000_0000_0000_0000;
+        let network = (network & 0x1fff_ffff_ffff_ffff) | 0x2000_0000_0000_0000;
         let [.., host_high, host_low] = scene.first_dest.map(u32::from_be);
         let host = (u64::from(host_high) << 32 | u64::from(host_low)).wrapping_add(dest);
         // SAFETY: as just checked.
@@ -110,7 +110,7 @@ fn next(vary: &Vary, kind: usize, progress: &mut Progress) -> u64 {
             random ^= random >> 7;
             random ^= random << 17;
             progress.random = random;
-            if vary.count == 0 { random } else { (random >> 32) * u64::from(vary.count) >> 32 }
+            if vary.count == 0 { random } else { ((random >> 32) * u64::from(vary.count)) >> 32 }
         }
     };
     index.wrapping_mul(vary.step)

@@ -22,6 +22,8 @@ use super::process;
 use super::scene::{Progress, Scene};
 use super::traffic::Traffic;
 
+/// `XDP_TX`.
+const TX: u32 = 3;
 /// Packets that the kernel takes through the program at a time.
 const BATCH: u32 = 64;
 /// Packets of one system call, flat out. Each costs some milliseconds, in which the kernel gets its frames ready.
@@ -137,6 +139,22 @@ impl Generator {
         let result = program.test_run(options)?;
         ensure!(result.return_value == verdict, "ended with {} instead of {verdict}", result.return_value);
         Ok(result.duration.as_secs_f64() * 1e9)
+    }
+
+    /// The next packet, which is not sent.
+    ///
+    /// # Errors
+    /// The kernel's, or that the program made none.
+    pub fn preview(&mut self) -> anyhow::Result<Vec<u8>> {
+        let frame = &self.traffic.first().context("nothing to send")?.frame;
+        let mut packet = vec![0; frame.len()];
+        let options =
+            TestRunOptions { data_in: Some(frame), data_out: Some(&mut packet), ..TestRunOptions::new() };
+        let program: &mut Xdp =
+            self.object.program_mut("reference_generate").context("no such program")?.try_into()?;
+        let result = program.test_run(options)?;
+        ensure!(result.return_value == TX, "ended with {} instead of {TX}", result.return_value);
+        Ok(packet)
     }
 
     /// Sends packets from the outside of a laboratory, on the last CPU that the thread might use that has made this, no faster than so many a second, until `more`

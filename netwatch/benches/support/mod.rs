@@ -1,5 +1,6 @@
 //! What benchmarks share. Each uses a part of it.
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 pub mod batch;
 pub mod drained;

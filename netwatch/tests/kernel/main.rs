@@ -18,6 +18,7 @@ mod egress;
 mod evasions;
 mod floods;
 mod flows;
+mod generator;
 mod hints;
 mod incident;
 mod life;
@@ -28,6 +29,8 @@ mod reload;
 mod replay;
 mod scans;
 mod slow;
+#[path = "../../benches/support/mod.rs"]
+mod support;
 mod talk;
 mod wire;
 
