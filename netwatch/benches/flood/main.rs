@@ -159,14 +159,16 @@ fn print(results: &[(Flood, Outcome)]) {
     println!();
     for (flood, outcome) in results {
         let parts = outcome.segments.iter().filter(|(_, sent)| sent.packets > 0);
-        let parts: Vec<_> = parts.map(|(phase, sent)| format!("{phase} {:.0}", sent.ns())).collect();
+        let parts: Vec<_> =
+            parts.map(|(phase, sent)| format!("{phase} {:.0} ({:.0})", sent.ns(), sent.cpu_ns())).collect();
         println!("{}, ns per packet in parts of {} s: {}", flood.name, SEGMENT.as_secs(), parts.join(", "));
         println!("  {}", outcome.ended.counted.line);
     }
     println!();
     println!(
         "Scan told: seconds from the scanner's first packet to the line that opens its scan.vertical; late: from its 11th \
-         port. ns per packet: to make it, netwatch's program and the stack behind it, on one CPU. Queue full: sent, and \
+         port. ns per packet: to make it, netwatch's program and the stack behind it, on one CPU; in brackets \
+         the sending thread's own part of it, which others on that CPU do not lengthen. Queue full: sent, and \
          dropped before netwatch could see it."
     );
 }
@@ -202,6 +204,7 @@ fn to_json(flood: &Flood, outcome: &Outcome) -> Value {
             "packets": sent.packets,
             "packets_per_second": sent.rate(),
             "ns_per_packet": sent.ns(),
+            "cpu_ns_per_packet": sent.cpu_ns(),
         })).collect::<Vec<_>>(),
     })
 }

@@ -18,6 +18,7 @@ use netwatch::kernel::{maps::Wire, object};
 use nix::net::if_::if_nametoindex;
 use xtask::lab::Lab;
 
+use super::drained::timed;
 use super::process;
 use super::scene::{Progress, Scene};
 use super::traffic::Traffic;
@@ -26,8 +27,11 @@ use super::traffic::Traffic;
 const TX: u32 = 3;
 /// Packets that the kernel takes through the program at a time.
 const BATCH: u32 = 64;
-/// Packets of one system call, flat out. Each costs some milliseconds, in which the kernel gets its frames ready.
-const BURST: u32 = 1 << 18;
+/// Packets of one system call, at most and at first. Each call costs some milliseconds, in which the kernel gets its
+/// frames ready.
+const BURST: (u32, u32) = (1 << 18, 1 << 15);
+/// Time between two questions whether there should be more, flat out.
+const TURN: Duration = Duration::from_millis(100);
 /// Time between bursts of paced packets.
 const STEP: Duration = Duration::from_millis(5);
 
@@ -38,6 +42,7 @@ pub struct Generator {
     progress: PerCpuArray<MapData, Wire<Progress>>,
     traffic: Vec<Traffic>,
     cpu: usize,
+    bursts: usize,
 }
 
 /// What was sent, and what that took.
@@ -48,6 +53,9 @@ pub struct Sent {
     /// What the system calls took: to make and send them, to run the receiver's program on them, and what its stack did
     /// with them after that. Each call costs some milliseconds besides, so it says nothing of few packets a second.
     pub busy: Duration,
+    /// Of that, the sending thread's own processor time: other processes do not lengthen it, but what the kernel does
+    /// between threads, or in one of its own, is not part of it.
+    pub cpu: Duration,
     /// From the first to the last of them.
     pub wall: Duration,
 }
@@ -63,11 +71,17 @@ impl Sent {
         self.busy.as_secs_f64() * 1e9 / super::table::float(self.packets.max(1))
     }
 
+    /// The sending thread's own nanoseconds for each.
+    pub fn cpu_ns(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e9 / super::table::float(self.packets.max(1))
+    }
+
     /// What was sent since then.
     pub fn since(&self, before: &Self) -> Self {
         Self {
             packets: self.packets - before.packets,
             busy: self.busy.saturating_sub(before.busy),
+            cpu: self.cpu.saturating_sub(before.cpu),
             wall: self.wall.saturating_sub(before.wall),
         }
     }
@@ -76,6 +90,7 @@ impl Sent {
     pub fn add(&mut self, other: &Self) {
         self.packets += other.packets;
         self.busy += other.busy;
+        self.cpu += other.cpu;
         self.wall += other.wall;
     }
 }
@@ -100,7 +115,7 @@ impl Generator {
         let mut take = |name| object.take_map(name).with_context(|| format!("no map {name}"));
         let scenes = Array::try_from(take("SCENES")?)?;
         let progress = PerCpuArray::try_from(take("PROGRESS")?)?;
-        Ok(Self { object, scenes, progress, traffic: Vec::new(), cpu: process::last_cpu()? })
+        Ok(Self { object, scenes, progress, traffic: Vec::new(), cpu: process::last_cpu()?, bursts: 0 })
     }
 
     /// The object, for what else is in it.
@@ -185,7 +200,7 @@ impl Generator {
             let interface = if_nametoindex(lab.outside().interface())?;
             let (mut sent, start) = (Sent::default(), Instant::now());
             while sent.packets < packets {
-                let count = u32::try_from(packets - sent.packets).unwrap_or(u32::MAX).min(BURST);
+                let count = u32::try_from(packets - sent.packets).unwrap_or(u32::MAX).min(BURST.0);
                 self.burst(interface, count, &mut sent)?;
             }
             sent.wall = start.elapsed();
@@ -202,14 +217,12 @@ impl Generator {
         let (mut sent, start) = (Sent::default(), Instant::now());
         loop {
             let count = match pace {
-                None => BURST,
+                // As many as the last ones have shown to take that long.
+                None => bounded(sent.rate() * TURN.as_secs_f64()).max(BURST.1),
+                // After a pause of the machine packets come late, not all at once.
                 Some(pace) => {
                     let due = f64::from(pace) * (start.elapsed() + STEP).as_secs_f64();
-                    let missing = (due - super::table::float(sent.packets)).max(0.0);
-                    // After a pause of the machine packets come late, not all at once.
-                    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded")]
-                    let missing = missing.min(f64::from(BURST)) as u32;
-                    missing
+                    bounded(due - super::table::float(sent.packets))
                 }
             };
             if count > 0 {
@@ -228,7 +241,8 @@ impl Generator {
     /// One system call.
     fn burst(&mut self, interface: u32, packets: u32, sent: &mut Sent) -> anyhow::Result<()> {
         // Both versions in turns, where there are two.
-        let turn = usize::try_from(sent.packets / u64::from(BURST))? % self.traffic.len().max(1);
+        let turn = self.bursts % self.traffic.len().max(1);
+        self.bursts += 1;
         let frame = &self.traffic.get(turn).context("nothing to send")?.frame;
         // `struct xdp_md`: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
         let context = [0, u32::try_from(frame.len())?, 0, interface, 0, 0];
@@ -241,12 +255,19 @@ impl Generator {
         };
         let program: &mut Xdp =
             self.object.program_mut("reference_generate").context("no such program")?.try_into()?;
-        let begin = Instant::now();
-        program.test_run(options).context("sending live frames; this needs Linux 5.18")?;
-        sent.busy += begin.elapsed();
+        let run = || program.test_run(options).context("sending live frames; this needs Linux 5.18");
+        let (_, took) = timed(run)?;
+        sent.busy += took.wall;
+        sent.cpu += took.cpu;
         sent.packets += u64::from(packets);
         Ok(())
     }
+}
+
+/// A number of packets for one system call.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded")]
+fn bounded(packets: f64) -> u32 {
+    packets.clamp(0.0, f64::from(BURST.0)) as u32
 }
 
 /// Lets a scanner's packet come after every so many of others, over IPv4.

@@ -218,7 +218,7 @@ fn mixture(lab: &Lab, pace: u32, time: Duration) -> anyhow::Result<Sent> {
     let start = Instant::now();
     let frames = Mixture::new(1, pace).map(|(_, frame)| frame).take_while(|_| start.elapsed() < time);
     let packets = sender.send_all(frames, Some(pace))?.accepted;
-    Ok(Sent { packets, busy: start.elapsed(), wall: start.elapsed() })
+    Ok(Sent { packets, wall: start.elapsed(), ..Sent::default() })
 }
 
 /// Looks at the process until all is sent.

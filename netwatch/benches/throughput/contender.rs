@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ use crate::support::{batch, table};
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/throughput/baseline.py");
 /// How long a watcher has after the last packet to deal with what lies in its queues.
 const CATCH_UP: Duration = Duration::from_millis(500);
+/// How long another watcher has to get ready: it does not say when it is.
+const SETTLE: Duration = Duration::from_secs(10);
 
 /// Who watches.
 pub enum Contender {
@@ -38,6 +41,30 @@ pub enum Contender {
     Tcpdump,
     /// A detector that looks at every packet in Python.
     Scapy(Python),
+    /// What somebody wants to see beside them.
+    Other(Watcher),
+}
+
+/// Another watcher: how it is called, and how it is started.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    name: String,
+    /// Program and arguments, in which `{interface}` stands for the interface.
+    words: Vec<String>,
+}
+
+impl FromStr for Watcher {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, command) = text.split_once('=').ok_or("it is NAME=COMMAND")?;
+        let words: Vec<_> = command.split_whitespace().map(str::to_owned).collect();
+        if words.is_empty() {
+            Err("it has no command".to_owned())
+        } else {
+            Ok(Self { name: name.to_owned(), words })
+        }
+    }
 }
 
 /// What one round has shown.
@@ -54,10 +81,11 @@ pub struct Round {
 }
 
 impl Round {
-    /// Seconds of the watcher's own processor time for a million packets that it has seen.
+    /// Seconds of the watcher's own processor time for a million packets that it has seen, or that have arrived where it does
+    /// not say.
     pub fn cpu_per_million(&self) -> Option<f64> {
         let (cpu, _) = self.process?;
-        Some(cpu.as_secs_f64() * 1e6 / table::float(self.seen?.max(1)))
+        Some(cpu.as_secs_f64() * 1e6 / table::float(self.seen.unwrap_or(self.arrived).max(1)))
     }
 
     /// Of what has arrived, what was seen.
@@ -67,7 +95,7 @@ impl Round {
 }
 
 /// Those that are here, and what is missing of the others.
-pub fn all(netwatch: PathBuf) -> (Vec<Contender>, Vec<(&'static str, String)>) {
+pub fn all(netwatch: PathBuf, others: &[Watcher]) -> (Vec<Contender>, Vec<(&'static str, String)>) {
     let programs = ["reference_pass", "reference_parse", "reference_count"];
     let mut here: Vec<_> = programs.map(Contender::Program).into();
     here.push(Contender::Netwatch(netwatch));
@@ -82,16 +110,18 @@ pub fn all(netwatch: PathBuf) -> (Vec<Contender>, Vec<(&'static str, String)>) {
         Ok(python) => here.push(Contender::Scapy(python)),
         Err(reason) => missing.push(("Scapy loop", reason)),
     }
+    here.extend(others.iter().cloned().map(Contender::Other));
     (here, missing)
 }
 
 impl Contender {
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Program(name) => name,
             Self::Netwatch(_) => "netwatch",
             Self::Tcpdump => "tcpdump -w /dev/null",
             Self::Scapy(_) => "Scapy loop",
+            Self::Other(watcher) => &watcher.name,
         }
     }
 
@@ -132,6 +162,24 @@ impl Contender {
             Self::Scapy(python) => {
                 let mut command = python.script(|program| lab.watched().command(program), SCRIPT);
                 sniff(&lab, command.arg(interface), send)
+            }
+            Self::Other(watcher) => {
+                let mut words = watcher.words.iter().map(|word| word.replace("{interface}", interface));
+                let mut command = lab.watched().command(words.next().context("no command")?);
+                let _passes = attach(&lab, "reference_pass")?;
+                let mut child = command
+                    .args(words)
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null())
+                    .spawn()
+                    .context("does not start")?;
+                thread::sleep(SETTLE);
+                let result = watched(&child, send);
+                kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
+                child.wait()?;
+                let (sent, arrived, cpu, after) = result?;
+                Ok(Round { sent, arrived, seen: None, is_whole: true, process: Some((cpu, after)) })
             }
         }
     }

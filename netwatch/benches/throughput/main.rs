@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use serde_json::{Value, json};
 
-use contender::{Contender, Round};
+use contender::{Contender, Round, Watcher};
 use support::table::{self, median, mib, note};
 use support::traffic::{Kind, Traffic};
 
@@ -39,6 +39,9 @@ struct Options {
     /// Sources, in no order.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     sources: u32,
+    /// Another watcher, like `Suricata=suricata -i {interface} -l /tmp`; repeat for several. What it has seen is not known.
+    #[arg(long, value_name = "NAME=COMMAND")]
+    watcher: Vec<Watcher>,
     /// Prints one JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -66,7 +69,7 @@ fn main() -> ExitCode {
 
 /// What was measured of one watcher at one rate.
 struct Row {
-    name: &'static str,
+    name: String,
     pace: Option<u32>,
     rounds: Vec<Round>,
 }
@@ -74,18 +77,18 @@ struct Row {
 /// Whether netwatch has seen every packet and accounts for each.
 fn run(options: &Options) -> anyhow::Result<bool> {
     let traffic = [Traffic::ipv4(Kind::Syn).random_sources(options.sources)];
-    let (contenders, missing) = contender::all(options.netwatch.clone());
+    let (contenders, missing) = contender::all(options.netwatch.clone(), &options.watcher);
     let mut rows: Vec<_> = [Some(options.pace), None]
         .into_iter()
         .flat_map(|pace| {
-            contenders.iter().map(move |each| Row { name: each.name(), pace, rounds: Vec::new() })
+            contenders.iter().map(move |each| Row { name: each.name().to_owned(), pace, rounds: Vec::new() })
         })
         .collect();
     note(&format!("{} rounds of {} watchers at two rates", options.rounds, contenders.len()));
     for _ in 0..options.rounds {
         for (contender, row) in contenders.iter().cycle().zip(&mut rows) {
             let round = contender.watch(&traffic, row.pace, Duration::from_secs(options.seconds));
-            row.rounds.push(round.with_context(|| row.name)?);
+            row.rounds.push(round.with_context(|| row.name.clone())?);
         }
     }
     if options.json {
@@ -166,7 +169,7 @@ fn print(options: &Options, rows: &[Row]) {
             .filter(|row| row.pace == pace)
             .map(|row| {
                 vec![
-                    row.name.to_owned(),
+                    row.name.clone(),
                     format!("{:.0}", row.rate()),
                     dash(row.ns().map(|ns| format!("{ns:.0}"))),
                     dash(row.median(Round::share).map(|share| format!("{:.2} %", share * 100.0))),
