@@ -1,4 +1,5 @@
-//! Programs to measure netwatch against, in the same run on the same machine. Never shipped.
+//! Programs to measure netwatch against, in the same run on the same machine, and those that make packets for it.
+//! Never shipped.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]
@@ -8,14 +9,19 @@ mod context;
 #[cfg(target_arch = "bpf")]
 mod entry;
 #[cfg(target_arch = "bpf")]
+mod generate;
+#[cfg(target_arch = "bpf")]
 mod object;
+#[cfg(target_arch = "bpf")]
+#[allow(dead_code, reason = "shared with the benchmarks, which need all of it")]
+mod scene;
 
 #[cfg(target_arch = "bpf")]
 mod programs {
     #![expect(clippy::needless_pass_by_value, reason = "the xdp macro hands the context over by value")]
 
     use aya_ebpf::{
-        bindings::xdp_action::XDP_PASS,
+        bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_TX},
         btf_maps::PerCpuHashMap,
         macros::{btf_map, xdp},
         programs::XdpContext,
@@ -23,7 +29,7 @@ mod programs {
     use bytemuck::{Pod, Zeroable};
     use netwatch_common::{Addr, Frame as _, Replies, Settings, classify, parse};
 
-    use crate::{context::Frame, entry::entry};
+    use crate::{context::Frame, entry::entry, generate};
 
     /// The floor: what it costs to run any program.
     #[xdp(frags)]
@@ -79,6 +85,29 @@ mod programs {
             }
         }
         XDP_PASS
+    }
+
+    /// The least that can be done with a packet.
+    #[xdp(frags)]
+    pub fn reference_drop(_ctx: XdpContext) -> u32 {
+        XDP_DROP
+    }
+
+    /// Makes a packet and sends it by the interface that the frame is said to have come from.
+    #[xdp]
+    pub fn reference_generate(ctx: XdpContext) -> u32 {
+        if generate::rewrite(&ctx).is_some() { XDP_TX } else { XDP_ABORTED }
+    }
+
+    /// Makes a packet and hands it to the program in [`NEXT`](generate::NEXT): what that one does for many packets can
+    /// be measured where the kernel repeats a single one.
+    #[xdp(frags)]
+    pub fn reference_scatter(ctx: XdpContext) -> u32 {
+        if generate::rewrite(&ctx).is_some() {
+            // SAFETY: nothing here has anything to drop.
+            unsafe { generate::NEXT.tail_call(&ctx, 0) };
+        }
+        XDP_ABORTED
     }
 
     /// Reads where it may not: what the verifier says of it is what a test reads.

@@ -20,6 +20,7 @@ mod egress;
 mod evasions;
 mod floods;
 mod flows;
+mod generator;
 mod hints;
 mod incident;
 mod life;
@@ -30,6 +31,8 @@ mod reload;
 mod replay;
 mod scans;
 mod slow;
+#[path = "../../benches/support/mod.rs"]
+mod support;
 mod talk;
 mod wire;
 
