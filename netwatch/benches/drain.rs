@@ -138,7 +138,7 @@ fn round(
         arrived: after.rx_packets - before.rx_packets,
         seen: totals.seen - totals_before.seen,
         sourced: drained.sourced + rest.sourced,
-        refused: totals.sources_lost - totals_before.sources_lost,
+        refused: totals.sources_refused - totals_before.sources_refused,
         meanwhile,
         dropped: meanwhile.packets.saturating_sub(after.rx_packets - filled.rx_packets),
     })

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use netwatch::kernel::Watch;
-use netwatch_common::SourceCounts;
+use netwatch_common::tables::Entry;
 use nix::time::{ClockId, clock_gettime};
 
 /// What was drained, and how long that took.
@@ -49,13 +49,15 @@ pub fn end_slot(watch: &mut Watch) -> anyhow::Result<Drained> {
     let mut drained = Drained::default();
     let ((), swap) = timed(|| Ok(watch.swap()?))?;
     let ((), drain) = timed(|| {
-        Ok(watch.drain(
-            |_, cpus| {
+        watch.drain(|entry| match entry {
+            Entry::Source(_, counts, _) => {
                 drained.sources += 1;
-                drained.sourced += cpus.iter().map(SourceCounts::packets).sum::<u64>();
-            },
-            |_, _| drained.targets += 1,
-        )?)
+                drained.sourced += counts.packets();
+            }
+            Entry::Nobody(counts) => drained.sourced += counts.packets(),
+            Entry::Target(..) | Entry::Service(..) => drained.targets += 1,
+        });
+        Ok(())
     })?;
     Ok(Drained { swap, drain, ..drained })
 }
