@@ -3,9 +3,9 @@
 //! Each CPU counts in tables of its own ([`Tables`]), which are bounded. As long as there is room, every source and every
 //! target has an entry. Where room gets scarce, [`Admission`] decides who gets one: forged sources must not buy
 //! blindness. Packets of sources that get none are counted under [`NOBODY`], with exact sums for each destination and
-//! service; packets to targets that get none are counted under their destination alone, and a port that was probed so is
-//! kept in a set of the source's own. So whatever happens, every packet is counted under one source and, but for a
-//! counted rest, under one target.
+//! service; packets to targets that get none are counted under their destination alone, or where there are too many
+//! destinations under [`ELSEWHERE`], and a port that was probed so is kept in a set of the source's own. So whatever
+//! happens, every packet is counted under one source and one target.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -18,6 +18,8 @@ use crate::wire::{Addr, Control, Seen, SourceCounts, Totals};
 
 /// Position of the entry of all sources that have none of their own.
 pub const NOBODY: u32 = 0;
+/// Position of the entry of all targets of which even the destination has none.
+pub const ELSEWHERE: u32 = 0;
 
 /// Entry of a source: what one CPU counted of it during one slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -60,17 +62,21 @@ pub enum Entry<'a> {
     /// What was sent to a service of a destination by those who have no entry; of [`Service::LUMP`], by those whose
     /// target has none.
     Service(Addr, Service, &'a TargetCounts),
+    /// What was sent to all targets of which even the destination has no entry.
+    Elsewhere(&'a TargetCounts),
 }
 
-/// Hands over the entries of one CPU's tables in a slot that is over. The first source is [`NOBODY`], and there is a
-/// target at position 0, too, which is none.
+/// Hands over the entries of one CPU's tables in a slot that is over. The first source is [`NOBODY`], and the first target
+/// [`ELSEWHERE`].
 pub fn entries<'a>(sources: &'a [Source], targets: &'a [Target], mut each: impl FnMut(Entry<'a>)) {
     let Some((nobody, named)) = sources.split_first() else { return };
     each(Entry::Nobody(&nobody.counts));
     for source in named {
         each(Entry::Source(source.addr, &source.counts, source.ports()));
     }
-    for Target { source, service, dest, counts } in targets.iter().skip(1) {
+    let Some((elsewhere, targets)) = targets.split_first() else { return };
+    each(Entry::Elsewhere(&elsewhere.counts));
+    for Target { source, service, dest, counts } in targets {
         match named.get((*source as usize).wrapping_sub(1)) {
             Some(Source { addr, .. }) => {
                 each(Entry::Target(TargetKey { source: *addr, dest: *dest, service: *service }, counts));
@@ -188,7 +194,7 @@ const TRIES: u32 = 2;
 pub struct Places {
     /// Position of the source, or [`NOBODY`].
     source: u32,
-    /// Position of the target; with [`LUMPED`], that of its destination, or 0 where even that has none.
+    /// Position of the target; with [`LUMPED`], that of its destination, or [`ELSEWHERE`].
     target: u32,
     /// The source is one of nobody's that was not seen lately.
     is_newcomer: bool,
@@ -345,7 +351,7 @@ fn count_target<T: Tables>(tables: &mut T, key: &TargetKey, seen: &Seen, places:
     let (position, is_lumped) = (places.target & !LUMPED, places.target & LUMPED != 0);
     let service = if is_lumped { Service::LUMP } else { key.service };
     let mut probes = false;
-    if let Some(target) = tables.target(position).filter(|_| position != 0) {
+    if let Some(target) = tables.target(position) {
         probes = target.counts.count(service, seen.verdict, seen.flags, seen.bytes, seen.completed);
         target.counts.newcomers += u32::from(places.is_newcomer);
     }
@@ -374,7 +380,7 @@ fn admit_target<T: Tables>(tables: &mut T, totals: &mut Totals, source: u32, key
         return position | LUMPED;
     }
     totals.targets_lost += 1;
-    LUMPED
+    ELSEWHERE | LUMPED
 }
 
 /// Keeps the port of a probe that found no room. Returns whether it was not known.

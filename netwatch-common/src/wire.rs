@@ -258,10 +258,10 @@ pub struct Totals {
     pub bytes: u64,
     /// Packets counted under nobody's name, because their source got no entry.
     pub sources_refused: u64,
-    /// Packets that could not be counted under their target because it got no entry: they are counted under their
-    /// destination alone, but for those that are lost.
+    /// Packets counted without source and port, because their target got no entry: under their destination alone, or not
+    /// even that.
     pub targets_refused: u64,
-    /// Those of them for which there was not even room under their destination.
+    /// Those of them that are counted without their destination, too, because there are too many.
     pub targets_lost: u64,
     /// Packets with a good IP header, that is those which the maps of sources and of targets should account for.
     pub sourced: u64,

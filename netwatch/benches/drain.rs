@@ -215,9 +215,7 @@ impl Report<'_> {
 
     /// Packets that arrived and are neither in a drained slot nor among those that found no room.
     fn lost(&self) -> u64 {
-        let lost = |round: &Round| {
-            round.arrived.abs_diff(round.seen) + round.seen.abs_diff(round.sourced + round.refused)
-        };
+        let lost = |round: &Round| round.arrived.abs_diff(round.seen) + round.seen.abs_diff(round.sourced);
         self.rounds.iter().map(lost).sum()
     }
 

@@ -22,12 +22,12 @@ pub struct Drained {
 impl Drained {
     /// Adds what was drained of a slot.
     pub fn count(&mut self, counted: &Counted) {
-        let Counted { sources, targets, unattributed, services, .. } = counted;
+        let Counted { sources, targets, unattributed, services, elsewhere, .. } = counted;
         self.slots += 1;
         self.sourced +=
             sources.iter().map(|(_, stats)| stats.packets()).sum::<u64>() + unattributed.packets();
         self.targeted += targets.iter().map(|(_, stats)| stats.packets()).sum::<u64>();
-        self.targeted += services.iter().map(|(_, stats)| stats.packets()).sum::<u64>();
+        self.targeted += services.iter().map(|(_, stats)| stats.packets()).sum::<u64>() + elsewhere.packets();
     }
 
     /// Packets in the totals that neither a drained slot nor a counter of losses accounts for; 0 unless netwatch is
@@ -37,6 +37,6 @@ impl Drained {
         let by_verdict: u64 = Verdict::ALL.into_iter().map(|verdict| totals.verdict(verdict)).sum();
         totals.seen.abs_diff(by_verdict)
             + totals.sourced.abs_diff(self.sourced)
-            + totals.sourced.abs_diff(self.targeted + totals.targets_lost)
+            + totals.sourced.abs_diff(self.targeted)
     }
 }

@@ -138,7 +138,7 @@ pub fn text<'a, W: Write>(
 
 /// Counts that the kernel could not take under the names that they belong to.
 const fn without_room(totals: &Totals) -> u64 {
-    totals.sources_refused + totals.targets_refused + totals.targets_lost
+    totals.sources_refused + totals.targets_refused
 }
 
 fn interface(text: &mut String, name: &str, totals: &Totals, drained: &Drained) {
@@ -189,7 +189,7 @@ fn interface(text: &mut String, name: &str, totals: &Totals, drained: &Drained) 
     let _ = writeln!(
         text,
         "  under their source: {} counted, for want of room {sources_refused} without its name; under their target: {} \
-         counted, {targets_refused} without port and source, {targets_lost} not; unaccounted for: {unaccounted}",
+         counted, {targets_refused} without port and source, {targets_lost} of them without destination; unaccounted for: {unaccounted}",
         drained.sourced, drained.targeted
     );
 }

@@ -56,6 +56,7 @@ pub fn end_slot(watch: &mut Watch) -> anyhow::Result<Drained> {
             }
             Entry::Nobody(counts) => drained.sourced += counts.packets(),
             Entry::Target(..) | Entry::Service(..) => drained.targets += 1,
+            Entry::Elsewhere(_) => {}
         });
         Ok(())
     })?;

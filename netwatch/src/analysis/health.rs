@@ -11,10 +11,8 @@ pub struct Health {
     pub malformed: u64,
     /// Packets that were counted without the name of their source.
     pub sources_refused: u64,
-    /// Packets that were counted under their destination only, without their port and their source.
+    /// Packets that were counted without their port and their source: under their destination only, or not even that.
     pub targets_refused: u64,
-    /// Packets that were counted under no destination.
-    pub targets_lost: u64,
     /// Sources that lost their names, because the slot had more than are kept: their counts were added to those of
     /// nobody in particular.
     pub folded: u64,
@@ -34,7 +32,6 @@ impl Health {
         malformed: 0,
         sources_refused: 0,
         targets_refused: 0,
-        targets_lost: 0,
         folded: 0,
         cut: 0,
         hints_lost: 0,
@@ -53,7 +50,6 @@ impl Health {
             malformed: malformed(now) - malformed(before),
             sources_refused: now.sources_refused - before.sources_refused,
             targets_refused: now.targets_refused - before.targets_refused,
-            targets_lost: now.targets_lost - before.targets_lost,
             folded: 0,
             cut: 0,
             hints_lost: now.hints_lost - before.hints_lost,
@@ -67,20 +63,16 @@ impl Health {
         self.malformed = self.malformed.saturating_add(other.malformed);
         self.sources_refused = self.sources_refused.saturating_add(other.sources_refused);
         self.targets_refused = self.targets_refused.saturating_add(other.targets_refused);
-        self.targets_lost = self.targets_lost.saturating_add(other.targets_lost);
         self.folded = self.folded.saturating_add(other.folded);
         self.cut = self.cut.saturating_add(other.cut);
         self.hints_lost = self.hints_lost.saturating_add(other.hints_lost);
         self.late = self.late.saturating_add(other.late);
     }
 
-    /// What was counted under nobody's name, under no port, or not at all.
+    /// What was counted under nobody's name, or under no port.
     #[must_use]
     pub const fn nameless(&self) -> u64 {
-        self.sources_refused
-            .saturating_add(self.targets_refused)
-            .saturating_add(self.targets_lost)
-            .saturating_add(self.folded)
+        self.sources_refused.saturating_add(self.targets_refused).saturating_add(self.folded)
     }
 
     /// Whether what is said of a source or a port may be too little.

@@ -24,6 +24,8 @@ pub struct Counted {
     pub services: Vec<(ServiceKey, TargetStats)>,
     /// Of sources some of whose targets found no room, the ports of these that were probed.
     pub ports: Vec<(Addr, Ports)>,
+    /// What went to destinations that were too many to be kept apart.
+    pub elsewhere: TargetStats,
 }
 
 impl Counted {
@@ -35,6 +37,7 @@ impl Counted {
                 self.ports.extend(ports.map(|ports| (addr, *ports)));
             }
             Entry::Nobody(counts) => self.unattributed.merge(&SourceStats::from_cpus([counts])),
+            Entry::Elsewhere(counts) => self.elsewhere.merge(&TargetStats::from_cpus([counts])),
             Entry::Target(key, counts) => self.targets.push((key, TargetStats::from_cpus([counts]))),
             Entry::Service(dest, service, counts) => {
                 self.services.push((ServiceKey { dest, service }, TargetStats::from_cpus([counts])));
@@ -99,7 +102,7 @@ impl Slot {
     /// A slot from entries in any order; entries of the same key are added up.
     #[must_use]
     pub fn new(start_ns: u64, end_ns: u64, counted: Counted) -> Self {
-        let Counted { sources, mut targets, unattributed, mut services, mut ports } = counted;
+        let Counted { sources, mut targets, unattributed, mut services, mut ports, elsewhere } = counted;
         let mut room = SERVICES_AT_ONCE;
         let mut sources = sources.into_iter().map(|(addr, stats)| (addr, Packed::from(&stats))).collect();
         sort_and_merge(&mut sources, Packed::merge);
@@ -119,7 +122,7 @@ impl Slot {
             ports.union(&Ports::ZERO);
         }
         sort_and_merge(&mut ports, Ports::union);
-        Self { sources, targets, services, ports, unattributed, ..Self::empty(start_ns, end_ns) }
+        Self { sources, targets, services, ports, unattributed, elsewhere, ..Self::empty(start_ns, end_ns) }
     }
 
     /// A slot in which nothing was counted.

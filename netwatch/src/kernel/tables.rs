@@ -11,7 +11,7 @@ use bytemuck::{Pod, Zeroable as _};
 use netwatch_common::{
     Addr, Ports, SourceCounts, TargetCounts, TargetKey,
     index::{Hash, Line},
-    tables::{self, Entry, Fill, NOBODY, Secrets, Source, Target},
+    tables::{self, ELSEWHERE, Entry, Fill, NOBODY, Secrets, Source, Target},
 };
 
 use super::{Capacity, Error, maps::Wire, shared::Shared};
@@ -134,6 +134,7 @@ impl Regions {
             };
             tables::entries(in_use_sources, in_use_targets, &mut each);
             self.sources.write(sources + NOBODY as usize, Source::zeroed());
+            self.targets.write(targets + ELSEWHERE as usize, Target::zeroed());
             self.fills.write(region, Fill::default());
         }
     }

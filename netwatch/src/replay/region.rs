@@ -5,7 +5,7 @@ use netwatch_common::{
     Addr, PortHash, Ports, Service, SourceCounts, TargetCounts, TargetKey,
     filter::{Block, Guard},
     index::{Hash, Line},
-    tables::{self, Entry, Fill, NOBODY, Secrets, Source, Tables, Target},
+    tables::{self, ELSEWHERE, Entry, Fill, NOBODY, Secrets, Source, Tables, Target},
 };
 
 use crate::kernel::Capacity;
@@ -51,6 +51,9 @@ impl Region {
         self.slot = self.slot.wrapping_add(1);
         if let Some(nobody) = self.sources.get_mut(at(NOBODY)) {
             *nobody = Source::zeroed();
+        }
+        if let Some(elsewhere) = self.targets.get_mut(at(ELSEWHERE)) {
+            *elsewhere = Target::zeroed();
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Drained {
     pub nobody: Vec<SourceCounts>,
     pub services: BTreeMap<(Addr, Service), Vec<TargetCounts>>,
     pub ports: BTreeMap<Addr, Ports>,
+    /// What was counted under no destination.
+    pub elsewhere: Vec<TargetCounts>,
 }
 
 /// Ends the slot.
@@ -41,6 +43,7 @@ impl Drained {
             }
             Entry::Nobody(counts) => self.nobody.extend((counts.packets() > 0).then_some(*counts)),
             Entry::Target(key, counts) => self.targets.entry(key).or_default().push(*counts),
+            Entry::Elsewhere(counts) => self.elsewhere.extend((counts.packets() > 0).then_some(*counts)),
             Entry::Service(dest, service, counts) => {
                 self.services.entry((dest, service)).or_default().push(*counts);
             }
@@ -64,6 +67,7 @@ impl Drained {
     }
 
     fn target_counts(&self) -> impl Iterator<Item = &TargetCounts> {
-        self.targets.values().flatten().chain(self.services.values().flatten())
+        let services = self.services.values().flatten();
+        self.targets.values().flatten().chain(services).chain(&self.elsewhere)
     }
 }

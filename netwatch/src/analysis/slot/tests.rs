@@ -70,7 +70,8 @@ fn slots() -> impl Strategy<Value = Slot> {
         |(start, length, (sources, targets, services, ports), nobody)| {
             let mut unattributed = SourceStats { bytes: nobody.into(), ..SourceStats::default() };
             unattributed.classes[0] = nobody.into();
-            let counted = Counted { sources, targets, unattributed, services, ports };
+            let elsewhere = TargetStats { opening: nobody.into(), ..TargetStats::default() };
+            let counted = Counted { sources, targets, unattributed, services, ports, elsewhere };
             Slot::new(start, start + length, counted)
         },
     )

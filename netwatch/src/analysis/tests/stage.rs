@@ -235,6 +235,7 @@ impl Stage {
             unattributed: SourceStats::from_cpus(&[unattributed]),
             services: services.collect(),
             ports: ports.into_iter().collect(),
+            elsewhere: TargetStats::default(),
         };
         let mut slot = Slot::new(self.start_ns, end_ns, counted);
         slot.number = number;

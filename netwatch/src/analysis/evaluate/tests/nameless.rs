@@ -219,7 +219,6 @@ fn an_alert_says_exactly_then_that_counting_was_lossy() {
     for (health, is_trouble) in [
         (Health { sources_refused: 3, ..nothing }, true),
         (Health { targets_refused: 3, ..nothing }, true),
-        (Health { targets_lost: 3, ..nothing }, true),
         (Health { folded: 3, ..nothing }, true),
         (Health { cut: 3, ..nothing }, false),
     ] {

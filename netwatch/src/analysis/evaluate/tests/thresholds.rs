@@ -175,7 +175,7 @@ fn what_netwatch_loses_is_told_at_once() {
         ("nothing", (|_| ()) as fn(&mut Stage), false),
         ("a source's name", |stage| stage.health.sources_refused = 1, true),
         ("a target's", |stage| stage.health.targets_refused = 1, true),
-        ("a count", |stage| stage.health.targets_lost = 1, true),
+        ("a count", |stage| stage.health.targets_refused = 1, true),
         ("a hint", |stage| stage.health.hints_lost = 1, true),
         ("a slot that came late", |stage| stage.health.late = 1, true),
         ("few malformed", |stage| (stage.health.malformed, stage.health.seen) = (100, 100), false),
