@@ -83,7 +83,6 @@ impl Hash {
     /// Which of a number of lines that is a power of two, given as that number less one.
     #[must_use]
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half of 64 bits")]
     pub const fn line(self, mask: u32) -> u32 {
         (self.0 >> 32) as u32 & mask
     }
@@ -98,7 +97,6 @@ impl Hash {
 
     /// The bits that are kept with a position.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half of 64 bits")]
     const fn tag(self) -> u32 {
         (self.0 >> 32) as u32 & !(Line::POSITIONS - 1)
     }

@@ -318,7 +318,6 @@ fn admit<T: Tables>(tables: &mut T, totals: &Totals, hash: Hash, key: &TargetKey
     let Some(guard) = tables.guard() else { return (false, true) };
     let epoch = guard.ask(blocks);
     let bits = hash.mixed();
-    #[expect(clippy::cast_possible_truncation, reason = "some bits of many")]
     let block = (bits >> 40) as u32 & blocks;
     let Some(block) = tables.block(block) else { return (false, true) };
     let knows_source = block.show(epoch, bits);

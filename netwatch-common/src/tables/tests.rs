@@ -203,7 +203,7 @@ fn everything_has_an_entry_of_its_own_while_there_is_room() {
         for _ in 0..60_000 {
             // 15,000 sources are three quarters of the room.
             let source = addr((numbers.next() % 15_000).wrapping_mul(0x1_2345_6789));
-            let (dest, port) = (addr(numbers.next() % 2), u16::from(numbers.next() % 8 == 0));
+            let (dest, port) = (addr(numbers.next() % 2), u16::from(numbers.next().is_multiple_of(8)));
             bench.syn(source, dest, port);
             *sources.entry(source).or_insert(0) += 1;
             *targets.entry((source, dest, port)).or_insert(0) += 1;

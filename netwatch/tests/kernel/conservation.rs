@@ -145,8 +145,8 @@ fn what_finds_no_room_is_counted_under_nobody_and_under_its_destination() {
         let lump = &drained.services[&(TARGET.into(), Service::LUMP)];
         assert!(lump.iter().map(TargetCounts::packets).sum::<u64>() > 0);
         let newcomers: u32 = drained.services.values().flatten().map(|counts| counts.newcomers).sum();
-        // Of those who stay nobody's, 150, some CPU or two hold each for new once; later they are known.
-        assert!(if round == 1 { newcomers >= 150 } else { newcomers < 150 }, "{newcomers} in slot {round}");
+        // Those who stay nobody's, 150, are new to whichever CPU sees them first, and known to it later.
+        assert!(newcomers < 250 && (round > 1 || newcomers >= 150), "{newcomers} in slot {round}");
         // Whatever found room where, a source of four ports is known to have probed four.
         for addr in drained.sources.keys() {
             let exact = drained.targets.keys().filter(|target| target.source == *addr).count();
