@@ -75,7 +75,7 @@ impl Line {
     }
 }
 
-/// The hash of a key: of 64 bits, the upper 32 are as good as chance.
+/// The hash of a key: of 64 bits, the upper ones are the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hash(u64);
 
@@ -102,12 +102,19 @@ impl Hash {
     }
 }
 
-/// Secret factors of the hash of a source. Two keys share a line with the chance of two numbers out of a hat, whatever
-/// keys they are, as long as nobody knows the factors: multilinear hashing is strongly universal in the upper 32 bits
-/// (Lemire and Kaser, "Strongly universal string hashing is fast", 2014).
+/// Secret factors of the hash of a source. Two keys have the same sum with a chance of one in 2³³ at most, whatever keys they
+/// are, as long as nobody knows the factors: multilinear hashing is universal (Lemire and Kaser, "Strongly universal
+/// string hashing is fast", 2014).
 pub type SourceFactors = [u64; 5];
 /// Those of the hash of a target.
 pub type TargetFactors = [u64; 7];
+
+/// Spreads what is next to each other: keys are often numbered one after the other, and a sum of products keeps them at
+/// equal distances. What was different stays so.
+#[inline(always)]
+pub(crate) const fn mix(sum: u64) -> u64 {
+    (sum ^ (sum >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
+}
 
 impl Hash {
     /// The hash of a source. `factor` gives each of the [`SourceFactors`].
@@ -120,7 +127,7 @@ impl Hash {
         sum = sum.wrapping_add(factor(2).wrapping_mul((*b).into()));
         sum = sum.wrapping_add(factor(3).wrapping_mul((*c).into()));
         sum = sum.wrapping_add(factor(4).wrapping_mul((*d).into()));
-        Self(sum)
+        Self(mix(sum))
     }
 
     /// The hash of what a source at a position sends to. `factor` gives each of the [`TargetFactors`].
@@ -139,7 +146,7 @@ impl Hash {
         sum = sum.wrapping_add(factor(4).wrapping_mul((*d).into()));
         sum = sum.wrapping_add(factor(5).wrapping_mul(source.into()));
         sum = sum.wrapping_add(factor(6).wrapping_mul(service.number().into()));
-        Self(sum)
+        Self(mix(sum))
     }
 }
 

@@ -14,6 +14,7 @@ pub mod classify;
 mod clear;
 pub mod filter;
 pub mod flow;
+pub mod flow_table;
 pub mod frame;
 pub mod hint;
 pub mod index;

@@ -11,6 +11,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::clear::clear;
 use crate::filter::{Block, Guard};
+use crate::flow_table::FlowFactors;
 use crate::index::{Hash, Line, SourceFactors, TargetFactors};
 use crate::ports::{PortHash, Ports};
 use crate::target::{Service, TargetCounts, TargetKey, Techniques};
@@ -127,19 +128,21 @@ pub struct Secrets {
     pub sources: SourceFactors,
     /// For targets.
     pub targets: TargetFactors,
+    /// For flows.
+    pub flows: FlowFactors,
     /// For ports.
     pub ports: u64,
 }
 
 impl Secrets {
     /// How many random numbers it takes.
-    pub const WORDS: usize = 13;
+    pub const WORDS: usize = 24;
 
     /// From random numbers.
     #[must_use]
     pub const fn new(random: [u64; Self::WORDS]) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, ports] = random;
-        Self { sources: [a, b, c, d, e], targets: [f, g, h, i, j, k, l], ports }
+        let [a, b, c, d, e, f, g, h, i, j, k, l, flows @ .., ports] = random;
+        Self { sources: [a, b, c, d, e], targets: [f, g, h, i, j, k, l], flows, ports }
     }
 }
 

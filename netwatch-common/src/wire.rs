@@ -271,10 +271,9 @@ pub struct Totals {
     pub hints_lost: u64,
     /// Hints not sent because this CPU had sent as many as it may for the time being.
     pub hints_withheld: u64,
-    /// Flows entered into the flows map. Where more come within [`Flow::KNOWN_NS`](crate::Flow::KNOWN_NS) than it holds, the oldest
-    /// make room.
+    /// Flows entered into the table of flows.
     pub flows_new: u64,
-    /// Flows that the map took no entry for.
+    /// Flows that were known still and had to make room for others.
     pub flows_lost: u64,
     /// Those of [`flows_new`](Self::flows_new) that began with a TCP packet from the middle of a connection, after
     /// connections older than the program had their time: flows that had to make room too early.

@@ -7,10 +7,11 @@
 use aya_ebpf::{
     Global,
     bindings::BPF_F_MMAPABLE,
-    btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, ArrayOfMaps, PerCpuArray, RingBuf},
     macros::btf_map,
 };
-use netwatch_common::{Control, Flow, FlowKey, Hint, Packet, Replayed, Settings, Totals};
+use netwatch_common::flow_table::FlowLine;
+use netwatch_common::{Control, Hint, Packet, Replayed, Settings, Totals};
 
 use crate::{count::Job, hints::Telling};
 
@@ -18,9 +19,10 @@ use crate::{count::Job, hints::Telling};
 #[btf_map]
 pub static CONTROL: Array<Control, 1> = Array::new();
 
-/// Flows on which this host has sent lately. Where there is no more room, the least recently used make some.
+/// Flows on which this host has sent lately: see [`netwatch_common::flow_table`]. It can be mapped so that its lines are
+/// those of the cache.
 #[btf_map]
-pub static FLOWS: LruHashMap<FlowKey, Flow, 65536> = LruHashMap::new();
+pub static FLOWS: Array<FlowLine, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
 /// Counts nothing: an update of a map of maps makes userspace wait for the programs that run.
 #[btf_map]

@@ -13,6 +13,7 @@ use aya_ebpf::{
 use netwatch_common::{
     Addr, Service,
     filter::{Block, Guard},
+    flow_table::FlowFactors,
     index::{Hash, Line, SourceFactors, TargetFactors},
     ports::PortHash,
     tables::{Fill, Source, Target},
@@ -68,11 +69,15 @@ pub static SOURCE_FACTORS: Global<SourceFactors> = Global::new([0; 5]);
 #[unsafe(no_mangle)]
 pub static TARGET_FACTORS: Global<TargetFactors> = Global::new([0; 7]);
 #[unsafe(no_mangle)]
+pub static FLOW_FACTORS: Global<FlowFactors> = Global::new([0; 11]);
+#[unsafe(no_mangle)]
+pub static FLOW_LINES: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
 pub static PORT_SECRET: Global<u64> = Global::new(0);
 
 /// One of the factors: read by itself, because an array would be copied to the stack first.
 #[inline(always)]
-fn factor<const N: usize>(factors: &'static Global<[u64; N]>, index: usize) -> u64 {
+pub fn factor<const N: usize>(factors: &'static Global<[u64; N]>, index: usize) -> u64 {
     // SAFETY: callers stay within the array, of which the global is a transparent wrapper.
     unsafe { core::ptr::from_ref(factors).cast::<u64>().add(index).read_volatile() }
 }

@@ -174,8 +174,7 @@ fn interface(text: &mut String, name: &str, totals: &Totals, drained: &Drained) 
     if flows_new > 0 {
         let _ = writeln!(
             text,
-            "  flows: {flows_new} entered by {sent} packets sent, {flows_lost} not for want of room, {flows_again} had to \
-             make room too early and came back"
+            "  flows: {flows_new} entered by {sent} packets sent, {flows_lost} had to make room too early, {flows_again} came back"
         );
     }
     let Totals { hints, hints_lost, hints_withheld, .. } = *totals;

@@ -1,9 +1,9 @@
 //! How many sources and targets the kernel may count at once, from a budget of memory.
 
 use netwatch_common::filter::Block;
+use netwatch_common::flow_table::FlowLine;
 use netwatch_common::index::Line;
 use netwatch_common::tables::{Fill, Source, Target};
-use netwatch_common::{Flow, FlowKey};
 
 use crate::analysis::Bounds;
 use crate::analysis::limits::{SLOT_BYTES, SLOT_PORTS};
@@ -50,7 +50,8 @@ impl Capacity {
         let blocks = (budget / FILTER_SHARE / cpus / size_of::<Block>() as u64).max(1);
         let blocks = narrow(1 << blocks.ilog2());
         // The cost is a step function of the size (tables have a power of two of buckets): search for it.
-        let flows = most(MAX_FLOWS, |flows| lru_hash_bytes::<FlowKey, Flow>(flows) <= budget / FLOWS_SHARE);
+        let lines = (budget / FLOWS_SHARE / size_of::<FlowLine>() as u64).clamp(1, MAX_FLOW_LINES);
+        let flows = (1_u64 << lines.ilog2()) * u64::from(FlowLine::WAYS);
         let of = |sources: u64| Self {
             sources: narrow(sources),
             targets: narrow((sources * TARGETS_PER_SOURCE).min(MOST_POSITIONS)),
@@ -72,6 +73,12 @@ impl Capacity {
         self.targets.div_ceil(ENTRIES_PER_LINE).next_power_of_two()
     }
 
+    /// Lines of the table of flows: a power of two.
+    #[must_use]
+    pub fn flow_lines(&self) -> u32 {
+        self.flows.div_ceil(FlowLine::WAYS).next_power_of_two()
+    }
+
     /// Memory that the maps take on a machine with `cpus` possible CPUs, in bytes, both buffers included.
     #[must_use]
     pub fn bytes(&self, cpus: u64) -> u64 {
@@ -81,7 +88,7 @@ impl Capacity {
         let region = BUFFERS * (entries + size_of::<Fill>() as u64)
             + lines * size_of::<Line>() as u64
             + u64::from(self.blocks) * size_of::<Block>() as u64;
-        cpus * region + lru_hash_bytes::<FlowKey, Flow>(self.flows.into())
+        cpus * region + u64::from(self.flow_lines()) * size_of::<FlowLine>() as u64
     }
 
     /// Memory that a window of `slots` slots takes in userspace when every slot is full on every CPU, in bytes: what is drained
@@ -99,8 +106,8 @@ impl Capacity {
 
 /// Most entries of a slab that an index can name, position 0 aside.
 const MOST_POSITIONS: u64 = Line::POSITIONS as u64 - 1;
-/// Most flows: what is known of them is two minutes old at most.
-const MAX_FLOWS: u64 = 1 << 24;
+/// Most lines of the table of flows: what is known of them is two minutes old at most.
+const MAX_FLOW_LINES: u64 = 1 << 22;
 
 /// The largest number of at most `limit` that fits, at least 1.
 fn most(limit: u64, fits: impl Fn(u64) -> bool) -> u64 {
@@ -114,14 +121,6 @@ fn most(limit: u64, fits: impl Fn(u64) -> bool) -> u64 {
         }
     }
     low
-}
-
-/// What the kernel accounts for a preallocated hash map that all CPUs share and that makes room by itself: 16 bytes per
-/// bucket, and per entry a 48-byte header, the key and the value. Measured equal to `memlock` in the map's fdinfo.
-const fn lru_hash_bytes<K, V>(entries: u64) -> u64 {
-    let key = (size_of::<K>() as u64).next_multiple_of(8);
-    let value = (size_of::<V>() as u64).next_multiple_of(8);
-    16 * entries.next_power_of_two() + entries * (48 + key + value)
 }
 
 #[cfg(test)]
@@ -155,6 +154,6 @@ mod tests {
 
     #[test]
     fn the_smallest_budget_still_counts() {
-        assert_eq!(Capacity::within(0, 2), Capacity { sources: 1, targets: 2, blocks: 1, flows: 1 });
+        assert_eq!(Capacity::within(0, 2), Capacity { sources: 1, targets: 2, blocks: 1, flows: 4 });
     }
 }

@@ -126,7 +126,6 @@ impl Watch {
             .override_global("SETTINGS", &settings, true)
             .override_global("REPLAY", &u32::from(options.replay), true)
             .override_global(aya_log::LEVEL, &options.log_level, true)
-            .map_max_entries("FLOWS", options.capacity.flows)
             .load(object)
             .map_err(|error| Error::from_load(error, bytes))?;
 

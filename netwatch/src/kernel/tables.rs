@@ -10,7 +10,8 @@ use aya::{Ebpf, EbpfLoader, maps::Map};
 use bytemuck::{Pod, Zeroable as _};
 use netwatch_common::{
     Addr, Ports, SourceCounts, TargetCounts, TargetKey,
-    index::{Hash, Line},
+    flow_table::FlowFactors,
+    index::{Hash, Line, SourceFactors, TargetFactors},
     tables::{self, ELSEWHERE, Entry, Fill, NOBODY, Secrets, Source, Target},
 };
 
@@ -53,16 +54,18 @@ pub(super) fn prepare<'a>(loader: &mut EbpfLoader<'a>, numbers: &'a Numbers) {
     loader
         .override_global("SOURCE_FACTORS", &numbers.source_factors, true)
         .override_global("TARGET_FACTORS", &numbers.target_factors, true)
+        .override_global("FLOW_FACTORS", &numbers.flow_factors, true)
         .override_global("PORT_SECRET", &numbers.secrets.ports, true);
 }
 
 /// What [`prepare`] sets.
 pub(super) struct Numbers {
     secrets: Secrets,
-    source_factors: Wire<[u64; 5]>,
-    target_factors: Wire<[u64; 7]>,
-    maps: [(&'static str, u32); 6],
-    globals: [(&'static str, u32); 6],
+    source_factors: Wire<SourceFactors>,
+    target_factors: Wire<TargetFactors>,
+    flow_factors: Wire<FlowFactors>,
+    maps: [(&'static str, u32); 7],
+    globals: [(&'static str, u32); 7],
 }
 
 impl Numbers {
@@ -73,6 +76,7 @@ impl Numbers {
             secrets: *secrets,
             source_factors: Wire(secrets.sources),
             target_factors: Wire(secrets.targets),
+            flow_factors: Wire(secrets.flows),
             maps: [
                 ("SOURCES", 2 * cpus * (room.sources + 1)),
                 ("TARGETS", 2 * cpus * (room.targets + 1)),
@@ -80,6 +84,7 @@ impl Numbers {
                 ("SOURCE_INDEX", cpus * source_lines),
                 ("TARGET_INDEX", cpus * target_lines),
                 ("FILTER", cpus * room.blocks),
+                ("FLOWS", room.flow_lines()),
             ],
             globals: [
                 ("CPUS", cpus),
@@ -88,6 +93,7 @@ impl Numbers {
                 ("SOURCE_LINES", source_lines - 1),
                 ("TARGET_LINES", target_lines - 1),
                 ("BLOCKS", room.blocks - 1),
+                ("FLOW_LINES", room.flow_lines() - 1),
             ],
         }
     }

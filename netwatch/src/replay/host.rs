@@ -49,6 +49,10 @@ struct Known {
     kept: Option<Places>,
 }
 
+/// Flows of a generation: an entry is several times as large as the kernel's, and a replay holds no more than it meets
+/// within two minutes.
+const MOST_FLOWS: u32 = 1 << 19;
+
 /// Hints that were given, and how many more may be.
 #[derive(Default)]
 struct Telling {
@@ -66,7 +70,7 @@ impl Host {
         Self {
             settings: options.settings,
             control: Control { replies, grace_ends_ns, ..Control::default() },
-            flows: Recent::new(options.capacity.flows),
+            flows: Recent::new(options.capacity.flows.min(MOST_FLOWS)),
             region: Region::new(options.capacity, options.secrets),
             totals: Totals::default(),
             telling: Telling::default(),
