@@ -87,6 +87,13 @@ impl Flow {
         now_ns >> Self::TICK_BITS << Self::TICK_BITS
     }
 
+    /// Whether this host has sent on it lately. One that it has not is no flow any more: what is sent begins another.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_known(&self, now_ns: u64) -> bool {
+        Self::tick(now_ns).wrapping_sub(self.sent_ns) <= Self::tick(Self::KNOWN_NS)
+    }
+
     /// A flow on which this host sends its first packet, `packet`.
     #[must_use]
     #[inline(always)]
@@ -114,7 +121,7 @@ impl Flow {
     /// note of a handshake that it completes.
     #[inline(always)]
     pub const fn received(&mut self, packet: &Packet, now_ns: u64) -> Option<Sight> {
-        if now_ns.wrapping_sub(self.sent_ns) > Self::KNOWN_NS {
+        if !self.is_known(now_ns) {
             return None;
         }
         let is_tcp = matches!(packet.transport.kind, Kind::Tcp);
@@ -209,7 +216,7 @@ mod tests {
         let mut flow = Flow::begun(&tcp(ACK, 1, 1), SECOND);
         let known = Some(Sight::of(Replies::Known));
         assert_eq!(flow.received(&tcp(ACK, 9, 9), start + Flow::KNOWN_NS), known);
-        assert_eq!(flow.received(&tcp(ACK, 9, 9), start + Flow::KNOWN_NS + 1), None);
+        assert_eq!(flow.received(&tcp(ACK, 9, 9), start + Flow::KNOWN_NS + (1 << Flow::TICK_BITS)), None);
         flow.sent(&tcp(ACK, 1, 1), 60 * SECOND);
         assert_eq!(flow.received(&tcp(RST, 9, 9), Flow::tick(60 * SECOND) + Flow::KNOWN_NS), known);
     }

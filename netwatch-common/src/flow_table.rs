@@ -78,6 +78,11 @@ struct Entry {
 impl Entry {
     const STATE: u64 = 3;
 
+    #[inline(always)]
+    const fn is_known(&self, now_ns: u64) -> bool {
+        self.tag != 0 && self.age(now_ns) <= KNOWN_TICKS
+    }
+
     #[allow(clippy::cast_possible_truncation, reason = "it wraps, and the state has two bits")]
     const fn age(&self, now_ns: u64) -> u32 {
         ((now_ns >> Flow::TICK_BITS) as u32).wrapping_sub(self.sent)
@@ -110,12 +115,11 @@ impl FlowLine {
     pub const WAYS: u32 = 4;
 
     #[inline(always)]
-    fn find(&self, hash: FlowHash) -> Option<u32> {
-        let is_it =
-            |way: usize| self.entries[way].tag & !Entry::STATE == hash.tag() && self.entries[way].tag != 0;
+    fn find(&self, hash: FlowHash, now_ns: u64) -> Option<u32> {
         let mut way = 0;
         while way < Self::WAYS {
-            if is_it(way as usize & 3) {
+            let entry = &self.entries[(way & 3) as usize];
+            if entry.tag & !Entry::STATE == hash.tag() && entry.is_known(now_ns) {
                 return Some(way);
             }
             way += 1;
@@ -131,7 +135,7 @@ impl FlowLine {
         let mut way = 0;
         while way < Self::WAYS {
             let entry = &self.entries[(way & 3) as usize];
-            let is_free = entry.tag == 0 || entry.age(now_ns) > KNOWN_TICKS;
+            let is_free = !entry.is_known(now_ns);
             free += u32::from(is_free);
             let age = if is_free { FREE } else { entry.age(now_ns) };
             if age > most {
@@ -164,7 +168,7 @@ impl FlowLine {
     }
 }
 
-/// Finds a flow, however old it is.
+/// Finds a flow, as long as it is [known](Flow::is_known).
 #[inline(always)]
 pub fn find<F: Flows>(flows: &mut F, hash: FlowHash, now_ns: u64) -> Option<(FlowPlace, Flow)> {
     let [first, second] = hash.lines(flows.lines());
@@ -177,7 +181,7 @@ pub fn find<F: Flows>(flows: &mut F, hash: FlowHash, now_ns: u64) -> Option<(Flo
 #[inline(always)]
 fn find_in<F: Flows>(flows: &mut F, line: u32, hash: FlowHash, now_ns: u64) -> Option<(FlowPlace, Flow)> {
     let entries = flows.line(line)?;
-    let way = entries.find(hash)?;
+    let way = entries.find(hash, now_ns)?;
     Some((FlowPlace { line, way }, entries.flow(way, now_ns)))
 }
 

@@ -182,7 +182,8 @@ impl Host {
         let Some((place, pair)) = place.and_then(|place| Some((place, self.flows.at(place)?))) else {
             return not_kept(self.sight_of_unknown(packet, now_ns));
         };
-        let asked = packet.flow_to_look_up().and(Some(&mut pair.flows[side])).filter(|flow| is_there(flow));
+        let asked =
+            packet.flow_to_look_up().and(Some(&mut pair.flows[side])).filter(|flow| is_there(flow, now_ns));
         let known = asked.and_then(|flow| flow.received(packet, now_ns));
         let answers = &mut pair.flows[back];
         let is_first = records && record(answers, &mut self.totals, &self.control, packet, now_ns);
@@ -215,7 +216,7 @@ impl Host {
 
 /// Takes note of a packet that was sent on the flow that its answers belong to. Returns whether it is the first.
 fn record(flow: &mut Flow, totals: &mut Totals, control: &Control, packet: &Packet, now_ns: u64) -> bool {
-    if is_there(flow) {
+    if is_there(flow, now_ns) {
         flow.sent(packet, now_ns);
         return false;
     }
@@ -225,9 +226,9 @@ fn record(flow: &mut Flow, totals: &mut Totals, control: &Control, packet: &Pack
     true
 }
 
-/// Whether anything was sent on a flow: no time of a replay is 0.
-const fn is_there(flow: &Flow) -> bool {
-    flow.sent_ns != 0
+/// Whether anything was sent on a flow lately: no time of a replay is 0.
+const fn is_there(flow: &Flow, now_ns: u64) -> bool {
+    flow.sent_ns != 0 && flow.is_known(now_ns)
 }
 
 /// The flow of a packet with its ends in an order that does not depend on the direction, which of both directions this
