@@ -121,6 +121,42 @@ pub struct Fill {
     padding: [u32; 14],
 }
 
+/// Sources that userspace wants to have an entry in any case: a Bloom filter of two bits for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub struct Suspects {
+    words: [u64; 8],
+}
+
+impl Suspects {
+    /// Parts that it comes in: with a thousand sources, one other in 60,000 is taken for one of them.
+    pub const PARTS: u32 = 1024;
+
+    /// Which part tells of a source with these random bits.
+    #[must_use]
+    #[inline(always)]
+    pub const fn part(bits: u64) -> u32 {
+        (bits >> 54) as u32 & (Self::PARTS - 1)
+    }
+
+    /// Whether a source with these random bits is one of them.
+    #[must_use]
+    #[inline(always)]
+    pub const fn has(&self, bits: u64) -> bool {
+        let mask = Self::mask(bits);
+        self.words[(bits >> 45 & 7) as usize] & mask == mask
+    }
+
+    /// Adds a source.
+    pub const fn add(&mut self, bits: u64) {
+        self.words[(bits >> 45 & 7) as usize] |= Self::mask(bits);
+    }
+
+    const fn mask(bits: u64) -> u64 {
+        1 << (bits >> 33 & 63) | 1 << (bits >> 39 & 63)
+    }
+}
+
 /// What hashes are made with: random numbers that nobody else knows, so that nobody can choose keys that collide.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Secrets {
@@ -186,6 +222,8 @@ pub trait Tables {
     fn block(&mut self, block: u32) -> Option<&mut Block>;
     /// The filter's age.
     fn guard(&mut self) -> Option<&mut Guard>;
+    /// Whether a source with these random bits is among the [`Suspects`].
+    fn is_suspect(&mut self, bits: u64) -> bool;
 }
 
 /// Times that a line is looked at because other keys have the same tag. More are as good as impossible; a key would then
@@ -247,13 +285,18 @@ pub fn count<T: Tables>(
 #[inline(always)]
 pub fn count_answer<T: Tables>(tables: &mut T, asked: &TargetKey) {
     let source = find(tables, &asked.source).unwrap_or(NOBODY);
-    if let Some(position) = look_up_target(tables, source, &asked.dest, asked.service)
+    let position = match look_up_target(tables, source, &asked.dest, asked.service) {
+        Some(position) => position,
+        // It may have asked before it got an entry, or where it found no room.
+        None => look_up_target(tables, NOBODY, &asked.dest, Service::LUMP).unwrap_or(ELSEWHERE),
+    };
+    if position != ELSEWHERE
         && let Some(target) = tables.target(position)
     {
         target.counts.completed += 1;
-        if let Some(source) = tables.source(source) {
-            source.counts.answered += 1;
-        }
+    }
+    if let Some(source) = tables.source(source).filter(|_| source != NOBODY || position != ELSEWHERE) {
+        source.counts.answered += 1;
     }
 }
 
@@ -313,7 +356,7 @@ fn admit<T: Tables>(tables: &mut T, totals: &Totals, hash: Hash, key: &TargetKey
     let most = tables.most_sources();
     let Some(fill) = tables.fill() else { return (false, true) };
     let taken = fill.sources;
-    if taken < most / 4 * 3 {
+    if taken < most - most / 4 {
         return (true, true);
     }
     let target = tables.hash_target(NOBODY, &key.dest, key.service).mixed();
@@ -325,8 +368,13 @@ fn admit<T: Tables>(tables: &mut T, totals: &Totals, hash: Hash, key: &TargetKey
     let Some(block) = tables.block(block) else { return (false, true) };
     let knows_source = block.show(epoch, bits);
     let knows_target = block.show(epoch, bits ^ target);
-    let admitted = knows_source && (!knows_target || totals.seen & 0xff == 0);
-    (admitted && taken < most, !knows_source)
+    let by_chance = (totals.seen ^ bits).wrapping_mul(0xd6e8_feb8_6659_fd93) >> 56 == 0;
+    let admitted = knows_source && (!knows_target || by_chance);
+    // The last eighth is for those who were suspects already when an earlier slot ended: so that those who show twice in
+    // a moment and never again do not keep out who goes on.
+    let is_suspect = knows_source && tables.is_suspect(bits);
+    let room = if is_suspect { most } else { most - most / 8 };
+    ((admitted || is_suspect) && taken < room, !knows_source)
 }
 
 #[inline(always)]
@@ -467,7 +515,7 @@ const fn limit(room: u32, source: u32, own: u32, service: Service) -> u32 {
     } else {
         15
     };
-    room / 16 * sixteenths
+    room - room / 16 * (16 - sixteenths)
 }
 
 const _: () = assert!(size_of::<Source>() == 512 && size_of::<Target>() == 64 && size_of::<Fill>() == 64);

@@ -16,7 +16,7 @@ use netwatch_common::{
     flow_table::FlowFactors,
     index::{Hash, Line, SourceFactors, TargetFactors},
     ports::PortHash,
-    tables::{Fill, Source, Target},
+    tables::{Fill, Source, Suspects, Target},
 };
 
 /// Userspace drains it by mapping it, and its entries then begin at a cache line.
@@ -45,6 +45,10 @@ pub static TARGET_INDEX: Array<Line, 1, FLAGS> = Array::new();
 /// Who was seen lately.
 #[btf_map]
 pub static FILTER: Array<Block, 1, FLAGS> = Array::new();
+
+/// Whom userspace wants to have an entry in any case.
+#[btf_map]
+pub static SUSPECTS: Array<Suspects, { Suspects::PARTS as usize }, FLAGS> = Array::new();
 
 /// How old the filter is.
 #[btf_map]
@@ -188,5 +192,11 @@ impl netwatch_common::tables::Tables for Tables {
     #[inline(always)]
     fn guard(&mut self) -> Option<&mut Guard> {
         own(GUARD.get_ptr_mut(0))
+    }
+
+    #[inline(always)]
+    fn is_suspect(&mut self, bits: u64) -> bool {
+        // SAFETY: the pointer is to a live value of the map. Userspace may write to it, a word at a time.
+        SUSPECTS.get_ptr(Suspects::part(bits)).is_some_and(|part| unsafe { (*part).has(bits) })
     }
 }

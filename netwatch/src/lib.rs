@@ -26,5 +26,6 @@ pub mod signals;
 pub mod sinks;
 pub mod suggest;
 pub mod summary;
+pub mod suspects;
 pub mod units;
 pub mod watched;

@@ -12,6 +12,7 @@ use crate::drained::Drained;
 use crate::iface::{self, Interface};
 use crate::kernel::{EgressHook, EgressWish, Error, Mode, ModeWish, Options, Watch, host};
 use crate::live::Live;
+use crate::suspects::SuspectList;
 
 /// One interface under watch.
 pub struct Watched {
@@ -31,6 +32,8 @@ pub struct Watched {
     /// How replies were told last.
     confidence: Confidence,
     link: u32,
+    /// Who gets an entry in the tables however crowded they are.
+    suspects: SuspectList,
     /// What the kernel calls the program.
     program_id: u32,
     slot_start_ns: u64,
@@ -88,6 +91,7 @@ impl Watched {
             replies,
             confidence: Confidence::Flags,
             link,
+            suspects: SuspectList::default(),
             slot_start_ns: clock::monotonic_ns(),
             hints: HintRates::default(),
             renamed: None,
@@ -190,6 +194,10 @@ impl Watched {
         self.drained.late_slots += u64::from((end_ns - start_ns) * 2 > slot_ns * 3);
         self.drained.failed_slots += u64::from(error.is_some());
         self.drained.count(&counted);
+        let is_crowded = self.totals.sources_refused > before.sources_refused;
+        if let Some(suspects) = self.suspects.slot(&counted, is_crowded) {
+            self.watch.set_suspects(&suspects);
+        }
         let mut slot = Slot::new(start_ns, end_ns, counted);
         slot.number = number;
         slot.confidence = self.confidence;

@@ -37,6 +37,7 @@ struct Bench {
     source_index: Vec<Line>,
     target_index: Vec<Line>,
     filter: Vec<Block>,
+    suspects: Vec<Suspects>,
     totals: Totals,
     /// Numbers of hints by their kind.
     told: Vec<(u32, u32)>,
@@ -57,6 +58,7 @@ impl Bench {
             source_index: vec![Line::zeroed(); lines(sources)],
             target_index: vec![Line::zeroed(); lines(targets)],
             filter: vec![Block::zeroed(); blocks],
+            suspects: vec![Suspects::zeroed(); Suspects::PARTS as usize],
             totals: Totals::default(),
             told: Vec::new(),
         }
@@ -185,6 +187,9 @@ impl Tables for Bench {
     fn guard(&mut self) -> Option<&mut Guard> {
         Some(&mut self.guard)
     }
+    fn is_suspect(&mut self, bits: u64) -> bool {
+        self.suspects[Suspects::part(bits) as usize].has(bits)
+    }
 }
 
 /// An address of an IPv4 host, or of a network of IPv6.
@@ -255,6 +260,63 @@ fn nor_do_those_that_come_again_and_again() {
         scan_among(&mut bench, |bench, packet| bench.syn(addr(packet % 20_000 * 7 + (1 << 20)), addr(1), 80));
     assert!(drained.ports_of(scanner) >= 8, "{} of 10 ports", drained.ports_of(scanner));
     assert_eq!((drained.sourced(), drained.targeted()), (500_010, 500_010));
+}
+
+#[test]
+fn nor_do_those_that_look_like_scanners_for_a_moment_once_it_is_a_suspect() {
+    let mut bench = Bench::new(4_000, 8_000, 8_192);
+    let mut numbers = Numbers(11);
+    let mut cover = |bench: &mut Bench, packet: u64| {
+        static LAST: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
+        if packet.is_multiple_of(2) {
+            LAST.store(numbers.next(), core::sync::atomic::Ordering::Relaxed);
+        }
+        let source = LAST.load(core::sync::atomic::Ordering::Relaxed);
+        bench.syn(addr(source), addr(1), u16::try_from(packet % 2).unwrap() + 80);
+    };
+    let (scanner, drained) = scan_among(&mut bench, &mut cover);
+    assert!(drained.ports_of(scanner) < 3, "nobody has room for long, unless it is known");
+    let bits = Tables::hash_source(&bench, &scanner).mixed();
+    bench.suspects[Suspects::part(bits) as usize].add(bits);
+    for _ in 0..3 {
+        let (scanner, drained) = scan_among(&mut bench, &mut cover);
+        assert!(drained.ports_of(scanner) >= 8, "{} of 10 ports", drained.ports_of(scanner));
+        assert_eq!((drained.sourced(), drained.targeted()), (500_010, 500_010));
+    }
+}
+
+#[test]
+fn what_is_answered_is_counted_for_whoever_asked_though_its_target_has_no_room() {
+    let mut bench = Bench::new(100, 20, 16);
+    let question =
+        |port| TargetKey { source: addr(1), dest: addr(2), service: Service::new(Proto::Udp, port) };
+    for port in 0..50 {
+        bench.packet(question(port), Verdict::UdpNew);
+        count_answer(&mut bench, &question(port));
+    }
+    let asker = bench.sources[1].counts;
+    assert_eq!((asker.answered, asker.unsolicited), (50, 50));
+}
+
+#[test]
+fn talkers_in_step_get_in_all_the_same() {
+    let mut bench = Bench::new(1_000, 2_000, 4_096);
+    let mut numbers = Numbers(5);
+    for packet in 0..400_000_u64 {
+        let source = if packet % 2 == 0 { numbers.next() | 1 << 32 } else { packet % 128 };
+        bench.syn(addr(source), addr(1), 80);
+    }
+    let drained = bench.drain();
+    let named = (0..64).filter(|talker| drained.sources.contains_key(&addr(talker * 2 + 1))).count();
+    assert_eq!(named, 64);
+}
+
+#[test]
+fn the_smallest_tables_count_something() {
+    let mut bench = Bench::new(1, 2, 1);
+    bench.syn(addr(1), addr(2), 80);
+    let drained = bench.drain();
+    assert_eq!((drained.sources.len(), drained.targets.len()), (1, 1));
 }
 
 #[test]

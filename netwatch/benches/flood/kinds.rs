@@ -11,6 +11,8 @@ pub enum Kind {
     Sources,
     /// Addresses chosen so that they differ in few bits only: what a table that does not hash well puts in one place.
     Collisions,
+    /// Every source comes twice in a moment, to two ports, and never again: what looks like a scanner at first.
+    Pairs,
     /// Each table in turn.
     Maps,
 }
@@ -33,6 +35,11 @@ impl Kind {
                 }]
             }
             Self::Collisions => vec![Flood { name: "collisions", arguments: &[], phases: collisions() }],
+            Self::Pairs => vec![Flood {
+                name: "pairs",
+                arguments: &[],
+                phases: vec![phase("sources that come twice", visiting(2))],
+            }],
             Self::Maps => vec![
                 Flood { name: "maps", arguments: &[], phases: maps() },
                 Flood {
@@ -79,16 +86,20 @@ fn maps() -> Vec<Phase> {
     let mut targets = Traffic::ipv4(Packet::Syn);
     targets.scene.dest = Vary { step: SCATTER, count: 0, order: Vary::NEXT };
     targets.scene.dest_port = Vary { step: SCATTER, count: 0, order: Vary::RANDOM };
-    let thrice = both(|mut traffic| {
-        traffic = traffic.new_sources(0).new_ports();
-        traffic.scene.visits = 3;
-        traffic
-    });
     vec![
         phase("new sources", new_sources()),
         phase("one source, any target", vec![targets]),
-        phase("sources that come thrice", thrice),
+        phase("sources that come thrice", visiting(3)),
     ]
+}
+
+/// New sources, of which each comes a number of times, each time to another port.
+fn visiting(visits: u32) -> Vec<Traffic> {
+    both(|mut traffic| {
+        traffic = traffic.new_sources(0).new_ports();
+        traffic.scene.visits = visits;
+        traffic
+    })
 }
 
 /// Everything that tells a flow from another is any.

@@ -2,18 +2,21 @@
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use xtask::lab::Lab;
 use xtask::traffic::scenario;
 
 use super::live::Alert;
+use super::process;
 use super::traffic::TARGET;
 
 /// Who scans: nobody that the generator can make up.
 pub const SCANNER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
 /// Ports a second.
 const PACE: u32 = 2;
+/// How long the flood goes on before it.
+const HEAD_START: Duration = Duration::from_secs(2);
 /// The port that makes it a scan.
 const CROSSING: u32 = 11;
 
@@ -31,6 +34,9 @@ pub struct Scan {
 /// # Errors
 /// The interface is down.
 pub fn scan(lab: &Lab, stop: &AtomicBool) -> anyhow::Result<Scan> {
+    // Where the flood is, and not before it: elsewhere, and in tables that are still empty, there is room for everybody.
+    process::stay_on(netwatch::kernel::host::online_cpus() - 1)?;
+    std::thread::sleep(HEAD_START);
     let sender = lab.outside().sender()?;
     let began = Instant::now();
     let frames = scenario::syn_scan(SCANNER.into(), TARGET.into(), 1..=u16::MAX);

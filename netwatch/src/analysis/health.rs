@@ -13,8 +13,8 @@ pub struct Health {
     pub sources_refused: u64,
     /// Packets that were counted without their port and their source: under their destination only, or not even that.
     pub targets_refused: u64,
-    /// Sources that lost their names, because the slot had more than are kept: their counts were added to those of
-    /// nobody in particular.
+    /// Sources that lost their names, because the slot had more than are kept, and had sent anything that nobody had asked
+    /// for: their counts were added to those of nobody in particular.
     pub folded: u64,
     /// Targets of other sources, and services, that lost theirs for the same reason, as far as anything went there that
     /// nobody had asked for. The sources' ports and the sums of destinations are there.

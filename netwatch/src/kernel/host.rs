@@ -47,10 +47,13 @@ pub fn kernel_version() -> Version {
     Version::parse(&kernel_release()).unwrap_or(Version(0, 0))
 }
 
-/// CPUs that may ever come online: per-CPU maps have a value for each.
+/// One more than the highest number of a CPU that may ever come online: the tables have a region for each.
 #[must_use]
 pub fn possible_cpus() -> usize {
-    aya::util::nr_cpus().unwrap_or(1)
+    let possible = fs::read_to_string("/sys/devices/system/cpu/possible").ok();
+    let highest =
+        possible.as_deref().and_then(|text| text.trim().rsplit([',', '-']).next()?.parse::<usize>().ok());
+    highest.map_or_else(|| aya::util::nr_cpus().unwrap_or(1), |highest| highest + 1)
 }
 
 /// CPUs that are online now; as many as are possible where that cannot be read.

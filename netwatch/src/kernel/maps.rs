@@ -13,7 +13,7 @@ use aya::{
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
 use netwatch_common::{
-    Control, Totals,
+    Addr, Control, Totals,
     tables::{Entry, Secrets},
 };
 
@@ -127,6 +127,11 @@ impl Maps {
         // SAFETY: programs that were running when the number of the slot changed have ended, because the swap waited for
         // them, and all others count in the other half.
         unsafe { self.regions.drain(self.set.slot.wrapping_sub(1), each) }
+    }
+
+    /// Sets which sources get an entry in any case, instead of those that did.
+    pub fn set_suspects(&self, suspects: &[Addr]) {
+        self.regions.set_suspects(suspects);
     }
 
     /// What all CPUs counted since the program was loaded.

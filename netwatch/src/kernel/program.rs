@@ -10,7 +10,7 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use netwatch_common::{
-    Control, Flow, Settings, Totals,
+    Addr, Control, Flow, Settings, Totals,
     tables::{Entry, Secrets},
 };
 
@@ -243,6 +243,11 @@ impl Watch {
     /// Empties the tables that the last swap took out of use. Call it after a swap that succeeded only.
     pub fn drain(&mut self, each: impl FnMut(Entry<'_>)) {
         self.maps.drain(each);
+    }
+
+    /// Sets which sources get an entry in any case, however crowded it is: a thousand of them or so.
+    pub fn set_suspects(&self, suspects: &[Addr]) {
+        self.maps.set_suspects(suspects);
     }
 
     /// Lets the program count into empty maps where it cannot be running. See [`Maps::turn`].

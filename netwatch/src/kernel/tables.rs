@@ -12,7 +12,7 @@ use netwatch_common::{
     Addr, Ports, SourceCounts, TargetCounts, TargetKey,
     flow_table::FlowFactors,
     index::{Hash, Line, SourceFactors, TargetFactors},
-    tables::{self, ELSEWHERE, Entry, Fill, NOBODY, Secrets, Source, Target},
+    tables::{self, ELSEWHERE, Entry, Fill, NOBODY, Secrets, Source, Suspects, Target},
 };
 
 use super::{Capacity, Error, maps::Wire, shared::Shared};
@@ -27,6 +27,7 @@ pub struct Regions {
     targets: Shared<Target>,
     source_index: Shared<Line>,
     target_index: Shared<Line>,
+    suspects: Shared<Suspects>,
 }
 
 /// Secrets of the operating system's random numbers.
@@ -36,11 +37,19 @@ pub fn random_secrets() -> Secrets {
     Secrets::new(std::array::from_fn(|word| RandomState::new().hash_one(word)))
 }
 
-/// Secrets for a replay: what is told of a recording is the same each time, so ports have no secret; the recording
-/// cannot ask for one.
+/// Secrets for a replay, which are none: what is told of a recording is the same each time. Who makes one so that its keys
+/// collide has as many refused as it makes, and that is told.
 #[must_use]
 pub fn replay_secrets() -> Secrets {
-    Secrets { ports: 0, ..random_secrets() }
+    let mut state = 0_u64;
+    let random = std::array::from_fn(|_| {
+        // SplitMix64.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    });
+    Secrets { ports: 0, ..Secrets::new(random) }
 }
 
 /// Sets the sizes of the maps, and what programs must know of them, before they are loaded.
@@ -117,6 +126,7 @@ impl Regions {
             targets: take(object, "TARGETS", 2 * cpus * (size(room.targets) + 1))?,
             source_index: take(object, "SOURCE_INDEX", cpus * size(room.source_lines()))?,
             target_index: take(object, "TARGET_INDEX", cpus * size(room.target_lines()))?,
+            suspects: take(object, "SUSPECTS", Suspects::PARTS as usize)?,
         })
     }
 
@@ -142,6 +152,20 @@ impl Regions {
             self.sources.write(sources + NOBODY as usize, Source::zeroed());
             self.targets.write(targets + ELSEWHERE as usize, Target::zeroed());
             self.fills.write(region, Fill::default());
+        }
+    }
+
+    /// Sets which sources get an entry in any case, instead of those that did.
+    pub(super) fn set_suspects(&self, suspects: &[Addr]) {
+        let mut parts = vec![Suspects::zeroed(); Suspects::PARTS as usize];
+        for source in suspects {
+            let bits = Hash::of_source(|index| self.secrets.sources[index], source).mixed();
+            if let Some(part) = parts.get_mut(Suspects::part(bits) as usize) {
+                part.add(bits);
+            }
+        }
+        for (index, part) in parts.into_iter().enumerate() {
+            self.suspects.write(index, part);
         }
     }
 

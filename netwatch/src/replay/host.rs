@@ -51,7 +51,7 @@ struct Known {
 
 /// Flows of a generation: an entry is several times as large as the kernel's, and a replay holds no more than it meets
 /// within two minutes.
-const MOST_FLOWS: u32 = 1 << 19;
+const MOST_FLOWS: u32 = 1 << 17;
 
 /// Hints that were given, and how many more may be.
 #[derive(Default)]

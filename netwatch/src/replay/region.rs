@@ -148,4 +148,9 @@ impl Tables for Region {
     fn guard(&mut self) -> Option<&mut Guard> {
         Some(&mut self.guard)
     }
+
+    /// A replay has none: it would have to tell the kernel's tables of them, too.
+    fn is_suspect(&mut self, _bits: u64) -> bool {
+        false
+    }
 }

@@ -143,7 +143,8 @@ impl Slot {
                 self.sources.push((addr, packed));
                 self.keep_targets(addr, targets, most, hash);
             } else {
-                folded += 1;
+                // Who was asked for all it sent has nothing to be told of.
+                folded += u64::from(packed.stats().unsolicited() > 0);
                 self.unattributed.merge(&packed.stats());
                 newcomers.extend(main_service(targets));
             }
