@@ -15,6 +15,7 @@ pub mod drained;
 pub mod ethtool;
 pub mod exit;
 pub mod guide;
+pub mod heap;
 pub mod iface;
 pub mod kernel;
 pub mod live;

@@ -34,7 +34,9 @@ impl Counted {
         match entry {
             Entry::Source(addr, counts, ports) => {
                 self.sources.push((addr, SourceStats::from_cpus([counts])));
-                self.ports.extend(ports.map(|ports| (addr, *ports)));
+                let is_telling =
+                    |ports: &&Ports| ports.distinct() > FEW_PORTS || self.ports.len() < PORTS_AT_ONCE;
+                self.ports.extend(ports.filter(is_telling).map(|ports| (addr, *ports)));
             }
             Entry::Nobody(counts) => self.unattributed.merge(&SourceStats::from_cpus([counts])),
             Entry::Elsewhere(counts) => self.elsewhere.merge(&TargetStats::from_cpus([counts])),
@@ -85,6 +87,12 @@ pub struct Slot {
     /// What went to destinations that are too many to be kept apart.
     elsewhere: TargetStats,
 }
+
+/// Port sets that are taken out of the tables whatever is in them: a slot keeps fewer.
+const PORTS_AT_ONCE: usize = 8_192;
+
+/// Ports in a set that is not taken beyond that.
+const FEW_PORTS: u32 = 2;
 
 /// Services that are collected before those of the same key are added up.
 const SERVICES_AT_ONCE: usize = 32_768;
