@@ -143,10 +143,13 @@ impl Slot {
                 self.sources.push((addr, packed));
                 self.keep_targets(addr, targets, most, hash);
             } else {
+                let stats = packed.stats();
+                self.unattributed.merge(&stats);
                 // Who was asked for all it sent has nothing to be told of.
-                folded += u64::from(packed.stats().unsolicited() > 0);
-                self.unattributed.merge(&packed.stats());
-                newcomers.extend(main_service(targets));
+                if stats.unsolicited() > 0 {
+                    folded += 1;
+                    newcomers.extend(main_service(targets));
+                }
             }
         }
         self.health.folded = self.health.folded.saturating_add(folded);
