@@ -38,9 +38,13 @@ pub fn stay_on(cpu: usize) -> anyhow::Result<()> {
 
 /// The last CPU that this thread may use.
 pub fn last_cpu() -> anyhow::Result<usize> {
+    cpus()?.pop().context("no CPU to run on")
+}
+
+/// The CPUs that this thread may use.
+pub fn cpus() -> anyhow::Result<Vec<usize>> {
     let cpus = sched_getaffinity(Pid::from_raw(0))?;
-    let last = (0..CpuSet::count()).rev().find(|cpu| cpus.is_set(*cpu).unwrap_or(false));
-    last.context("no CPU to run on")
+    Ok((0..CpuSet::count()).filter(|cpu| cpus.is_set(*cpu).unwrap_or(false)).collect())
 }
 
 /// Takes this thread away from a CPU, if there is another one; processes that it has started stay there.

@@ -24,6 +24,7 @@ pub struct Scatter {
     next: ProgramArray<MapData>,
     sources: MapData,
     ports: MapData,
+    shared: MapData,
 }
 
 /// A key of the reference's second map: source, and protocol with port.
@@ -40,12 +41,13 @@ impl Scatter {
             .map_max_entries("SOURCES", entries)
             .map_max_entries("PORTS", entries)
             .load(reference)?;
-        for name in ["reference_pass", "reference_count"] {
+        for name in ["reference_pass", "reference_parse", "reference_count", "reference_shared"] {
             program(&mut object, name)?.load()?;
         }
         let next = object.take_map("NEXT").context("no map NEXT")?.try_into()?;
         let (sources, ports) = (hash(&mut object, "SOURCES")?, hash(&mut object, "PORTS")?);
-        Ok(Self { generator: Generator::of(object, "reference_scatter")?, next, sources, ports })
+        let shared = hash(&mut object, "SHARED")?;
+        Ok(Self { generator: Generator::of(object, "reference_scatter")?, next, sources, ports, shared })
     }
 
     /// Hands packets to one of the reference programs from now on.
@@ -63,6 +65,23 @@ impl Scatter {
     /// The kernel's.
     pub fn hand_to(&mut self, program: &Xdp) -> anyhow::Result<()> {
         Ok(self.next.set(0, program.fd()?, 0)?)
+    }
+
+    /// One of the programs, to run it on one frame, or `reference_scatter` on those of [`set`](Self::set).
+    ///
+    /// # Errors
+    /// There is no such program.
+    pub fn reference(&mut self, name: &str) -> anyhow::Result<&Xdp> {
+        Ok(program(self.generator.object(), name)?)
+    }
+
+    /// Makes packets of a kind from now on, from the first one on, on each CPU by itself. Returns the frame to make them of.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn set(&mut self, traffic: &Traffic) -> anyhow::Result<Vec<u8>> {
+        self.generator.set(std::slice::from_ref(traffic))?;
+        Ok(traffic.frame.clone())
     }
 
     /// Runs it on packets of a kind, from the first one on. Returns nanoseconds per packet.
@@ -98,6 +117,16 @@ impl Scatter {
         let ports = walk::<PortKey, u64>(&self.ports, |_| {})?;
         Ok((sources + ports, packets))
     }
+
+    /// Empties the map that all CPUs share. Returns how many packets were counted there.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn empty_shared(&self) -> anyhow::Result<u64> {
+        let mut packets = 0;
+        batch::drain(self.shared.fd().as_fd(), size_of::<Addr>(), 2, |counts| packets += counts[0])?;
+        Ok(packets)
+    }
 }
 
 /// Empties a map key by key. Returns how many there were.
@@ -123,7 +152,7 @@ fn walk<K: Pod, V: Pod>(map: &MapData, mut each: impl FnMut(&V)) -> anyhow::Resu
 /// One of the reference's maps.
 fn hash(object: &mut Ebpf, name: &str) -> anyhow::Result<MapData> {
     match object.take_map(name).with_context(|| format!("no map {name}"))? {
-        Map::PerCpuHashMap(map) => Ok(map),
+        Map::PerCpuHashMap(map) | Map::HashMap(map) => Ok(map),
         _ => bail!("{name} is another kind of map"),
     }
 }
