@@ -372,7 +372,7 @@ fn admit<T: Tables>(tables: &mut T, totals: &Totals, hash: Hash, key: &TargetKey
     let admitted = knows_source && (!knows_target || by_chance);
     // The last eighth is for those who were suspects already when an earlier slot ended: so that those who show twice in
     // a moment and never again do not keep out who goes on.
-    let is_suspect = knows_source && tables.is_suspect(bits);
+    let is_suspect = tables.is_suspect(bits);
     let room = if is_suspect { most } else { most - most / 8 };
     ((admitted || is_suspect) && taken < room, !knows_source)
 }
