@@ -1,4 +1,4 @@
-//! What a source sends to: key and value of the targets map.
+//! What a source sends to: what names it, and what is counted of it.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -71,7 +71,7 @@ impl Packet {
     }
 }
 
-/// Key of the targets map: one source and one service of one destination.
+/// One source and one service of one destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
 #[repr(C)]
 pub struct TargetKey {
@@ -83,7 +83,7 @@ pub struct TargetKey {
     pub service: Service,
 }
 
-/// Value of the targets map: one CPU's counts of one [`TargetKey`] during one slot. Each packet adds one to
+/// One CPU's counts of one [`TargetKey`] during one slot. Each packet adds one to
 /// exactly one of the five numbers of packets.
 ///
 /// A `u32` cannot wrap: 4 billion packets in a slot of at most 60 s would be 71 million packets/s on one CPU.

@@ -106,7 +106,7 @@ pub struct Seen {
     pub host: [u32; 2],
 }
 
-/// Value of the sources map: one CPU's counts of one source during one slot. A source is an IPv4 address, or an
+/// One CPU's counts of one source during one slot. A source is an IPv4 address, or an
 /// IPv6 network ([`Settings::account`](crate::Settings::account)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -210,7 +210,7 @@ impl SourceCounts {
 #[repr(C)]
 pub struct Control {
     /// Number of the slot that packets are counted in, which grows by one with each swap, and wraps. Slots of even
-    /// numbers are counted in the first pair of maps, those of odd numbers in the second.
+    /// numbers are counted in the first half of the tables, those of odd numbers in the second.
     pub slot: u32,
     /// How replies are told: one of the constants of this type.
     pub replies: u32,

@@ -96,7 +96,7 @@ impl Window {
     /// with its counts over all of them. `counting` says which packets are evidence.
     ///
     /// The slots are merged as they are walked: beyond them this needs memory for one source, however many
-    /// there are. A source of which only targets were counted, because the sources map was full, is visited too.
+    /// there are. A source of which only targets were counted, because its own entry was folded, is visited too.
     pub fn for_each_source(
         &self,
         slots: usize,

@@ -4,8 +4,8 @@ use std::fs;
 
 use caps::{CapSet, Capability};
 
-/// The oldest kernel that has what netwatch needs: BPF links on XDP (5.9), inner maps that differ in size from
-/// their template (5.10), and the coarse clock in programs (5.11).
+/// The oldest kernel that has what netwatch needs: arrays that can be mapped (5.5), BPF links on XDP (5.9), and the
+/// coarse clock in programs (5.11).
 pub const OLDEST_KERNEL: Version = Version(5, 11);
 /// The oldest kernel with tcx, whose links end with their owner.
 pub const TCX_KERNEL: Version = Version(6, 6);
