@@ -6,7 +6,7 @@ use crate::classify::{ACK, RST, Replies, SYN, is_syn};
 use crate::packet::{Kind, Packet};
 use crate::wire::{Addr, Proto};
 
-/// Key of the flows map, as a packet from the other side shows it.
+/// Key of the table of flows, as a packet from the other side shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
 #[repr(C)]
 pub struct FlowKey {
@@ -28,6 +28,20 @@ impl FlowKey {
         Self { remote, local, ports: (remote_port as u32) << 16 | local_port as u32, proto: proto as u32 }
     }
 
+    /// Remote port in the upper half, local port in the lower.
+    #[must_use]
+    #[inline(always)]
+    pub const fn ports(&self) -> u32 {
+        self.ports
+    }
+
+    /// IP protocol number.
+    #[must_use]
+    #[inline(always)]
+    pub const fn proto(&self) -> u32 {
+        self.proto
+    }
+
     /// The flow in the other direction.
     #[must_use]
     pub const fn reversed(&self) -> Self {
@@ -35,11 +49,11 @@ impl FlowKey {
     }
 }
 
-/// Value of the flows map.
+/// What is known of a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Flow {
-    /// When this host last sent on the flow: coarse monotonic nanoseconds.
+    /// When this host last sent on the flow: coarse monotonic nanoseconds, to a [tick](Self::tick).
     pub sent_ns: u64,
     /// How far the handshake has come that the other side began: one of the constants of this type.
     pub handshake: u32,
@@ -50,6 +64,8 @@ pub struct Flow {
 impl Flow {
     /// How long after this host has last sent a flow is known, in nanoseconds: 120 s.
     pub const KNOWN_NS: u64 = 120_000_000_000;
+    /// Times of a flow are kept in ticks of so many bits of nanoseconds: 66 µs.
+    pub const TICK_BITS: u32 = 16;
     /// How stale [`sent_ns`](Self::sent_ns) may get before it is written again, in nanoseconds: a write for every packet
     /// would make CPUs fight for the line.
     const REFRESH_NS: u64 = 1_000_000_000;
@@ -64,12 +80,26 @@ impl Flow {
     /// may send a little before that (TCP Fast Open).
     const AHEAD: u32 = 1 << 16;
 
+    /// The tick that a time lies in.
+    #[must_use]
+    #[inline(always)]
+    pub const fn tick(now_ns: u64) -> u64 {
+        now_ns >> Self::TICK_BITS << Self::TICK_BITS
+    }
+
+    /// Whether this host has sent on it lately. One that it has not is no flow any more: what is sent begins another.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_known(&self, now_ns: u64) -> bool {
+        Self::tick(now_ns).wrapping_sub(self.sent_ns) <= Self::tick(Self::KNOWN_NS)
+    }
+
     /// A flow on which this host sends its first packet, `packet`.
     #[must_use]
     #[inline(always)]
     pub const fn begun(packet: &Packet, now_ns: u64) -> Self {
         Self {
-            sent_ns: now_ns,
+            sent_ns: Self::tick(now_ns),
             handshake: Self::handshake_of(packet.transport.flags),
             answer: packet.transport.sequence,
         }
@@ -80,7 +110,7 @@ impl Flow {
     pub const fn sent(&mut self, packet: &Packet, now_ns: u64) {
         let flags = packet.transport.flags;
         if now_ns.wrapping_sub(self.sent_ns) > Self::REFRESH_NS {
-            self.sent_ns = now_ns;
+            self.sent_ns = Self::tick(now_ns);
         }
         if flags & SYN != 0 {
             *self = Self::begun(packet, now_ns);
@@ -91,7 +121,7 @@ impl Flow {
     /// note of a handshake that it completes.
     #[inline(always)]
     pub const fn received(&mut self, packet: &Packet, now_ns: u64) -> Option<Sight> {
-        if now_ns.wrapping_sub(self.sent_ns) > Self::KNOWN_NS {
+        if !self.is_known(now_ns) {
             return None;
         }
         let is_tcp = matches!(packet.transport.kind, Kind::Tcp);
@@ -182,12 +212,13 @@ mod tests {
 
     #[test]
     fn a_flow_is_known_for_two_minutes_after_the_last_packet_sent() {
+        let start = Flow::tick(SECOND);
         let mut flow = Flow::begun(&tcp(ACK, 1, 1), SECOND);
         let known = Some(Sight::of(Replies::Known));
-        assert_eq!(flow.received(&tcp(ACK, 9, 9), SECOND + Flow::KNOWN_NS), known);
-        assert_eq!(flow.received(&tcp(ACK, 9, 9), SECOND + Flow::KNOWN_NS + 1), None);
+        assert_eq!(flow.received(&tcp(ACK, 9, 9), start + Flow::KNOWN_NS), known);
+        assert_eq!(flow.received(&tcp(ACK, 9, 9), start + Flow::KNOWN_NS + (1 << Flow::TICK_BITS)), None);
         flow.sent(&tcp(ACK, 1, 1), 60 * SECOND);
-        assert_eq!(flow.received(&tcp(RST, 9, 9), 60 * SECOND + Flow::KNOWN_NS), known);
+        assert_eq!(flow.received(&tcp(RST, 9, 9), Flow::tick(60 * SECOND) + Flow::KNOWN_NS), known);
     }
 
     #[test]

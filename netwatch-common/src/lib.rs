@@ -6,16 +6,23 @@
 //! a property test and in a replay. Read it in this order: [`frame`] (how bytes
 //! are read), [`packet`] and [`parse`](mod@parse) (headers), [`classify`](mod@classify) (one
 //! verdict per packet), [`verdict`] (the list of verdicts and classes), [`wire`]
-//! and [`target`] (map keys and values), [`flow`] (what makes an answer one), [`hint`] (what cannot wait), [`limits`].
+//! and [`target`] (map keys and values), [`ports`] (probed ports in little room), [`flow`] (what makes an answer one),
+//! [`hint`] (what cannot wait), [`limits`].
 #![no_std]
 
 pub mod classify;
+mod clear;
+pub mod filter;
 pub mod flow;
+pub mod flow_table;
 pub mod frame;
 pub mod hint;
+pub mod index;
 pub mod limits;
 pub mod packet;
 pub mod parse;
+pub mod ports;
+pub mod tables;
 pub mod target;
 pub mod verdict;
 pub mod wire;
@@ -26,6 +33,7 @@ pub use frame::Frame;
 pub use hint::{Allowance, Hint};
 pub use packet::{Kind, Packet, Transport};
 pub use parse::parse;
+pub use ports::{PortHash, PortSet, Ports};
 pub use target::{Service, TargetCounts, TargetKey, Techniques};
 pub use verdict::{Class, Verdict};
 pub use wire::{Addr, Control, Proto, Replayed, Seen, SourceCounts, Totals};

@@ -1,4 +1,4 @@
-//! What a source sends to: key and value of the targets map.
+//! What a source sends to: what names it, and what is counted of it.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -19,12 +19,28 @@ impl Service {
     pub const FRAGMENT: Self = Self(44 << 16);
     /// Everything else with a good IP header.
     pub const REST: Self = Self(0);
+    /// Any of these, and any port: what found no room of its own. No protocol has this number.
+    pub const LUMP: Self = Self(255 << 16);
 
     /// A port of a protocol.
     #[must_use]
     #[inline(always)]
     pub const fn new(proto: Proto, port: u16) -> Self {
         Self((proto as u32) << 16 | port as u32)
+    }
+
+    /// Whether it is [`Self::LUMP`].
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_lump(self) -> bool {
+        self.0 == Self::LUMP.0
+    }
+
+    /// As a number: others are other numbers.
+    #[must_use]
+    #[inline(always)]
+    pub const fn number(self) -> u32 {
+        self.0
     }
 
     /// Protocol and port, where it is one.
@@ -55,7 +71,7 @@ impl Packet {
     }
 }
 
-/// Key of the targets map: one source and one service of one destination.
+/// One source and one service of one destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
 #[repr(C)]
 pub struct TargetKey {
@@ -67,7 +83,7 @@ pub struct TargetKey {
     pub service: Service,
 }
 
-/// Value of the targets map: one CPU's counts of one [`TargetKey`] during one slot. Each packet adds one to
+/// One CPU's counts of one [`TargetKey`] during one slot. Each packet adds one to
 /// exactly one of the five numbers of packets.
 ///
 /// A `u32` cannot wrap: 4 billion packets in a slot of at most 60 s would be 71 million packets/s on one CPU.
@@ -91,8 +107,8 @@ pub struct TargetCounts {
     pub completed: u32,
     /// How the packets that are evidence probed.
     pub techniques: Techniques,
-    /// Always zero.
-    pub padding: u32,
+    /// Of what nobody in particular sent: sources that were not seen lately, an estimate. Zero elsewhere.
+    pub newcomers: u32,
 }
 
 impl TargetCounts {
@@ -106,7 +122,7 @@ impl TargetCounts {
         rest: 0,
         completed: 0,
         techniques: Techniques::NONE,
-        padding: 0,
+        newcomers: 0,
     };
 
     /// Counts one packet. Returns whether it is the first one here by which the source probes the target.
@@ -251,7 +267,7 @@ mod tests {
         for (proto, port) in [(Proto::Tcp, 0), (Proto::Tcp, 65535), (Proto::Udp, 53)] {
             assert_eq!(Service::new(proto, port).port(), Some((proto, port)));
         }
-        for other in [Service::PROBE, Service::FRAGMENT, Service::REST] {
+        for other in [Service::PROBE, Service::FRAGMENT, Service::REST, Service::LUMP] {
             assert_eq!(other.port(), None);
         }
     }

@@ -102,13 +102,11 @@ pub struct Seen {
     pub now_ns: u64,
     /// 1 where it completes a handshake ([`Sight::completed`](crate::flow::Sight::completed)), 0 elsewhere.
     pub completed: u32,
-    /// Where it goes.
-    pub dest: Addr,
     /// The last 64 bits of the source's address; words in network order.
     pub host: [u32; 2],
 }
 
-/// Value of the sources map: one CPU's counts of one source during one slot. A source is an IPv4 address, or an
+/// One CPU's counts of one source during one slot. A source is an IPv4 address, or an
 /// IPv6 network ([`Settings::account`](crate::Settings::account)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -156,7 +154,15 @@ impl SourceCounts {
     /// Counts one packet. `probes` says whether it is the first by which the source probes its target. Calls `tell`
     /// with the kind and the number of each hint that is due: see [`Hint`].
     #[inline(always)]
-    pub fn count(&mut self, seen: &Seen, probes: bool, control: &Control, mut tell: impl FnMut(u32, u32)) {
+    pub fn count(
+        &mut self,
+        seen: &Seen,
+        dest: &Addr,
+        probes: bool,
+        is_somebody: bool,
+        control: &Control,
+        mut tell: impl FnMut(u32, u32),
+    ) {
         if self.first_ns == 0 {
             self.first_ns = seen.now_ns;
             self.host = seen.host;
@@ -172,11 +178,15 @@ impl SourceCounts {
             return;
         }
         if matches!(class, Class::UdpNew) {
-            self.to_groups += u32::from(seen.dest.is_group());
+            self.to_groups += u32::from(dest.is_group());
         }
         self.unsolicited += 1;
         let packets = self.unsolicited;
         let is_due = packets == control.hint_crossing || packets.checked_rem(control.hint_packets) == Some(0);
+        if !is_somebody {
+            self.probes += u32::from(probes);
+            return;
+        }
         if packets <= control.hint_crossing.saturating_add(Hint::PACKETS_BEYOND) && is_due {
             tell(Hint::PACKETS, packets);
         }
@@ -200,7 +210,7 @@ impl SourceCounts {
 #[repr(C)]
 pub struct Control {
     /// Number of the slot that packets are counted in, which grows by one with each swap, and wraps. Slots of even
-    /// numbers are counted in the first pair of maps, those of odd numbers in the second.
+    /// numbers are counted in the first half of the tables, those of odd numbers in the second.
     pub slot: u32,
     /// How replies are told: one of the constants of this type.
     pub replies: u32,
@@ -246,9 +256,12 @@ pub struct Totals {
     pub seen: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Packets that could not be counted under their source because the sources map took no new entry.
-    pub sources_lost: u64,
-    /// Packets that could not be counted under their target, likewise.
+    /// Packets counted under nobody's name, because their source got no entry.
+    pub sources_refused: u64,
+    /// Packets counted without source and port, because their target got no entry: under their destination alone, or not
+    /// even that.
+    pub targets_refused: u64,
+    /// Those of them that are counted without their destination, too, because there are too many.
     pub targets_lost: u64,
     /// Packets with a good IP header, that is those which the maps of sources and of targets should account for.
     pub sourced: u64,
@@ -258,10 +271,9 @@ pub struct Totals {
     pub hints_lost: u64,
     /// Hints not sent because this CPU had sent as many as it may for the time being.
     pub hints_withheld: u64,
-    /// Flows entered into the flows map. Where more come within [`Flow::KNOWN_NS`](crate::Flow::KNOWN_NS) than it holds, the oldest
-    /// make room.
+    /// Flows entered into the table of flows.
     pub flows_new: u64,
-    /// Flows that the map took no entry for.
+    /// Flows that were known still and had to make room for others.
     pub flows_lost: u64,
     /// Those of [`flows_new`](Self::flows_new) that began with a TCP packet from the middle of a connection, after
     /// connections older than the program had their time: flows that had to make room too early.
@@ -304,7 +316,7 @@ impl Totals {
 
 const _: () = assert!(size_of::<Addr>() == 16 && align_of::<Addr>() == 4);
 const _: () = assert!(size_of::<SourceCounts>() == 96);
-const _: () = assert!(size_of::<Totals>() == 8 * (12 + Verdict::COUNT));
+const _: () = assert!(size_of::<Totals>() == 8 * (13 + Verdict::COUNT));
 const _: () = assert!(size_of::<Control>() == 32 && size_of::<Replayed>() == 16);
 
 #[cfg(test)]
@@ -344,8 +356,8 @@ mod tests {
         let dest = Ipv4Addr::new(224, 0, 0, 251).into();
         let mut counts = SourceCounts::ZERO;
         for verdict in [Verdict::UdpNew, Verdict::IcmpProbe, Verdict::UdpNew, Verdict::Known] {
-            let seen = Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, dest, host: [0; 2] };
-            counts.count(&seen, false, &Control::default(), |_, _| {});
+            let seen = Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, host: [0; 2] };
+            counts.count(&seen, &dest, false, true, &Control::default(), |_, _| {});
         }
         assert_eq!((counts.to_groups, counts.unsolicited, counts.packets()), (2, 3, 4));
     }
@@ -353,30 +365,36 @@ mod tests {
     #[test]
     fn a_source_is_told_of_by_number_of_packets_and_of_probes() {
         let control = Control { hint_packets: 3, hint_crossing: 7, ..Control::default() };
-        let seen = |verdict, host| Seen {
-            verdict,
-            flags: 0,
-            bytes: 60,
-            now_ns: 5,
-            completed: 0,
-            dest: Addr([0; 4]),
-            host,
-        };
+        let seen = |verdict, host| Seen { verdict, flags: 0, bytes: 60, now_ns: 5, completed: 0, host };
         let mut counts = SourceCounts::ZERO;
         let (mut packets, mut probes) = ([0; 4], 0);
         for number in 1..=10 {
-            counts.count(&seen(Verdict::Syn, [0, 1]), number <= 4, &control, |kind, told| {
-                if kind == Hint::PROBE {
-                    probes += told;
-                } else {
-                    packets.rotate_left(1);
-                    packets[3] = told;
-                }
-            });
+            counts.count(
+                &seen(Verdict::Syn, [0, 1]),
+                &Addr([0; 4]),
+                number <= 4,
+                true,
+                &control,
+                |kind, told| {
+                    if kind == Hint::PROBE {
+                        probes += told;
+                    } else {
+                        packets.rotate_left(1);
+                        packets[3] = told;
+                    }
+                },
+            );
         }
         assert_eq!((packets, probes), ([3, 6, 7, 9], 1 + 2 + 3 + 4));
         assert_eq!((counts.packets(), counts.unsolicited, counts.many_hosts), (10, 10, 0));
-        counts.count(&seen(Verdict::Known, [0, 2]), false, &control, |_, _| unreachable!());
+        counts.count(
+            &seen(Verdict::Known, [0, 2]),
+            &Addr([0; 4]),
+            false,
+            true,
+            &control,
+            |_, _| unreachable!(),
+        );
         assert_eq!((counts.bytes, counts.unsolicited, counts.many_hosts, counts.host), (660, 10, 1, [0, 1]));
     }
 

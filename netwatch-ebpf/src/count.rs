@@ -1,18 +1,17 @@
 //! One packet in, counters out.
 
 use aya_ebpf::programs::XdpContext;
-use aya_log_ebpf::{debug, warn};
+use aya_log_ebpf::debug;
 use netwatch_common::{
-    Addr, Class, Control, Frame, Proto, Seen, Service, SourceCounts, TargetCounts, TargetKey, Totals,
-    Verdict, classify, parse,
+    Addr, Class, Control, Frame, Packet, Proto, Seen, Service, Sight, TargetKey, Verdict, classify, parse,
+    tables,
 };
 
 use crate::{
-    clock,
-    entry::entry,
-    flows,
+    clock, flows,
     hints::{News, tell},
-    maps::{CONTROL, FORGOTTEN, SETTINGS, SOURCES, TARGETS, TOTALS},
+    maps::{CONTROL, FORGOTTEN, JOB, PACKET, TOTALS, settings},
+    tables::Tables,
 };
 
 /// Counts one packet. Does nothing else: the caller passes the packet on whatever happens here.
@@ -26,49 +25,41 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
     totals.seen += 1;
     totals.bytes += bytes;
 
-    let settings = SETTINGS.load();
-    let verdict = match parse(frame, &settings) {
-        Err(reason) => forget_verdict(reason),
-        Ok(packet) => {
+    let verdict = match read(frame) {
+        UNREADABLE.. => forgotten_verdict(),
+        READ => {
+            let Some(packet) = PACKET.get_ptr(0) else { return };
+            // SAFETY: the value belongs to this CPU, and was just written.
+            let packet = unsafe { &*packet };
             let Some(control) = CONTROL.get_ptr(0) else { return };
+            // SAFETY: the pointer is to a live value of the map. Userspace may write to it, a word at a time.
+            let control = unsafe { &*control };
             // Read once, so that both counts of a packet belong to the same slot.
-            // SAFETY: the pointer is to a live value of the map.
-            let control = unsafe { control.read_volatile() };
+            // SAFETY: as above.
+            let slot = unsafe { (&raw const control.slot).read_volatile() };
             let now = clock::now();
-            let sight = flows::look_up(ctx, &packet, &settings, &control, now);
+            let sight = flows::look_up(ctx, packet, &settings(), control, now);
             let is_mirror = control.replies == Control::REPLIES_MIRRORED;
-            let is_first = is_mirror && flows::record(totals, &packet, now);
+            let is_first = is_mirror && flows::record(totals, packet, now);
             let answers = if is_mirror { forget(packet.answers_udp(is_first, sight).into()) } else { 0 };
-            let verdict = forget_verdict(classify(&packet, &settings, sight.replies));
-            let target = TargetKey {
-                // Loaded once more: kept since the first time, the mask would lie on the stack.
-                source: SETTINGS.load().account(packet.source),
-                dest: packet.dest,
-                service: packet.service(),
-            };
-            let Addr([.., host_high, host_low]) = packet.source;
-            let seen = Seen {
-                verdict,
-                flags: packet.transport.flags,
-                bytes,
-                now_ns: now,
-                completed: sight.completed,
-                dest: target.dest,
-                host: [host_high, host_low],
-            };
-            totals.sourced += 1;
-            let probes = count_target(ctx, totals, &control, &target, &seen);
-            count_source(ctx, totals, &control, &target, &seen, probes);
+            let Some(job) = JOB.get_ptr_mut(0) else { return };
+            // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
+            unsafe { &mut *job }.write(packet, sight, bytes, now);
+            // Looked up again, because what the compiler knows to be in memory it does not read from there.
+            let Some(job) = JOB.get_ptr(0) else { return };
+            // SAFETY: as above.
+            let job = unsafe { &*job };
+            let Job { target, seen } = job;
+            let mut tables = Tables::of_slot(slot);
+            // What is told lies with the totals, so these are lent to one at a time.
+            let places = tables::place(&mut tables, totals, target);
+            tables::count(&mut tables, totals, control, target, seen, places, |totals, kind, number| {
+                tell(totals, target, &News { kind, slot, number, hint_probes: control.hint_probes, now });
+            });
             if answers != 0 {
-                // What was asked: this packet's other direction.
-                let asked = TargetKey {
-                    source: SETTINGS.load().account(packet.dest),
-                    dest: packet.source,
-                    service: Service::new(Proto::Udp, packet.transport.source_port),
-                };
-                count_answer(&control, &asked);
+                count_answer(&mut tables, packet);
             }
-            verdict
+            checked(&seen.verdict)
         }
     };
     totals.verdicts[verdict as usize] += 1;
@@ -77,17 +68,88 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
     }
 }
 
-/// Makes the verifier forget which verdict it is. It would otherwise follow each verdict on its own through all that is
-/// counted, and through what is logged once more. Written out, because by way of [`forget`] the compiler takes the check
-/// of its bound where the verifier does not see that it is one.
-#[inline(always)]
-fn forget_verdict(verdict: Verdict) -> Verdict {
-    let Some(forgotten) = FORGOTTEN.get_ptr_mut(0) else { return Verdict::IpOther };
-    // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
-    let number = unsafe {
-        forgotten.write_volatile(verdict as u8);
-        forgotten.read_volatile()
+/// Counts for whoever asked what a packet answers that there is an answer. A call of its own for the sake of the stack.
+#[inline(never)]
+fn count_answer(tables: &mut Tables, packet: &Packet) {
+    // What was asked: this packet's other direction.
+    let asked = TargetKey {
+        source: settings().account(packet.dest),
+        dest: packet.source,
+        service: Service::new(Proto::Udp, packet.transport.source_port),
     };
+    tables::count_answer(tables, &asked);
+}
+
+/// What is to be counted of a packet. It lies in a map and not on the stack, of which there are 512 bytes; and what is
+/// read from there the verifier does not know, so it follows all verdicts at once and not each on its own.
+pub struct Job {
+    target: TargetKey,
+    seen: Seen,
+}
+
+impl Job {
+    /// Written a word at a time: a whole value would be made on the stack and copied.
+    #[inline(always)]
+    fn write(&mut self, packet: &Packet, sight: Sight, bytes: u64, now_ns: u64) {
+        let Addr([a, b, c, d]) = settings().account(packet.source);
+        let (source, dest) = (&mut self.target.source.0, &mut self.target.dest.0);
+        (source[0], source[1], source[2], source[3]) = (a, b, c, d);
+        let Addr([a, b, c, d]) = packet.dest;
+        (dest[0], dest[1], dest[2], dest[3]) = (a, b, c, d);
+        self.target.service = packet.service();
+        let seen = &mut self.seen;
+        seen.verdict = classify(packet, &settings(), sight.replies);
+        seen.flags = packet.transport.flags;
+        seen.bytes = bytes;
+        seen.now_ns = now_ns;
+        seen.completed = sight.completed;
+        let Addr([.., high, low]) = packet.source;
+        (seen.host[0], seen.host[1]) = (high, low);
+    }
+}
+
+/// [`read`] has read a packet.
+const READ: u32 = 0;
+/// It has read why there is none.
+const UNREADABLE: u32 = 1;
+
+/// Reads a packet into [`PACKET`], or why there is none into [`FORGOTTEN`]. Read from there, the verifier does not know
+/// which way through the headers led to it, and follows what comes after once and not for each of them. A call of its own
+/// for the sake of the stack.
+#[inline(never)]
+fn read<F: Frame>(frame: &F) -> u32 {
+    match parse(frame, &settings()) {
+        Ok(packet) => {
+            if let Some(written) = PACKET.get_ptr_mut(0) {
+                // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
+                unsafe { written.write(packet) };
+            }
+            READ
+        }
+        Err(reason) => {
+            if let Some(forgotten) = FORGOTTEN.get_ptr_mut(0) {
+                // SAFETY: as above.
+                unsafe { forgotten.write_volatile(reason as u8) };
+            }
+            UNREADABLE
+        }
+    }
+}
+
+/// The verdict that was written last.
+#[inline(always)]
+fn forgotten_verdict() -> Verdict {
+    let Some(forgotten) = FORGOTTEN.get_ptr(0) else { return Verdict::IpOther };
+    // SAFETY: the value belongs to this CPU, and is a verdict that was just written.
+    unsafe { checked(&*forgotten.cast::<Verdict>()) }
+}
+
+/// A verdict that lies in a map, behind a check of its bound: the compiler knows that it needs none, but the verifier
+/// does not.
+#[inline(always)]
+fn checked(verdict: &Verdict) -> Verdict {
+    // SAFETY: a verdict is a byte, and may be read as one.
+    let number = unsafe { core::ptr::from_ref(verdict).cast::<u8>().read_volatile() };
     bytemuck::checked::try_cast(number).unwrap_or(Verdict::IpOther)
 }
 
@@ -107,86 +169,4 @@ fn forget(number: u8) -> u8 {
 #[inline(never)]
 fn log_malformed(ctx: &XdpContext, verdict: u32, bytes: u64) {
     debug!(ctx, "malformed packet: verdict {} of {} bytes", verdict, bytes);
-}
-
-/// Returns whether this is the first packet by which the source probes the target, on this CPU in this slot.
-#[inline(always)]
-fn count_target(
-    ctx: &XdpContext,
-    totals: &mut Totals,
-    control: &Control,
-    target: &TargetKey,
-    seen: &Seen,
-) -> bool {
-    static ZERO: TargetCounts = TargetCounts::ZERO;
-
-    let Some(entry) = TARGETS.get(control.slot & 1).and_then(|map| entry(map, target, &ZERO)) else {
-        totals.targets_lost += 1;
-        if is_worth_a_word(totals.targets_lost) {
-            log_targets_full(ctx, totals.targets_lost);
-        }
-        return false;
-    };
-    // SAFETY: the value belongs to this CPU, and the map is not drained while a program may hold it.
-    let counts = unsafe { &mut *entry };
-    counts.count(target.service, seen.verdict, seen.flags, seen.bytes, seen.completed)
-}
-
-#[inline(always)]
-fn count_source(
-    ctx: &XdpContext,
-    totals: &mut Totals,
-    control: &Control,
-    target: &TargetKey,
-    seen: &Seen,
-    probes: bool,
-) {
-    static ZERO: SourceCounts = SourceCounts::ZERO;
-
-    let Some(entry) = SOURCES.get(control.slot & 1).and_then(|map| entry(map, &target.source, &ZERO)) else {
-        totals.sources_lost += 1;
-        if is_worth_a_word(totals.sources_lost) {
-            log_sources_full(ctx, totals.sources_lost);
-        }
-        return;
-    };
-    // SAFETY: as for targets.
-    let counts = unsafe { &mut *entry };
-    counts.count(seen, probes, control, |kind, number| {
-        let news =
-            News { kind, slot: control.slot, number, hint_probes: control.hint_probes, now: seen.now_ns };
-        tell(totals, target, &news);
-    });
-}
-
-/// Counts for whoever asked that there is an answer. What was not asked in this slot needs none.
-#[inline(always)]
-fn count_answer(control: &Control, asked: &TargetKey) {
-    let target = TARGETS.get(control.slot & 1).and_then(|map| map.get_ptr_mut(asked));
-    let source = SOURCES.get(control.slot & 1).and_then(|map| map.get_ptr_mut(asked.source));
-    // SAFETY: as for what is counted of the packet itself.
-    unsafe {
-        if let Some(counts) = target {
-            (*counts).completed += 1;
-        }
-        if let Some(counts) = source {
-            (*counts).answered += 1;
-        }
-    }
-}
-
-#[inline(never)]
-fn log_targets_full(ctx: &XdpContext, lost: u64) {
-    warn!(ctx, "the targets map takes no more entries; {} packets so far on this CPU", lost);
-}
-
-#[inline(never)]
-fn log_sources_full(ctx: &XdpContext, lost: u64) {
-    warn!(ctx, "the sources map takes no more entries; {} packets so far on this CPU", lost);
-}
-
-/// Of losses that come with every packet of a flood, only the first, second, fourth, eighth … are logged.
-#[inline(always)]
-const fn is_worth_a_word(count: u64) -> bool {
-    count & (count - 1) == 0
 }

@@ -1,10 +1,11 @@
 //! Which flows this host has sent on: written at egress, asked at ingress.
 
 use aya_ebpf::{
-    bindings::{BPF_ANY, bpf_sock_tuple},
+    bindings::bpf_sock_tuple,
     helpers::generated::{bpf_sk_release, bpf_skc_lookup_tcp},
     programs::XdpContext,
 };
+use netwatch_common::flow_table::{self, FlowHash, FlowLine};
 use netwatch_common::{
     Control, Flow, FlowKey, Kind, Packet, Replies, Settings, Sight, Totals, classify::is_late_reply, parse,
 };
@@ -12,7 +13,8 @@ use netwatch_common::{
 use crate::{
     clock,
     context::Frame,
-    maps::{CONTROL, FLOWS, SETTINGS, TOTALS},
+    maps::{CONTROL, FLOWS, TOTALS, settings},
+    tables::{FLOW_FACTORS, FLOW_LINES, factor},
 };
 
 /// Takes note of a packet that this host sends.
@@ -23,37 +25,58 @@ pub fn sent(frame: &Frame) {
     // comes between.
     let totals = unsafe { &mut *totals };
     totals.sent += 1;
-    if let Ok(packet) = parse(frame, &SETTINGS.load()) {
+    if let Ok(packet) = parse(frame, &settings()) {
         record(totals, &packet, clock::now());
     }
 }
 
-/// Makes the flow that answers `packet` known. Returns whether it was not before.
-#[inline(always)]
+/// Makes the flow that answers `packet` known. Returns whether it was not before. A call of its own for the sake of the
+/// stack.
+#[inline(never)]
 pub fn record(totals: &mut Totals, packet: &Packet, now: u64) -> bool {
     let Some(key) = packet.answering_flow() else { return false };
-    if let Some(flow) = FLOWS.get_ptr_mut(key) {
-        // SAFETY: the map is preallocated, so the memory stays a flow. Another CPU may write to it at the same
-        // time, or, where the map is full, give the entry to another flow, which is then known a little longer
-        // than it should be: words are written whole, and nothing worse can come of it.
-        unsafe { &mut *flow }.sent(packet, now);
+    let hash = hash(&key);
+    if let Some((place, mut flow)) = flow_table::find(&mut Table, hash, now) {
+        let before = flow;
+        flow.sent(packet, now);
+        if flow != before {
+            flow_table::update(&mut Table, place, hash, &flow);
+        }
         return false;
     }
-    let is_new = FLOWS.insert(key, Flow::begun(packet, now), BPF_ANY.into()).is_ok();
-    if is_new {
-        totals.flows_new += 1;
-        if packet.is_amid_connection()
-            && CONTROL.get_ptr(0).is_some_and(|control| {
-                // SAFETY: the pointer is to a live value of the map.
-                now > unsafe { (*control).grace_ends_ns }
-            })
-        {
-            totals.flows_again += 1;
-        }
-    } else {
-        totals.flows_lost += 1;
+    totals.flows_new += 1;
+    totals.flows_lost += u64::from(flow_table::enter(&mut Table, hash, &Flow::begun(packet, now), now));
+    if packet.is_amid_connection()
+        && CONTROL.get_ptr(0).is_some_and(|control| {
+            // SAFETY: the pointer is to a live value of the map.
+            now > unsafe { (*control).grace_ends_ns }
+        })
+    {
+        totals.flows_again += 1;
     }
-    is_new
+    true
+}
+
+/// The table of flows.
+struct Table;
+
+impl flow_table::Flows for Table {
+    #[inline(always)]
+    fn lines(&self) -> u32 {
+        FLOW_LINES.load()
+    }
+
+    #[inline(always)]
+    fn line(&mut self, line: u32) -> Option<&mut FlowLine> {
+        // SAFETY: the map lives as long as the program. Another CPU may write to the line at the same time; words are
+        // written whole, and what can come of it is said at the head of the table's module.
+        FLOWS.get_ptr_mut(line).map(|line| unsafe { &mut *line })
+    }
+}
+
+#[inline(always)]
+fn hash(key: &FlowKey) -> FlowHash {
+    FlowHash::of(|index| factor(&FLOW_FACTORS, index), key)
 }
 
 /// What is known of the flow of an incoming packet.
@@ -65,9 +88,13 @@ pub fn look_up(ctx: &XdpContext, packet: &Packet, settings: &Settings, control: 
     let Some(key) = packet.flow_to_look_up() else {
         return Sight::of(Replies::Unknown);
     };
-    if let Some(flow) = FLOWS.get_ptr_mut(key) {
-        // SAFETY: as above.
-        if let Some(sight) = unsafe { &mut *flow }.received(packet, now) {
+    let hash = hash(&key);
+    if let Some((place, mut flow)) = flow_table::find(&mut Table, hash, now) {
+        let before = flow.handshake;
+        if let Some(sight) = flow.received(packet, now) {
+            if flow.handshake != before {
+                flow_table::update(&mut Table, place, hash, &flow);
+            }
             return sight;
         }
     }
@@ -91,6 +118,10 @@ fn is_older(ctx: &XdpContext, packet: &Packet, key: &FlowKey, settings: &Setting
     }
 }
 
+/// What a socket is looked for by. On the stack, the verifier takes no double words that are not aligned.
+#[repr(C, align(8))]
+struct Tuple([u32; 9]);
+
 /// Whether this host has a TCP connection with these ends. Linux 5.2.
 #[inline(never)]
 fn has_socket(ctx: &XdpContext, key: &FlowKey, remote_port: u16, local_port: u16) -> bool {
@@ -102,12 +133,12 @@ fn has_socket(ctx: &XdpContext, key: &FlowKey, remote_port: u16, local_port: u16
     let mapped = remote[0] == 0 && remote[1] == 0 && remote[2] == 0xffff_u32.to_be();
     // The tuple of IPv6; that of IPv4 is its first three words.
     let mut tuple =
-        [remote[0], remote[1], remote[2], remote[3], local[0], local[1], local[2], local[3], ports];
+        Tuple([remote[0], remote[1], remote[2], remote[3], local[0], local[1], local[2], local[3], ports]);
     let mut size = 36;
     if mapped {
-        tuple[0] = remote[3];
-        tuple[1] = local[3];
-        tuple[2] = ports;
+        tuple.0[0] = remote[3];
+        tuple.0[1] = local[3];
+        tuple.0[2] = ports;
         size = 12;
     }
     let tuple: *mut bpf_sock_tuple = (&raw mut tuple).cast();

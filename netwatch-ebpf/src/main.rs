@@ -11,8 +11,6 @@ mod context;
 #[cfg(target_arch = "bpf")]
 mod count;
 #[cfg(target_arch = "bpf")]
-mod entry;
-#[cfg(target_arch = "bpf")]
 mod flows;
 #[cfg(target_arch = "bpf")]
 mod hints;
@@ -22,6 +20,8 @@ mod maps;
 mod object;
 #[cfg(target_arch = "bpf")]
 mod programs;
+#[cfg(target_arch = "bpf")]
+mod tables;
 
 #[cfg(not(target_arch = "bpf"))]
 fn main() {}

@@ -1,36 +1,32 @@
 //! The maps, and what the loader sets before the program is verified.
 //!
-//! Sources and targets are counted in one of two pairs of maps, by the number of the slot in [`CONTROL`]. Userspace
-//! writes the next number and waits until no program that read the old one still runs: then the old pair can be
-//! drained, nothing is counted twice or lost, and no packet is split between two slots.
+//! Sources and targets are counted in one of two regions ([`tables`](crate::tables)), by the number of the slot in
+//! [`CONTROL`]. Userspace writes the next number and waits until no program that read the old one still runs: then the
+//! old region can be drained, nothing is counted twice or lost, and no packet is split between two slots.
 
 use aya_ebpf::{
     Global,
     bindings::BPF_F_MMAPABLE,
-    btf_maps::{Array, ArrayOfMaps, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
+    btf_maps::{Array, ArrayOfMaps, PerCpuArray, RingBuf},
     macros::btf_map,
 };
-use netwatch_common::{
-    Addr, Control, Flow, FlowKey, Hint, Replayed, Settings, SourceCounts, TargetCounts, TargetKey, Totals,
-};
+use netwatch_common::flow_table::FlowLine;
+use netwatch_common::{Control, Hint, Packet, Replayed, Settings, Totals};
 
-use crate::hints::Telling;
+use crate::{count::Job, hints::Telling};
 
 /// What userspace tells the programs while they run.
 #[btf_map]
 pub static CONTROL: Array<Control, 1> = Array::new();
 
-/// Flows on which this host has sent lately. Where there is no more room, the least recently used make some.
+/// Flows on which this host has sent lately: see [`netwatch_common::flow_table`]. It can be mapped so that its lines are
+/// those of the cache.
 #[btf_map]
-pub static FLOWS: LruHashMap<FlowKey, Flow, 65536> = LruHashMap::new();
+pub static FLOWS: Array<FlowLine, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// Counts per source. The inner size stands for any: userspace makes the maps that are really used.
+/// Counts nothing: an update of a map of maps makes userspace wait for the programs that run.
 #[btf_map]
-pub static SOURCES: ArrayOfMaps<PerCpuHashMap<Addr, SourceCounts, 1>, 2> = ArrayOfMaps::new();
-
-/// Counts per source, destination and service.
-#[btf_map]
-pub static TARGETS: ArrayOfMaps<PerCpuHashMap<TargetKey, TargetCounts, 1>, 2> = ArrayOfMaps::new();
+pub static BARRIER: ArrayOfMaps<Array<u32, 1>, 1> = ArrayOfMaps::new();
 
 /// Room for hints, in bytes: some 4,000 of them.
 pub const RING_BYTES: usize = 256 * 1024;
@@ -47,6 +43,14 @@ pub static TELLING: PerCpuArray<Telling, 1> = PerCpuArray::new();
 #[btf_map]
 pub static TOTALS: PerCpuArray<Totals, 1> = PerCpuArray::new();
 
+/// The packet at hand.
+#[btf_map]
+pub static PACKET: PerCpuArray<Packet, 1> = PerCpuArray::new();
+
+/// What is to be counted of it.
+#[btf_map]
+pub static JOB: PerCpuArray<Job, 1> = PerCpuArray::new();
+
 /// What the verifier is to forget.
 #[btf_map]
 pub static FORGOTTEN: PerCpuArray<u8, 1> = PerCpuArray::new();
@@ -62,3 +66,24 @@ pub static REPLAY: Global<u32> = Global::new(0);
 /// Of the recorded packet at hand, what it does not say itself. Userspace writes to it by mapping it.
 #[btf_map]
 pub static REPLAYED: Array<Replayed, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
+
+/// The settings, read a word at a time: read at once they would be copied to the stack first.
+#[inline(always)]
+pub fn settings() -> Settings {
+    let settings = (&raw const SETTINGS).cast::<Settings>();
+    // SAFETY: the pointers are to parts of a global, of which the type is a transparent wrapper.
+    unsafe {
+        let mask = (&raw const (*settings).source6_mask).cast::<u32>();
+        Settings {
+            ephemeral_first: (&raw const (*settings).ephemeral_first).read_volatile(),
+            ephemeral_last: (&raw const (*settings).ephemeral_last).read_volatile(),
+            link: (&raw const (*settings).link).read_volatile(),
+            source6_mask: [
+                mask.read_volatile(),
+                mask.add(1).read_volatile(),
+                mask.add(2).read_volatile(),
+                mask.add(3).read_volatile(),
+            ],
+        }
+    }
+}

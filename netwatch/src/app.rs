@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netwatch_common::Settings;
+use netwatch_common::{PortHash, Settings};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -39,11 +39,14 @@ pub async fn run(config: Config, color: When) -> anyhow::Result<()> {
             Event::Slot => app.begin_drain(),
             Event::Drained(drained) => {
                 app.drained(drained.context("drain an interface")?);
-                // The kernel tells of changes; a look with each slot makes sure that none is missed for good.
+                // The kernel tells of most changes, but not of a program that somebody detached.
                 app.follow_interfaces().await;
             }
             Event::Hints(index) => app.hints(index),
-            Event::InterfacesChanged => app.follow_interfaces().await,
+            Event::InterfacesChanged => {
+                app.networks_asked = None;
+                app.follow_interfaces().await;
+            }
             Event::Output(Trouble::Failed(error)) => break Some(error),
             Event::Output(Trouble::Closed) => {
                 info!("stopping: the reader of the alerts closed the pipe");
@@ -60,6 +63,9 @@ pub async fn run(config: Config, color: When) -> anyhow::Result<()> {
     failure.map_or(Ok(()), |error| Err(error).context("write alerts"))
 }
 
+/// How often this host's networks are asked for where the kernel tells of no change: it may have had too many to tell.
+/// There are thousands on some hosts, so a look with each slot would be most of what an idle netwatch does.
+const NETWORKS_ASKED: Duration = Duration::from_secs(60);
 /// How many changes of a reload are told one by one.
 const CHANGES_TOLD: usize = 50;
 
@@ -90,6 +96,8 @@ struct App {
     policy: Policy,
     /// Networks that this host is connected to.
     connected: Vec<Prefix>,
+    /// When they were asked for; `None` where they may have changed since.
+    networks_asked: Option<Instant>,
     analysis: Analysis,
     /// The interfaces; none while they are being drained.
     watched: Vec<Watched>,
@@ -115,17 +123,20 @@ impl App {
 
         let slot_ns = u64::try_from(config.slot.as_nanos()).unwrap_or(u64::MAX);
         let connected = connected(&interfaces, &config).await;
+        let networks_asked = connected.is_some().then(Instant::now);
+        let connected = connected.unwrap_or_default();
         let policy = Policy { connected: connected.clone(), ..config.policy_at(clock::now()) };
+        let mut options = Options::of_this_host(config.map_memory);
+        options.log_level = config.kernel_log as u8;
+        options.settings.source6_mask = Settings::source6_prefix(config.ipv6_prefix);
         let mut analysis = Analysis::new(&analysis::Options {
             window_slots: config.slots,
             slot_ns,
             ipv6_bits: config.ipv6_prefix,
             one_cpu: false,
+            port_hash: PortHash::new(options.secrets.ports),
             policy: policy.clone(),
         });
-        let mut options = Options::of_this_host(config.map_memory);
-        options.log_level = config.kernel_log as u8;
-        options.settings.source6_mask = Settings::source6_prefix(config.ipv6_prefix);
         let (mut watched, mut live) = (Vec::new(), Vec::new());
         for interface in &found {
             let id = analysis.add_interface(&interface.name);
@@ -149,6 +160,7 @@ impl App {
         Ok(Self {
             policy,
             connected,
+            networks_asked,
             analysis,
             watched,
             draining: None,
@@ -167,7 +179,8 @@ impl App {
 
     fn announce(&self) {
         let capacity = Options::of_this_host(self.config.map_memory).capacity;
-        let mib = capacity.bytes(host::possible_cpus() as u64) >> 20;
+        let cpus = host::possible_cpus() as u64;
+        let mib = capacity.bytes(cpus) >> 20;
         for watched in &self.watched {
             let mode = watched.attached.map_or("no", |attached| match attached.mode {
                 crate::kernel::Mode::Native => "native",
@@ -179,13 +192,13 @@ impl App {
             };
             info!(
                 "watching {} in {mode} mode, replies told by {replies}: window {:?} in slots of {:?}, maps of {mib} MiB for {} sources and \
-                 {} targets per slot, at most {} MiB for the window",
+                 {} targets per slot on each of {cpus} CPUs, at most {} MiB for the window",
                 watched.name,
                 self.config.window(),
                 self.config.slot,
                 capacity.sources,
                 capacity.targets,
-                capacity.window_bytes(self.config.slots) >> 20
+                capacity.window_bytes(self.config.slots, cpus) >> 20
             );
         }
     }
@@ -286,7 +299,11 @@ impl App {
         if self.draining.is_some() {
             return;
         }
-        self.connected = connected(&self.interfaces, &self.config).await;
+        if self.networks_asked.is_none_or(|asked| asked.elapsed() >= NETWORKS_ASKED) {
+            let connected = connected(&self.interfaces, &self.config).await;
+            self.networks_asked = connected.is_some().then(Instant::now);
+            self.connected = connected.unwrap_or_default();
+        }
         for watched in &mut self.watched {
             match self.interfaces.by_name(&watched.name).await {
                 Ok(interface) => watched.follow(interface.as_ref()),
@@ -407,10 +424,14 @@ fn drain(watched: Vec<Watched>, slot: Duration, last: bool) -> Drained {
         (watched, slot, error)
     };
     thread::scope(|scope| {
-        let drains: Vec<_> = watched.into_iter().map(|watched| scope.spawn(move || drain(watched))).collect();
+        let mut watched = watched.into_iter();
+        // The first needs no thread but this one, which would only wait.
+        let first = watched.next();
+        let drains: Vec<_> = watched.map(|watched| scope.spawn(move || drain(watched))).collect();
+        let first = first.map(drain);
         let resume =
             |drain: thread::ScopedJoinHandle<'_, _>| drain.join().unwrap_or_else(|why| resume_unwind(why));
-        drains.into_iter().map(resume).collect()
+        first.into_iter().chain(drains.into_iter().map(resume)).collect()
     })
 }
 
@@ -431,13 +452,16 @@ async fn any_hints(live: &mut [Live]) -> usize {
     futures_util::future::select_all(waiting).await.1
 }
 
-/// Networks that this host is connected to. What a mirror shows belongs to others.
-async fn connected(interfaces: &Interfaces, config: &Config) -> Vec<Prefix> {
+/// Networks that this host is connected to, or `None` where the kernel does not say. What a mirror shows belongs to
+/// others.
+async fn connected(interfaces: &Interfaces, config: &Config) -> Option<Vec<Prefix>> {
     if config.mode == WatchMode::Mirror {
-        return Vec::new();
+        return Some(Vec::new());
     }
-    interfaces.networks().await.unwrap_or_else(|error| {
-        warn!("cannot ask for this host's addresses: {error}; all destinations count as local");
-        Vec::new()
-    })
+    let networks = interfaces.networks().await;
+    networks
+        .inspect_err(|error| {
+            warn!("cannot ask for this host's addresses: {error}; all destinations count as local");
+        })
+        .ok()
 }

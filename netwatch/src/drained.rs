@@ -1,15 +1,15 @@
 //! What was drained, held against what was counted: nothing may be lost on the way.
 
-use netwatch_common::{Addr, TargetKey, Totals, Verdict};
+use netwatch_common::{Totals, Verdict};
 
-use crate::analysis::{SourceStats, TargetStats};
+use crate::analysis::Counted;
 
 /// Sums over all slots, to hold against the kernel's totals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
-    /// Packets counted under a source.
+    /// Packets counted under a source, those of nobody in particular included.
     pub sourced: u64,
-    /// Packets counted under a target.
+    /// Packets counted under a target, likewise.
     pub targeted: u64,
     /// Slots drained.
     pub slots: u64,
@@ -21,10 +21,13 @@ pub struct Drained {
 
 impl Drained {
     /// Adds what was drained of a slot.
-    pub fn count(&mut self, sources: &[(Addr, SourceStats)], targets: &[(TargetKey, TargetStats)]) {
+    pub fn count(&mut self, counted: &Counted) {
+        let Counted { sources, targets, unattributed, services, elsewhere, .. } = counted;
         self.slots += 1;
-        self.sourced += sources.iter().map(|(_, stats)| stats.packets()).sum::<u64>();
+        self.sourced +=
+            sources.iter().map(|(_, stats)| stats.packets()).sum::<u64>() + unattributed.packets();
         self.targeted += targets.iter().map(|(_, stats)| stats.packets()).sum::<u64>();
+        self.targeted += services.iter().map(|(_, stats)| stats.packets()).sum::<u64>() + elsewhere.packets();
     }
 
     /// Packets in the totals that neither a drained slot nor a counter of losses accounts for; 0 unless netwatch is
@@ -33,7 +36,7 @@ impl Drained {
     pub fn unaccounted(&self, totals: &Totals) -> u64 {
         let by_verdict: u64 = Verdict::ALL.into_iter().map(|verdict| totals.verdict(verdict)).sum();
         totals.seen.abs_diff(by_verdict)
-            + totals.sourced.abs_diff(self.sourced + totals.sources_lost)
-            + totals.sourced.abs_diff(self.targeted + totals.targets_lost)
+            + totals.sourced.abs_diff(self.sourced)
+            + totals.sourced.abs_diff(self.targeted)
     }
 }

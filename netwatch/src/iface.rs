@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use netwatch_common::Settings;
 use rtnetlink::{
     Handle, MulticastGroup, RouteMessageBuilder, new_connection, new_multicast_connection,
@@ -32,6 +32,14 @@ pub struct Interface {
     pub up: bool,
     /// The XDP program attached to it, by id.
     pub xdp_program: Option<u32>,
+    /// Whether it takes frames that are not addressed to it, whoever asked for that.
+    pub promiscuous: bool,
+    /// The interface that it lies upon, by index: that of a VLAN, for instance. A veth names its other end.
+    pub lower: Option<u32>,
+    /// Packets received since it was made.
+    pub received: u64,
+    /// Packets that it had no room for since it was made, as far as its driver counts them.
+    pub missed: u64,
 }
 
 /// What the frames of an interface start with.
@@ -152,7 +160,7 @@ impl Drop for Interfaces {
     }
 }
 
-/// Tells when any interface changes. It does not say what changed: ask [`Interfaces`].
+/// Tells when any interface changes, or an address of one. It does not say what changed: ask [`Interfaces`].
 pub struct Changes {
     messages: futures_util::stream::BoxStream<'static, ()>,
     connection: JoinHandle<()>,
@@ -166,7 +174,8 @@ impl Changes {
     ///
     /// No netlink socket can be had.
     pub fn listen() -> Result<Self, Error> {
-        let (connection, _, messages) = new_multicast_connection(&[MulticastGroup::Link])
+        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+        let (connection, _, messages) = new_multicast_connection(&groups)
             .map_err(|source| Error::System { call: "listen for interface changes", source })?;
         Ok(Self {
             messages: messages.map(|_| ()).boxed(),
@@ -175,12 +184,16 @@ impl Changes {
         })
     }
 
-    /// Waits for the next change; for ever where the kernel hung up, which it says once.
+    /// Waits for the next change; for ever where the kernel hung up, which it says once. Changes that are there
+    /// already are one: an interface that comes makes a dozen.
     pub async fn next(&mut self) {
         if !self.hung_up && self.messages.next().await.is_none() {
             self.hung_up = true;
-            tracing::warn!("the kernel no longer tells of interface changes; looking once a slot");
+            tracing::warn!(
+                "the kernel no longer tells of interface changes; looking once a slot, or a minute for addresses"
+            );
         }
+        while let Some(Some(())) = self.messages.next().now_or_never() {}
         if self.hung_up {
             std::future::pending::<()>().await;
         }
@@ -218,11 +231,22 @@ fn describe(link: &LinkMessage) -> Interface {
         mtu: 0,
         up: link.header.flags.contains(rtnetlink::packet_route::link::LinkFlags::Up),
         xdp_program: None,
+        promiscuous: link.header.flags.contains(rtnetlink::packet_route::link::LinkFlags::Promisc),
+        lower: None,
+        received: 0,
+        missed: 0,
     };
     for attribute in &link.attributes {
         match attribute {
             LinkAttribute::IfName(name) => interface.name.clone_from(name),
             LinkAttribute::Mtu(mtu) => interface.mtu = *mtu,
+            // Counts who asks for it; the flag shows only what an administrator asked for.
+            LinkAttribute::Promiscuity(count) => interface.promiscuous |= *count > 0,
+            LinkAttribute::Link(index) => interface.lower = Some(*index),
+            LinkAttribute::Stats64(stats) => {
+                interface.received = stats.rx_packets;
+                interface.missed = stats.rx_missed_errors;
+            }
             LinkAttribute::Xdp(xdp) => {
                 interface.xdp_program = xdp.iter().find_map(|entry| match entry {
                     LinkXdp::ProgId(id) | LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) if *id != 0 => {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use netwatch_common::{Addr, Hint, TargetKey};
+use netwatch_common::{Addr, Hint, Ports, TargetKey};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
@@ -84,5 +84,9 @@ impl Look for Maps {
 
     fn target(&mut self, slot: u32, target: &TargetKey) -> Option<TargetStats> {
         self.0.target(slot, target).map(TargetStats::from_cpus)
+    }
+
+    fn ports(&mut self, slot: u32, source: Addr) -> Option<Ports> {
+        self.0.ports(slot, source)
     }
 }

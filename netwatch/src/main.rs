@@ -11,7 +11,7 @@ use netwatch::capture::Captures;
 use netwatch::cli::{CheckArgs, Cli, Command, PlaceArgs, ReplayArgs, RunArgs, SuggestArgs};
 use netwatch::config::Config;
 use netwatch::kernel::{Error, host};
-use netwatch::{app, check, commands, exit, logging, replay, suggest};
+use netwatch::{app, check, commands, exit, heap, logging, replay, suggest};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    heap::give_back_large_blocks();
     let config = Config::from_args(args).map_err(exit::Usage)?;
     logging::start(args.log);
     let verifier_log = args.verifier_log.as_deref().map(logging::open_verifier_log).transpose()?;

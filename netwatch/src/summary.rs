@@ -52,8 +52,7 @@ impl Summary {
             }
         };
         let status = &mut self.interfaces[index];
-        let lost = (watched.totals.sources_lost - status.before.sources_lost)
-            + (watched.totals.targets_lost - status.before.targets_lost);
+        let lost = without_room(&watched.totals) - without_room(&status.before);
         if lost > 0 && !status.complained {
             status.complained = true;
             warn!(
@@ -122,6 +121,13 @@ pub fn text<'a, W: Write>(
     if deferred > 0 {
         let _ = writeln!(text, "early looks: {deferred} had to wait for the end of their slot");
     }
+    let folded = analysis.folded();
+    if folded > 0 {
+        let _ = writeln!(
+            text,
+            "window: {folded} times a source more than there is room for, counted under nobody's name"
+        );
+    }
     let forgotten = analysis.forgotten();
     if forgotten > 0 {
         let _ =
@@ -130,8 +136,13 @@ pub fn text<'a, W: Write>(
     text
 }
 
+/// Counts that the kernel could not take under the names that they belong to.
+const fn without_room(totals: &Totals) -> u64 {
+    totals.sources_refused + totals.targets_refused
+}
+
 fn interface(text: &mut String, name: &str, totals: &Totals, drained: &Drained) {
-    let Totals { seen, bytes, sources_lost, targets_lost, .. } = *totals;
+    let Totals { seen, bytes, sources_refused, targets_refused, targets_lost, .. } = *totals;
     let _ = writeln!(
         text,
         "{}: {seen} packets, {bytes} bytes in {} slots ({} late, {} failed)",
@@ -163,8 +174,7 @@ fn interface(text: &mut String, name: &str, totals: &Totals, drained: &Drained) 
     if flows_new > 0 {
         let _ = writeln!(
             text,
-            "  flows: {flows_new} entered by {sent} packets sent, {flows_lost} not for want of room, {flows_again} had to \
-             make room too early and came back"
+            "  flows: {flows_new} entered by {sent} packets sent, {flows_lost} had to make room too early, {flows_again} came back"
         );
     }
     let Totals { hints, hints_lost, hints_withheld, .. } = *totals;
@@ -177,8 +187,8 @@ fn interface(text: &mut String, name: &str, totals: &Totals, drained: &Drained) 
     let unaccounted = drained.unaccounted(totals);
     let _ = writeln!(
         text,
-        "  under their source: {} counted, {sources_lost} not for want of room; under their target: {} counted, \
-         {targets_lost} not; unaccounted for: {unaccounted}",
+        "  under their source: {} counted, for want of room {sources_refused} without its name; under their target: {} \
+         counted, {targets_refused} without port and source, {targets_lost} of them without destination; unaccounted for: {unaccounted}",
         drained.sourced, drained.targeted
     );
 }

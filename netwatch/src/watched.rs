@@ -2,16 +2,17 @@
 
 use std::io;
 
-use netwatch_common::{Addr, TargetKey, Totals};
+use netwatch_common::Totals;
 use tracing::{info, warn};
 
-use crate::analysis::{Confidence, Health, HintRates, InterfaceId, Policy, Slot, SourceStats, TargetStats};
+use crate::analysis::{Confidence, Counted, Health, HintRates, InterfaceId, Policy, Slot};
 use crate::cli::WatchMode;
 use crate::clock;
 use crate::drained::Drained;
 use crate::iface::{self, Interface};
 use crate::kernel::{EgressHook, EgressWish, Error, Mode, ModeWish, Options, Watch, host};
 use crate::live::Live;
+use crate::suspects::SuspectList;
 
 /// One interface under watch.
 pub struct Watched {
@@ -31,6 +32,8 @@ pub struct Watched {
     /// How replies were told last.
     confidence: Confidence,
     link: u32,
+    /// Who gets an entry in the tables however crowded they are.
+    suspects: SuspectList,
     /// What the kernel calls the program.
     program_id: u32,
     slot_start_ns: u64,
@@ -88,6 +91,7 @@ impl Watched {
             replies,
             confidence: Confidence::Flags,
             link,
+            suspects: SuspectList::default(),
             slot_start_ns: clock::monotonic_ns(),
             hints: HintRates::default(),
             renamed: None,
@@ -172,16 +176,16 @@ impl Watched {
     ///
     /// Blocks for a grace period of the kernel, mostly 10 to 40 ms.
     pub fn drain(&mut self, slot_ns: u64) -> (Slot, Option<Error>) {
-        let (mut sources, mut targets) = (Vec::new(), Vec::new());
+        let mut counted = Counted::default();
         let number = self.watch.slot();
         let before = self.totals;
-        let mut error = self.swap_and_drain(&mut sources, &mut targets).err();
+        let mut error = self.swap_and_drain(&mut counted).err();
         let (start_ns, end_ns) = (self.slot_start_ns, clock::monotonic_ns());
         self.slot_start_ns = end_ns;
         if self.attached.is_none() && error.is_none() {
             // Once detached, a program that was still running may have counted into the maps just put into
             // use. It has ended by now: what it counted is the last there is.
-            error = self.swap_and_drain(&mut sources, &mut targets).err();
+            error = self.swap_and_drain(&mut counted).err();
         }
         match self.watch.totals() {
             Ok(totals) => self.totals = totals,
@@ -189,11 +193,12 @@ impl Watched {
         }
         self.drained.late_slots += u64::from((end_ns - start_ns) * 2 > slot_ns * 3);
         self.drained.failed_slots += u64::from(error.is_some());
-        self.drained.count(&sources, &targets);
-        // They are kept for a whole window.
-        sources.shrink_to_fit();
-        targets.shrink_to_fit();
-        let mut slot = Slot::new(start_ns, end_ns, sources, targets);
+        self.drained.count(&counted);
+        let is_crowded = self.totals.sources_refused > before.sources_refused;
+        if let Some(suspects) = self.suspects.slot(&counted, is_crowded) {
+            self.watch.set_suspects(&suspects);
+        }
+        let mut slot = Slot::new(start_ns, end_ns, counted);
         slot.number = number;
         slot.confidence = self.confidence;
         let is_late = (end_ns - start_ns).saturating_sub(slot_ns) > (slot_ns / 2).max(LATE_NS);
@@ -206,16 +211,10 @@ impl Watched {
         self.lose();
     }
 
-    fn swap_and_drain(
-        &mut self,
-        sources: &mut Vec<(Addr, SourceStats)>,
-        targets: &mut Vec<(TargetKey, TargetStats)>,
-    ) -> Result<(), Error> {
+    fn swap_and_drain(&mut self, counted: &mut Counted) -> Result<(), Error> {
         self.watch.swap()?;
-        self.watch.drain(
-            |source, cpus| sources.push((*source, SourceStats::from_cpus(cpus))),
-            |target, cpus| targets.push((*target, TargetStats::from_cpus(cpus))),
-        )
+        self.watch.drain(|entry| counted.add(entry));
+        Ok(())
     }
 
     fn lose(&mut self) {

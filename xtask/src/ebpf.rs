@@ -21,6 +21,10 @@ pub const LINKER_VERSION: &str = "0.13.0";
 pub const OLDEST_RUST: (u32, u32) = (1, 95);
 /// The LLVM versions that bpf-linker 0.13 can be built for.
 const LLVMS: RangeInclusive<u32> = 21..=23;
+/// The first LLVM that can make BPF programs read words that are not aligned.
+const UNALIGNED_LLVM: u32 = 22;
+/// Where kernels allow that (`CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS` is always set).
+const UNALIGNED_ARCHITECTURES: [&str; 3] = ["x86_64", "aarch64", "s390x"];
 /// Forces one toolchain: the name of a rustup toolchain, or `system:` and the folder of its `rustc`.
 pub const TOOLCHAIN_VARIABLE: &str = "NETWATCH_EBPF_TOOLCHAIN";
 const TARGET: &str = "bpfel-unknown-none";
@@ -162,12 +166,24 @@ pub fn command(toolchain: &Toolchain, tool: &str, root: &Path) -> Command {
         .env("RUSTC_WRAPPER", "") // not even one from a configuration file: it may not know `-Z` flags
         // Lets a stable compiler take `-Z build-std` and the features that the programs need.
         .env("RUSTC_BOOTSTRAP", "1")
-        // Debug information gives the verifier's log its line numbers; `--btf` describes the maps.
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            format!("--cfg=bpf_target_arch=\"{arch}\"\x1f-Cdebuginfo=2\x1f-Clink-arg=--btf"),
-        );
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(&arch, toolchain.llvm));
     command
+}
+
+/// What the compiler is told.
+fn flags(arch: &str, llvm: u32) -> String {
+    let mut flags = vec![
+        format!("--cfg=bpf_target_arch=\"{arch}\""),
+        // Debug information gives the verifier's log its line numbers; `--btf` describes the maps.
+        "-Cdebuginfo=2".to_owned(),
+        "-Clink-arg=--btf".to_owned(),
+    ];
+    // Without it, a word of a packet is read byte by byte. Kernels whose machines cannot read words that are not aligned
+    // refuse such programs.
+    if llvm >= UNALIGNED_LLVM && UNALIGNED_ARCHITECTURES.contains(&arch) {
+        flags.push("-Clink-arg=--cpu-features=+allows-misaligned-mem-access".to_owned());
+    }
+    flags.join("\x1f")
 }
 
 /// Takes out what an outer cargo, rustup or build script tells its own children about *its* build.

@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::capture::{Capture, Captures};
 use crate::process::{self, Used};
-use crate::python::Python;
+use crate::support::python::Python;
 
 /// One of netwatch's engines, and how many packets a second it is meant to read on one CPU.
 pub struct Target {
@@ -55,6 +55,9 @@ pub struct Contender {
     starts: Vec<Duration>,
 }
 
+/// The Scapy loop over a capture.
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/replay/baseline.py");
+
 type ToCommand = dyn Fn(&Path) -> Command;
 
 /// All programs; those that are not there know why.
@@ -77,7 +80,13 @@ pub fn all(netwatch: &Path, captures: &Captures) -> Vec<Contender> {
         }
         contenders.push(contender(TCPDUMP, traffic, None, capture, tcpdump()));
     }
-    let scapy = Python::with_scapy().map(|python| boxed(move |capture| python.replay(capture)));
+    let scapy = Python::with_scapy().map(|python| {
+        boxed(move |capture| {
+            let mut command = python.script(|program| Command::new(program), SCRIPT);
+            command.arg(capture);
+            command
+        })
+    });
     contenders.push(contender("Scapy loop", Traffic::Busy, None, &captures.short, scapy));
     contenders
 }

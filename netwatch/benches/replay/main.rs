@@ -20,13 +20,15 @@ use clap::Parser;
 
 use capture::Captures;
 use contender::Contender;
+use support::process;
+use support::table::note;
 
 mod capture;
 mod contender;
 mod memory;
 mod print;
-mod process;
-mod python;
+#[path = "../support/mod.rs"]
+mod support;
 
 /// How fast netwatch replays, and whether its memory stays what it is.
 #[derive(Parser)]
@@ -90,9 +92,4 @@ fn run(options: &Options) -> anyhow::Result<bool> {
     let measured =
         contenders.iter().filter(|contender| contender.target.is_some()).all(Contender::is_measured);
     Ok(measured && report.memory.as_ref().is_none_or(memory::Memory::is_constant))
-}
-
-/// One line of progress.
-fn note(text: &str) {
-    eprintln!("    {text}");
 }

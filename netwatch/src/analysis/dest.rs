@@ -1,6 +1,6 @@
 //! The rules about one destination.
 
-use netwatch_common::{Addr, Proto, Service, Techniques};
+use netwatch_common::{Proto, Service, Techniques};
 
 use super::finding::{Activity, Aspect, Check, Evidence, Finding, Permit, RuleSet};
 use super::limits::FLOODED_PORTS;
@@ -8,12 +8,11 @@ use super::memory::SharedScan;
 use super::policy::Policy;
 use super::ports::PortSummary;
 use super::rules::{RuleId, Severity};
-use super::slot::{Confidence, ServiceKey, range};
+use super::slot::{Confidence, ServiceKey};
 use super::source::per_second;
 use super::stats::{SourceStats, TargetStats};
 use super::transition::Suppression;
 use super::view::DestView;
-use super::window::Window;
 
 /// What a destination is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +25,6 @@ pub struct Case<'a> {
     pub slot_ns: u64,
     /// What many sources tried together here.
     pub shared: SharedScan,
-    /// Packets of the last slot that found no room under any target, where most of what did is for this destination.
-    pub lost: u64,
     /// The usual rate of unsolicited packets here, where it is known.
     pub usual: Option<u64>,
     /// How completed handshakes are told.
@@ -45,9 +42,9 @@ pub const SHARED: RuleSet = RuleSet::of(&[RuleId::ScanDistributed]);
 /// Who sent what a finding is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Senders {
-    /// How many.
+    /// How many; of those without a name an estimate, and rather too few.
     pub count: u64,
-    /// How much the busiest of them sent, in packets.
+    /// How much the busiest of those with a name sent, in packets.
     pub most: u64,
     /// How much all of them sent.
     pub all: u64,
@@ -88,13 +85,6 @@ impl Case<'_> {
         checks
     }
 
-    /// The same, with what found no room in the last slot where `busiest` is this destination.
-    #[must_use]
-    pub fn with_lost(self, window: &Window, busiest: Option<Addr>) -> Self {
-        let lost = window.newest().map_or(0, |slot| slot.health.lost_targets);
-        Self { lost: if busiest == Some(self.view.addr) { lost } else { 0 }, ..self }
-    }
-
     /// Whether any rule could fire for this destination.
     #[must_use]
     pub fn may_fire(&self, policy: &Policy) -> bool {
@@ -128,7 +118,8 @@ impl Case<'_> {
         if observed == 0 {
             return (finding, Senders::default());
         }
-        let senders = senders();
+        let mut senders = senders();
+        senders.all = senders.all.max(self.sum(check));
         let has_enough =
             check.rule != RuleId::DdosDestination || senders.count > policy.param(RuleId::DdosDestination, 0);
         let observed = if has_enough { observed } else { 0 };
@@ -176,12 +167,20 @@ impl Case<'_> {
                 let is_small = fragments * 100 <= view.packets() * policy.param(RuleId::FloodFragment, 0);
                 if is_small { 0 } else { self.rate(fragments) }
             }
-            // A flood that fills the maps must not hide by that.
-            (RuleId::DdosDestination, _) if policy.is_ours(view.addr) => {
-                self.rate(view.unsolicited().saturating_add(self.lost))
-            }
+            (RuleId::DdosDestination, _) if policy.is_ours(view.addr) => self.rate(view.unsolicited()),
             (RuleId::ScanDistributed, _) => self.shared.ports.distinct,
             _ => 0,
+        }
+    }
+
+    /// The packets that senders are asked for, whoever sent them.
+    fn sum(&self, check: Check) -> u64 {
+        match (check.rule, check.aspect) {
+            (RuleId::FloodSyn, Aspect::Port(service)) => {
+                self.view.service(service).uncompleted(self.confidence == Confidence::Flows)
+            }
+            (RuleId::FloodFragment, _) => self.view.fragments(),
+            _ => self.view.unsolicited(),
         }
     }
 
@@ -279,76 +278,6 @@ fn total<'a>(
         });
     }
     total
-}
-
-/// Who sends to destinations that may be flooded.
-#[derive(Debug)]
-pub struct Crowd {
-    /// Uncompleted SYNs within the window, for ports that are checked.
-    syns: Vec<((ServiceKey, Addr), u64)>,
-    /// Unsolicited packets within the last slot.
-    unsolicited: Vec<((ServiceKey, Addr), u64)>,
-}
-
-impl Crowd {
-    /// Those who send to the destinations of `cases`, as far as their checks ask for it.
-    pub fn of<'c>(
-        window: &Window,
-        slots: usize,
-        cases: impl Iterator<Item = (&'c Case<'c>, &'c Vec<Check>)>,
-        confidence: Confidence,
-    ) -> Self {
-        let (mut dests, mut services) = (Vec::new(), Vec::new());
-        for (case, checks) in cases {
-            let dest = case.view.addr;
-            dests.push(dest);
-            services.extend(checks.iter().filter_map(|check| match check.aspect {
-                Aspect::Port(service) => Some(ServiceKey { dest, service }),
-                Aspect::Whole | Aspect::Bits | Aspect::Proto(_) => None,
-            }));
-        }
-        if dests.is_empty() {
-            return Self { syns: Vec::new(), unsolicited: Vec::new() };
-        }
-        services.sort_unstable();
-        let is_counted = confidence == Confidence::Flows;
-        let syns = window.senders(slots, |key, stats| match services.binary_search(key) {
-            Ok(_) => stats.uncompleted(is_counted),
-            Err(_) => 0,
-        });
-        let unsolicited = window.senders(1, |key, stats| match dests.binary_search(&key.dest) {
-            Ok(_) => stats.unsolicited(),
-            Err(_) => 0,
-        });
-        Self { syns, unsolicited }
-    }
-
-    /// Who sent what a check of a destination counts.
-    #[must_use]
-    pub fn senders(&self, dest: Addr, check: Check) -> Senders {
-        let of = |list, service| {
-            let wanted = ServiceKey { dest, service };
-            range(list, |((key, _), _): &((ServiceKey, Addr), u64)| key.cmp(&wanted))
-        };
-        match (check.rule, check.aspect) {
-            (RuleId::FloodSyn, Aspect::Port(service)) => Senders::of(of(&self.syns, service)),
-            (RuleId::FloodFragment, _) => Senders::of(of(&self.unsolicited, Service::FRAGMENT)),
-            _ => {
-                let own = range(&self.unsolicited, |((key, _), _)| key.dest.cmp(&dest));
-                let mut by_source: Vec<(Addr, u64)> =
-                    own.iter().map(|((_, source), count)| (*source, *count)).collect();
-                by_source.sort_unstable();
-                by_source.dedup_by(|(source, count), (kept, sum)| {
-                    let same = source == kept;
-                    if same {
-                        *sum = sum.saturating_add(*count);
-                    }
-                    same
-                });
-                Senders::of(&by_source)
-            }
-        }
-    }
 }
 
 impl Senders {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use netwatch_common::{Addr, Hint, TargetKey};
+use netwatch_common::{Addr, Hint, Ports, TargetKey};
 
 use super::limits::{EARLY_EVALUATIONS, EARLY_FLOODS, EARLY_LEAST, EARLY_NEAR, EARLY_SOURCES, EARLY_TARGETS};
 use super::policy::Policy;
@@ -19,6 +19,10 @@ pub trait Look {
     fn source(&mut self, slot: u32, source: Addr) -> Option<SourceStats>;
     /// What it has sent to a target.
     fn target(&mut self, slot: u32, target: &TargetKey) -> Option<TargetStats>;
+    /// The ports that it has probed at targets that found no room, where that is known.
+    fn ports(&mut self, _slot: u32, _source: Addr) -> Option<Ports> {
+        None
+    }
 }
 
 /// Of how much the programs give hints, on each CPU and in each slot. None by default.
@@ -125,17 +129,19 @@ impl Early {
         worth
     }
 
-    /// What the maps hold of a source: what it has sent, and what of it went to the targets that hints named.
+    /// What the maps hold of a source: what it has sent, and what of it went to the targets that hints named, as far as
+    /// these found room.
     pub(super) fn look(
         &self,
         source: Addr,
         look: &mut impl Look,
-    ) -> (SourceStats, Vec<(TargetKey, TargetStats)>) {
+    ) -> (SourceStats, Vec<(TargetKey, TargetStats)>, Option<Ports>) {
         let named = self.sources.get(&source).map_or(&[][..], |targets| targets);
         let mut targets: Vec<_> =
             named.iter().filter_map(|key| Some((*key, look.target(self.slot, key)?))).collect();
         targets.sort_unstable_by_key(|(key, _)| *key);
-        (look.source(self.slot, source).unwrap_or_default(), targets)
+        let ports = look.ports(self.slot, source).filter(|ports| !ports.is_empty());
+        (look.source(self.slot, source).unwrap_or_default(), targets, ports)
     }
 
     /// Looks that had to wait for the end of their slot, since the start.

@@ -2,7 +2,8 @@
 
 use netwatch_common::{Addr, Hint};
 
-use super::dest::{self, Crowd, Senders};
+use super::crowd::Crowd;
+use super::dest::{self, Senders};
 use super::early::Look;
 use super::finding::{Check, Evidence, Finding, Permit, RuleSet};
 use super::incident::{self, Fingerprint, InterfaceId, Moment, Sent};
@@ -61,15 +62,15 @@ impl<'a> Evaluation<'a> {
         let sources =
             early.take(hints, self.setting.one_cpu, |source| notable.binary_search(&source).is_ok());
         for addr in sources {
-            let (stats, targets) = early.look(addr, look);
+            let (stats, targets, ports) = early.look(addr, look);
+            let now = Now { stats, targets: &targets, ports: ports.as_ref() };
             // Where neither the slots before nor this one hold half of what breaks a rule, both together do not.
-            let is_notable = notable.binary_search(&addr).is_ok()
-                || self.is_notable_by_itself(window, addr, &Now { stats, targets: &targets });
+            let is_notable =
+                notable.binary_search(&addr).is_ok() || self.is_notable_by_itself(window, addr, &now);
             if !is_notable {
                 continue;
             }
             for (slots, rules) in groups(self.policy, self.setting) {
-                let now = Now { stats, targets: &targets };
                 let counted = (self.policy.counting, self.confidence);
                 let view = window.source_now(slots, addr, &now, counted);
                 let case = source::Case {
@@ -120,7 +121,6 @@ impl<'a> Evaluation<'a> {
         let Knowledge { usual, .. } = known;
         let slots = slots_of(RuleId::FloodSyn, self.policy, self.setting);
         let mut followed = self.incidents.followed(self.id, Side::Dest).into_iter().peekable();
-        let busiest = window.newest().and_then(busiest_dest);
         let (mut suspects, mut quiet) = (Vec::new(), Vec::new());
         let mut looks = FLOODED_DESTS;
         window.for_each_dest(slots, |view| {
@@ -129,7 +129,7 @@ impl<'a> Evaluation<'a> {
             }
             let is_followed = followed.next_if_eq(&view.addr).is_some();
             let case = self.case_of_dest(view, window, dest::FLOODS, usual.p99(view.addr));
-            let fires = case.with_lost(window, busiest).may_fire(self.policy);
+            let fires = case.may_fire(self.policy);
             if !fires && view.unsolicited() > 0 && self.policy.is_ours(view.addr) {
                 quiet.push((view.addr, source::per_second(view.unsolicited(), self.setting.slot_ns)));
             }
@@ -142,10 +142,7 @@ impl<'a> Evaluation<'a> {
 
         let cases: Vec<_> = suspects
             .iter()
-            .map(|view| {
-                let case = self.case_of_dest(view, window, dest::FLOODS, usual.p99(view.addr));
-                case.with_lost(window, busiest)
-            })
+            .map(|view| self.case_of_dest(view, window, dest::FLOODS, usual.p99(view.addr)))
             .collect();
         let checks: Vec<_> = cases
             .iter()
@@ -207,7 +204,7 @@ impl<'a> Evaluation<'a> {
         let mut followed = with_incidents.iter().copied().peekable();
         let mut visit = |this: &mut Self, view: &SourceView, is_followed: bool| {
             let addr = view.addr;
-            let newest = window.newest().and_then(|slot| slot.source(addr)).copied().unwrap_or_default();
+            let newest = window.newest().and_then(|slot| slot.source(addr)).unwrap_or_default();
             let tried = view.tcp.unanswered + view.udp.unanswered > 0;
             let is_known = remembers && memory.knows(addr);
             let targets = if remembers && (tried || is_known) { drained.targets_of(addr) } else { &[] };
@@ -218,7 +215,7 @@ impl<'a> Evaluation<'a> {
             let slow = memory.slow_scan(addr, reach_ns, this.now_ns);
             let case = source::Case { view, newest, newest_ns, slow, rules, early: false };
             if is_followed || case.may_fire(this.policy) {
-                let sent = Sent::Slot(drained.source(addr).copied().unwrap_or_default());
+                let sent = Sent::Slot(drained.source(addr).unwrap_or_default());
                 this.source(&case, window, slots, &sent);
             }
             // Most are not, and then nobody needs to know what they have incidents of.
@@ -364,31 +361,16 @@ impl<'a> Evaluation<'a> {
     ) -> dest::Case<'v> {
         let newest_ns = window.newest().map_or((0, 0), |slot| (slot.start_ns, slot.end_ns));
         let (slot_ns, confidence, shared) = (self.setting.slot_ns, self.confidence, SharedScan::default());
-        dest::Case { view, newest_ns, slot_ns, shared, lost: 0, usual, confidence, rules }
+        dest::Case { view, newest_ns, slot_ns, shared, usual, confidence, rules }
     }
 }
 
-/// The destination that most unsolicited packets of a slot went to, if they are more than half of all.
-fn busiest_dest(slot: &Slot) -> Option<Addr> {
-    let of_dests = slot.services().chunk_by(|(left, _), (right, _)| left.dest == right.dest);
-    let sums = of_dests.filter_map(|services| {
-        let (key, _) = services.first()?;
-        Some((services.iter().map(|(_, stats)| stats.unsolicited()).sum::<u64>(), key.dest))
-    });
-    let (mut all, mut busiest) = (0_u64, (0, Addr([0; 4])));
-    for sum in sums {
-        all = all.saturating_add(sum.0);
-        busiest = busiest.max(sum);
-    }
-    (busiest.0 > all / 2).then_some(busiest.1)
-}
-
-/// What of a slot was lost, in counts; malformed packets count where they are more than one in a hundred.
+/// What of a slot was lost or lost its name, in counts; malformed packets count where they are more than one in a hundred.
 fn losses(health: &Health) -> u64 {
     const FEW: u64 = 100;
     let is_unusual = health.malformed > FEW && health.malformed * 100 > health.seen;
     let malformed = if is_unusual { health.malformed } else { 0 };
-    health.lost.saturating_add(health.hints_lost).saturating_add(health.late).saturating_add(malformed)
+    health.nameless().saturating_add(health.hints_lost).saturating_add(health.late).saturating_add(malformed)
 }
 
 /// How far back a rule looks, in nanoseconds.

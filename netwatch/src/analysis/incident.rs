@@ -265,7 +265,7 @@ impl Incident {
             State::Open | State::Update => self.evidence.stats.classes,
             State::Close(_) => life.classes,
         };
-        // Times are missing where the sources map was full and only targets were counted.
+        // Times are missing where only targets were counted.
         let known = |time_ns: u64| if time_ns == 0 { self.opened_ns } else { time_ns };
         let (source, dest) = match key.check.rule.rule().subject {
             Subject::Source | Subject::SourcePort => {

@@ -3,8 +3,24 @@
 /// Slots of a window unless configured otherwise: a minute of 5 s slots.
 pub const WINDOW_SLOTS: usize = 12;
 
-/// Most slots a window can have. Each holds up to a whole set of maps, so this bounds memory.
+/// Most slots a window can have. Each takes up to [`SLOT_BYTES`], so this bounds memory.
 pub const WINDOW_SLOTS_MAX: usize = 60;
+
+/// Memory that one slot takes at most, in bytes: 12 slots of a window take 48 MiB. The counts of what has no room are
+/// added to those of nobody in particular.
+pub const SLOT_BYTES: usize = 4 << 20;
+
+/// Sources of one slot for which there is room in any case; 20,000 where each sends to one target.
+pub const SLOT_SOURCES: usize = 12_288;
+
+/// What these sent to, likewise; 27,000 where there are few sources.
+pub const SLOT_TARGETS: usize = 20_480;
+
+/// Services of destinations for which there is room in any case. Further ones are kept by destination only.
+pub const SLOT_SERVICES: usize = 14_336;
+
+/// Sources of one slot of which ports are kept that have no target.
+pub const SLOT_PORTS: usize = 512;
 
 /// Ports of a source that an alert lists.
 pub const FIRST_PORTS: usize = 16;

@@ -7,15 +7,18 @@
 //! [`incidents`] (all of them), [`transition`] (what comes out), [`limits`].
 
 mod cap;
+mod crowd;
 mod dest;
 pub mod early;
 mod evaluate;
 pub mod finding;
+mod health;
 pub mod incident;
 mod incidents;
 mod learn;
 pub mod limits;
 mod memory;
+mod packed;
 pub mod policy;
 pub mod ports;
 pub mod rules;
@@ -26,20 +29,20 @@ pub mod transition;
 pub mod view;
 pub mod window;
 
-use netwatch_common::{Addr, Hint};
+use netwatch_common::{Addr, Hint, PortHash};
 
 pub use early::{HintRates, Look};
 pub use incident::InterfaceId;
 pub use policy::Policy;
 pub use rules::{RuleId, Severity};
-pub use slot::{Confidence, Counted, Health, Slot};
+pub use slot::{Bounds, Confidence, Counted, Health, Slot};
 pub use stats::{Hosts, SourceStats, TargetStats};
 pub use transition::{CloseReason, Counters, DestSummary, Digest, Peer, State, Suppression, Transition};
 
 use early::Early;
 use evaluate::Evaluation;
 use incident::Moment;
-use incidents::Incidents;
+use incidents::{Incidents, Side};
 use learn::Usual;
 use memory::Memory;
 use window::Window;
@@ -55,6 +58,8 @@ pub struct Options {
     pub ipv6_bits: u8,
     /// Whether all packets are counted on one CPU, and hints then tell everything there is to tell.
     pub one_cpu: bool,
+    /// By what the bits of port sets are chosen: that of all programs that count.
+    pub port_hash: PortHash,
     /// How the rules are applied at first.
     pub policy: Policy,
 }
@@ -68,6 +73,7 @@ impl Default for Options {
             slot_ns: 5_000_000_000,
             ipv6_bits: 64,
             one_cpu: false,
+            port_hash: PortHash::default(),
             policy,
         }
     }
@@ -80,6 +86,8 @@ pub struct Analysis {
     policy: Policy,
     interfaces: Vec<Interface>,
     incidents: Incidents,
+    /// Sources that slots had beyond their bounds.
+    folded: u64,
 }
 
 /// What stays the same as long as netwatch runs.
@@ -89,6 +97,7 @@ struct Setting {
     slot_ns: u64,
     ipv6_bits: u8,
     one_cpu: bool,
+    port_hash: PortHash,
 }
 
 #[derive(Clone, Debug)]
@@ -125,10 +134,12 @@ impl Analysis {
                 slot_ns: options.slot_ns,
                 ipv6_bits: options.ipv6_bits,
                 one_cpu: options.one_cpu,
+                port_hash: options.port_hash,
             },
             policy: options.policy.clone(),
             interfaces: Vec::new(),
             incidents: Incidents::default(),
+            folded: 0,
         }
     }
 
@@ -136,7 +147,7 @@ impl Analysis {
     pub fn add_interface(&mut self, name: &str) -> InterfaceId {
         self.interfaces.push(Interface {
             name: name.into(),
-            window: Window::new(self.slots_kept()),
+            window: Window::new(self.slots_kept()).hashing(self.setting.port_hash),
             confidence: Confidence::default(),
             known: Knowledge::default(),
         });
@@ -151,23 +162,31 @@ impl Analysis {
     ///
     /// Maps may be drained more often than once per slot. Parts that together are no longer than a slot (with
     /// a quarter to spare for late timers) make one slot, so that an early look does not shorten the window.
-    pub fn push(&mut self, id: InterfaceId, slot: Slot) -> Vec<Transition> {
+    ///
+    /// Of a slot that takes more than [`SLOT_BYTES`](limits::SLOT_BYTES), what tells least is [folded](Health::folded).
+    pub fn push(&mut self, id: InterfaceId, mut slot: Slot) -> Vec<Transition> {
         let Some(Interface { name, window, confidence, known }) = self.interfaces.get_mut(id.0) else {
             return Vec::new();
         };
         let slot_ns = self.setting.slot_ns;
         let longest_ns = slot_ns.saturating_add(slot_ns / 4);
         let is_part = |newest: &Slot| slot.end_ns.saturating_sub(newest.start_ns) <= longest_ns;
+        let is_part = window.newest().is_some_and(is_part);
         *confidence = slot.confidence;
         known.early.slot_drained(slot.number);
-        let drained = if window.newest().is_some_and(is_part) {
-            window.extend_newest(&slot);
+        let followed = self.incidents.followed(id, Side::Source);
+        let is_known =
+            |addr: Addr| followed.binary_search(&addr).is_ok() || known.notable.binary_search(&addr).is_ok();
+        slot.fold(self.setting.port_hash, is_known);
+        let drained = if is_part {
+            window.extend_newest(&mut slot, is_known);
             Some(&slot)
         } else {
             window.push(slot);
             window.newest()
         };
         let Some(drained) = drained else { return Vec::new() };
+        self.folded = self.folded.saturating_add(drained.health.folded);
         let mut evaluation = Evaluation {
             setting: &self.setting,
             policy: &self.policy,
@@ -268,6 +287,13 @@ impl Analysis {
     #[must_use]
     pub fn deferred(&self) -> u64 {
         self.interfaces.iter().map(|interface| interface.known.early.deferred()).sum()
+    }
+
+    /// Sources that slots had beyond their bounds, over all interfaces: what they sent was added to what nobody in
+    /// particular sent.
+    #[must_use]
+    pub const fn folded(&self) -> u64 {
+        self.folded
     }
 
     /// What the long memory forgot for want of room, over all interfaces.

@@ -1,6 +1,6 @@
 //! The ports that one source sent to, and how many of them it scanned.
 
-use netwatch_common::Techniques;
+use netwatch_common::{PortHash, PortSet, Techniques};
 
 use super::limits::FIRST_PORTS;
 use super::stats::TargetStats;
@@ -19,6 +19,8 @@ pub struct PortSummary {
     /// How ports were probed.
     pub techniques: Techniques,
     first: [u16; FIRST_PORTS],
+    /// How many of these are known.
+    listed: u64,
     /// Ports without evidence to which packets of no known connection went.
     stray: u64,
     /// Those of them on which the source has no known connection either.
@@ -28,13 +30,13 @@ pub struct PortSummary {
 }
 
 impl PortSummary {
-    /// The lowest ports with evidence, ascending: all of them, or the first [`FIRST_PORTS`].
+    /// The lowest ports with evidence, ascending: all of them that are known, or the first [`FIRST_PORTS`].
     #[must_use]
     pub fn first_ports(&self) -> &[u16] {
         let (count, ports) = if self.distinct == 0 && self.is_stray_scan() {
             (self.stray, &self.stray_first)
         } else {
-            (self.distinct, &self.first)
+            (self.listed, &self.first)
         };
         let len = usize::try_from(count).map_or(FIRST_PORTS, |count| count.min(FIRST_PORTS));
         ports.get(..len).unwrap_or(ports)
@@ -59,7 +61,8 @@ impl PortSummary {
         let evidence = stats.evidence();
         self.evidence = self.evidence.saturating_add(evidence);
         if evidence > 0 {
-            enter(port, self.distinct, &mut self.first);
+            enter(port, self.listed, &mut self.first);
+            self.listed += 1;
             self.distinct += 1;
             self.stealth += u64::from(stats.stealth > 0);
             self.unanswered += u64::from(stats.is_unanswered());
@@ -72,11 +75,45 @@ impl PortSummary {
         }
     }
 
+    /// Adds the ports of a set, as many as there are at least besides those of `exact`, which were added one by one
+    /// before. Nothing is known of answers on them, so nobody answered. Returns how many.
+    pub fn add_set(&mut self, hash: PortHash, set: &PortSet, exact: &PortSet) -> u64 {
+        let others =
+            set.bits.iter().zip(exact.bits).map(|(mine, known)| u64::from((mine & !known).count_ones()));
+        let others = others.sum();
+        if others == 0 {
+            return 0;
+        }
+        self.distinct += others;
+        self.unanswered += others;
+        self.evidence = self.evidence.saturating_add(others);
+        let is_ordinary = !set.techniques.intersection(ORDINARY).is_empty();
+        if !is_ordinary && !set.techniques.is_empty() {
+            self.stealth += others;
+        }
+        self.techniques = self.techniques.union(set.techniques);
+        let known = usize::try_from(self.listed).unwrap_or(FIRST_PORTS);
+        let known = self.first.iter().take(known);
+        let new = set.first_ports().iter().filter(|port| !exact.may_hold(hash, **port));
+        let mut all: Vec<u16> = known.chain(new).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        self.listed = 0;
+        for port in all.into_iter().take(FIRST_PORTS) {
+            enter(port, self.listed, &mut self.first);
+            self.listed += 1;
+        }
+        others
+    }
+
     const fn is_stray_scan(&self) -> bool {
         let mostly_closed = self.stray_closed * 5 >= self.stray * 4;
         self.stray > STRAY_PORTS && mostly_closed
     }
 }
+
+/// How ports are probed by packets that connections begin with, too.
+const ORDINARY: Techniques = Techniques::SYN.union(Techniques::UDP);
 
 /// Ports up to which packets of no known connection are an accident: late packets of connections that are over.
 const STRAY_PORTS: u64 = 10;

@@ -1,11 +1,58 @@
 //! What one interface counted during one slot.
 
-use netwatch_common::{Addr, Class, Service, TargetKey, Totals, Verdict};
+use netwatch_common::tables::Entry;
+use netwatch_common::{Addr, Ports, Service, TargetKey};
 
+pub use super::health::Health;
+use super::packed::Packed;
 use super::stats::{SourceStats, TargetStats};
 
-/// The sources and targets that a slot is made of, in any order.
-pub type Counted = (Vec<(Addr, SourceStats)>, Vec<(TargetKey, TargetStats)>);
+mod fold;
+
+pub use fold::Bounds;
+
+/// What a slot is made of; each list in any order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// The sources.
+    pub sources: Vec<(Addr, SourceStats)>,
+    /// What they sent to.
+    pub targets: Vec<(TargetKey, TargetStats)>,
+    /// What nobody in particular sent: sources that were given no entry of their own.
+    pub unattributed: SourceStats,
+    /// What that was sent to, with what of the sources' targets found no room.
+    pub services: Vec<(ServiceKey, TargetStats)>,
+    /// Of sources some of whose targets found no room, the ports of these that were probed.
+    pub ports: Vec<(Addr, Ports)>,
+    /// What went to destinations that were too many to be kept apart.
+    pub elsewhere: TargetStats,
+}
+
+impl Counted {
+    /// Adds an entry of the tables that were counted in. The same source or target may come from several CPUs.
+    pub fn add(&mut self, entry: Entry<'_>) {
+        match entry {
+            Entry::Source(addr, counts, ports) => {
+                self.sources.push((addr, SourceStats::from_cpus([counts])));
+                let is_telling =
+                    |ports: &&Ports| ports.distinct() > FEW_PORTS || self.ports.len() < PORTS_AT_ONCE;
+                self.ports.extend(ports.filter(is_telling).map(|ports| (addr, *ports)));
+            }
+            Entry::Nobody(counts) => self.unattributed.merge(&SourceStats::from_cpus([counts])),
+            Entry::Elsewhere(counts) => self.elsewhere.merge(&TargetStats::from_cpus([counts])),
+            Entry::Target(key, counts) => self.targets.push((key, TargetStats::from_cpus([counts]))),
+            Entry::Service(dest, service, counts) => {
+                self.services.push((ServiceKey { dest, service }, TargetStats::from_cpus([counts])));
+            }
+        }
+    }
+
+    /// Sources and targets that were all counted under their names.
+    #[must_use]
+    pub fn named(sources: Vec<(Addr, SourceStats)>, targets: Vec<(TargetKey, TargetStats)>) -> Self {
+        Self { sources, targets, ..Self::default() }
+    }
+}
 
 /// How replies were told from probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,59 +62,6 @@ pub enum Confidence {
     Flags,
     /// By what this host was seen to send.
     Flows,
-}
-
-/// How well counting itself went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    /// Packets that entered the program.
-    pub seen: u64,
-    /// Those of them that are malformed.
-    pub malformed: u64,
-    /// Counts that found no room, of sources and targets.
-    pub lost: u64,
-    /// Those of them that are of targets.
-    pub lost_targets: u64,
-    /// Hints that found no room: what they would have told was told later.
-    pub hints_lost: u64,
-    /// Slots that were drained much too late, or not to their end.
-    pub late: u64,
-}
-
-impl Health {
-    /// How counting went between two looks at a program's totals, `late` times of which too late.
-    #[must_use]
-    pub fn between(before: &Totals, now: &Totals, late: u64) -> Self {
-        let lost = |totals: &Totals| totals.sources_lost + totals.targets_lost;
-        // First fragments that hide their flags are no trouble of the parser's: they are evidence, and seen as such.
-        let malformed = |totals: &Totals| {
-            totals.class(Class::Malformed) - totals.verdict(Verdict::FirstFragmentTruncated)
-        };
-        Self {
-            seen: now.seen - before.seen,
-            malformed: malformed(now) - malformed(before),
-            lost: lost(now) - lost(before),
-            lost_targets: now.targets_lost - before.targets_lost,
-            hints_lost: now.hints_lost - before.hints_lost,
-            late,
-        }
-    }
-
-    /// Adds that of another part of the slot, or of another slot.
-    pub const fn merge(&mut self, other: &Self) {
-        self.seen = self.seen.saturating_add(other.seen);
-        self.malformed = self.malformed.saturating_add(other.malformed);
-        self.lost = self.lost.saturating_add(other.lost);
-        self.lost_targets = self.lost_targets.saturating_add(other.lost_targets);
-        self.hints_lost = self.hints_lost.saturating_add(other.hints_lost);
-        self.late = self.late.saturating_add(other.late);
-    }
-
-    /// Whether sums may be too small.
-    #[must_use]
-    pub const fn is_lossy(&self) -> bool {
-        self.lost > 0
-    }
 }
 
 /// The drained maps of one interface after one slot, summed over CPUs.
@@ -83,11 +77,25 @@ pub struct Slot {
     pub confidence: Confidence,
     /// How well counting went.
     pub health: Health,
-    sources: Vec<(Addr, SourceStats)>,
+    sources: Vec<(Addr, Packed)>,
     targets: Vec<(TargetKey, TargetStats)>,
-    /// The targets once more, summed over sources: sorted by destination and service.
+    /// The targets once more, summed over sources, with what nobody in particular sent: sorted by destination and
+    /// service.
     services: Vec<(ServiceKey, TargetStats)>,
+    ports: Vec<(Addr, Ports)>,
+    unattributed: SourceStats,
+    /// What went to destinations that are too many to be kept apart.
+    elsewhere: TargetStats,
 }
+
+/// Port sets that are taken out of the tables whatever is in them: a slot keeps fewer.
+const PORTS_AT_ONCE: usize = 8_192;
+
+/// Ports in a set that is not taken beyond that.
+const FEW_PORTS: u32 = 2;
+
+/// Services that are collected before those of the same key are added up.
+const SERVICES_AT_ONCE: usize = 32_768;
 
 /// A service of a destination, whoever asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,35 +109,45 @@ pub struct ServiceKey {
 impl Slot {
     /// A slot from entries in any order; entries of the same key are added up.
     #[must_use]
-    pub fn new(
-        start_ns: u64,
-        end_ns: u64,
-        mut sources: Vec<(Addr, SourceStats)>,
-        mut targets: Vec<(TargetKey, TargetStats)>,
-    ) -> Self {
-        sort_and_merge(&mut sources, SourceStats::merge);
+    pub fn new(start_ns: u64, end_ns: u64, counted: Counted) -> Self {
+        let Counted { sources, mut targets, unattributed, mut services, mut ports, elsewhere } = counted;
+        let mut room = SERVICES_AT_ONCE;
+        let mut sources = sources.into_iter().map(|(addr, stats)| (addr, Packed::from(&stats))).collect();
+        sort_and_merge(&mut sources, Packed::merge);
         sort_and_merge(&mut targets, TargetStats::merge);
-        let service = |(key, stats): &(TargetKey, TargetStats)| {
-            (ServiceKey { dest: key.dest, service: key.service }, *stats)
-        };
-        let mut services = targets.iter().map(service).collect();
+        for (key, stats) in &targets {
+            // A flood of forged sources goes to few services: nobody needs a copy of all targets for them.
+            if services.len() >= room {
+                sort_and_merge(&mut services, TargetStats::merge);
+                room = room.max(2 * services.len());
+            }
+            services.push((ServiceKey { dest: key.dest, service: key.service }, *stats));
+        }
         sort_and_merge(&mut services, TargetStats::merge);
         services.shrink_to_fit();
-        Self { sources, targets, services, ..Self::empty(start_ns, end_ns) }
+        // As if each had been united with another, so that it does not matter which are.
+        for (_, ports) in &mut ports {
+            ports.union(&Ports::ZERO);
+        }
+        sort_and_merge(&mut ports, Ports::union);
+        Self { sources, targets, services, ports, unattributed, elsewhere, ..Self::empty(start_ns, end_ns) }
     }
 
     /// A slot in which nothing was counted.
     #[must_use]
-    pub const fn empty(start_ns: u64, end_ns: u64) -> Self {
+    pub fn empty(start_ns: u64, end_ns: u64) -> Self {
         Self {
             start_ns,
             end_ns,
             number: 0,
             confidence: Confidence::Flags,
-            health: Health { seen: 0, malformed: 0, lost: 0, lost_targets: 0, hints_lost: 0, late: 0 },
+            health: Health::NOTHING,
             sources: Vec::new(),
             targets: Vec::new(),
             services: Vec::new(),
+            ports: Vec::new(),
+            unattributed: SourceStats::default(),
+            elsewhere: TargetStats::default(),
         }
     }
 
@@ -141,7 +159,12 @@ impl Slot {
 
     /// The sources, sorted, each once.
     #[must_use]
-    pub fn sources(&self) -> &[(Addr, SourceStats)] {
+    pub fn sources(&self) -> impl ExactSizeIterator<Item = (Addr, SourceStats)> {
+        self.sources.iter().map(|(addr, packed)| (*addr, packed.stats()))
+    }
+
+    /// The same, as they are kept.
+    pub(super) fn packed(&self) -> &[(Addr, Packed)] {
         &self.sources
     }
 
@@ -151,7 +174,7 @@ impl Slot {
         &self.targets
     }
 
-    /// What was sent to each service, sorted by destination and service, each once.
+    /// What was sent to each service, whoever sent it, sorted by destination and service, each once.
     #[must_use]
     pub fn services(&self) -> &[(ServiceKey, TargetStats)] {
         &self.services
@@ -159,9 +182,26 @@ impl Slot {
 
     /// What one source sent during the slot.
     #[must_use]
-    pub fn source(&self, addr: Addr) -> Option<&SourceStats> {
-        let index = self.sources.binary_search_by_key(&addr, |(key, _)| *key).ok()?;
-        self.sources.get(index).map(|(_, stats)| stats)
+    pub fn source(&self, addr: Addr) -> Option<SourceStats> {
+        find(&self.sources, addr).map(Packed::stats)
+    }
+
+    /// What was sent by nobody in particular: by sources that were given no entry of their own.
+    #[must_use]
+    pub const fn unattributed(&self) -> &SourceStats {
+        &self.unattributed
+    }
+
+    /// What went to destinations that are too many to be kept apart.
+    #[must_use]
+    pub const fn elsewhere(&self) -> &TargetStats {
+        &self.elsewhere
+    }
+
+    /// The ports that one source probed during the slot at targets that found no room.
+    #[must_use]
+    pub fn ports_of(&self, addr: Addr) -> Option<&Ports> {
+        find(&self.ports, addr)
     }
 
     /// What one source sent to during the slot.
@@ -187,10 +227,26 @@ impl Slot {
         self.sources.extend_from_slice(&other.sources);
         self.targets.extend_from_slice(&other.targets);
         self.services.extend_from_slice(&other.services);
-        sort_and_merge(&mut self.sources, SourceStats::merge);
+        self.ports.extend_from_slice(&other.ports);
+        sort_and_merge(&mut self.sources, Packed::merge);
         sort_and_merge(&mut self.targets, TargetStats::merge);
         sort_and_merge(&mut self.services, TargetStats::merge);
+        sort_and_merge(&mut self.ports, Ports::union);
+        self.unattributed.merge(&other.unattributed);
+        self.elsewhere.merge(&other.elsewhere);
     }
+
+    /// Whether no packet was counted in it.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.health.seen == 0 && self.sources.is_empty() && self.unattributed.packets() == 0
+    }
+}
+
+/// The entry of one source in a list that is sorted by source.
+fn find<V>(entries: &[(Addr, V)], addr: Addr) -> Option<&V> {
+    let index = entries.binary_search_by_key(&addr, |(key, _)| *key).ok()?;
+    entries.get(index).map(|(_, value)| value)
 }
 
 /// The part of a sorted list whose entries `compare` as equal.
@@ -218,95 +274,4 @@ fn sort_and_merge<K: Ord + Copy, V>(entries: &mut Vec<(K, V)>, merge: impl Fn(&m
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use core::net::Ipv4Addr;
-    use netwatch_common::Proto;
-    use proptest::prelude::*;
-
-    fn addr(last: u8) -> Addr {
-        Ipv4Addr::new(192, 0, 2, last).into()
-    }
-
-    #[test]
-    fn what_belongs_to_one_is_found_among_many() {
-        let stats = |bytes| SourceStats { bytes, ..SourceStats::default() };
-        let target = |source, dest, port| {
-            let key =
-                TargetKey { source: addr(source), dest: addr(dest), service: Service::new(Proto::Tcp, port) };
-            (key, TargetStats { opening: 1, ..TargetStats::default() })
-        };
-        let targets = vec![target(3, 9, 80), target(1, 9, 80), target(3, 8, 22), target(2, 8, 22)];
-        let slot = Slot::new(0, 1, vec![(addr(3), stats(3)), (addr(1), stats(1))], targets);
-        assert_eq!(slot.source(addr(3)), Some(&stats(3)));
-        assert_eq!(slot.source(addr(2)), None);
-        assert_eq!(slot.targets_of(addr(3)), [target(3, 8, 22), target(3, 9, 80)]);
-        assert_eq!(slot.targets_of(addr(4)), []);
-        let [(key, sum)] = slot.services_of(addr(9)) else { panic!("one service") };
-        assert_eq!((key.service.port(), sum.opening), (Some((Proto::Tcp, 80)), 2));
-    }
-
-    fn slots() -> impl Strategy<Value = Slot> {
-        let stats = (0..9u64, 0..5u64, 0..5u64, any::<[u8; Class::COUNT]>());
-        let source = (0..6u8, stats).prop_map(|(last, (bytes, first_ns, last_ns, classes))| {
-            let classes = classes.map(u64::from);
-            (addr(last), SourceStats { bytes, first_ns, last_ns, classes, ..SourceStats::default() })
-        });
-        let target = (0..3u8, 0..3u8, any::<bool>(), 0..4u16, any::<[u8; 5]>()).prop_map(
-            |(source, dest, udp, port, [opening, stealth, out_of_state, noise, rest])| {
-                let proto = if udp { Proto::Udp } else { Proto::Tcp };
-                let service = Service::new(proto, port);
-                (
-                    TargetKey { source: addr(source), dest: addr(dest), service },
-                    TargetStats {
-                        opening: opening.into(),
-                        stealth: stealth.into(),
-                        out_of_state: out_of_state.into(),
-                        noise: noise.into(),
-                        rest: rest.into(),
-                        ..TargetStats::default()
-                    },
-                )
-            },
-        );
-        let sources = prop::collection::vec(source, 0..20);
-        let targets = prop::collection::vec(target, 0..20);
-        (0..9u64, 0..9u64, sources, targets)
-            .prop_map(|(start, length, sources, targets)| Slot::new(start, start + length, sources, targets))
-    }
-
-    fn merged(mut left: Slot, right: &Slot) -> Slot {
-        left.merge(right);
-        left
-    }
-
-    fn packets(slot: &Slot) -> (u64, u64, u64, u64) {
-        (
-            slot.sources().iter().map(|(_, stats)| stats.packets()).sum(),
-            slot.sources().iter().map(|(_, stats)| stats.bytes).sum(),
-            slot.targets().iter().map(|(_, stats)| stats.packets()).sum(),
-            slot.services().iter().map(|(_, stats)| stats.packets()).sum(),
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn merging_is_associative_and_free_of_order(a in slots(), b in slots(), c in slots()) {
-            let left = merged(merged(a.clone(), &b), &c);
-            prop_assert_eq!(&left, &merged(a.clone(), &merged(b.clone(), &c)));
-            prop_assert_eq!(&left, &merged(merged(c, &b), &a));
-        }
-
-        #[test]
-        fn merging_loses_and_invents_nothing(a in slots(), b in slots()) {
-            let (one, two) = (packets(&a), packets(&b));
-            prop_assert_eq!(one.2, one.3);
-            let both = merged(a, &b);
-            let sum = (one.0 + two.0, one.1 + two.1, one.2 + two.2, one.3 + two.3);
-            prop_assert_eq!(packets(&both), sum);
-            prop_assert!(both.sources().is_sorted_by(|left, right| left.0 < right.0));
-            prop_assert!(both.targets().is_sorted_by(|left, right| left.0 < right.0));
-            prop_assert!(both.services().is_sorted_by(|left, right| left.0 < right.0));
-        }
-    }
-}
+mod tests;

@@ -159,6 +159,8 @@ pub struct TargetStats {
     pub completed: u32,
     /// How the target was probed.
     pub techniques: Techniques,
+    /// Of what nobody in particular sent: sources that were not seen lately, an estimate.
+    pub newcomers: u32,
 }
 
 impl TargetStats {
@@ -175,6 +177,7 @@ impl TargetStats {
                 rest: cpu.rest,
                 completed: cpu.completed,
                 techniques: cpu.techniques,
+                newcomers: cpu.newcomers,
             });
         }
         sum
@@ -190,6 +193,7 @@ impl TargetStats {
         self.rest = self.rest.saturating_add(other.rest);
         self.completed = self.completed.saturating_add(other.completed);
         self.techniques = self.techniques.union(other.techniques);
+        self.newcomers = self.newcomers.saturating_add(other.newcomers);
     }
 
     /// Packets that are evidence of a scan.
@@ -225,7 +229,8 @@ impl TargetStats {
     }
 
     /// The packets by class. Which class the numbers stand for depends on the service; first fragments that hide
-    /// their flags are counted as [`Class::Stealth`] here.
+    /// their flags are counted as [`Class::Stealth`] here. Of [`Service::LUMP`] it is not known; the techniques tell
+    /// what most of it must be.
     #[must_use]
     pub fn classes(&self, service: Service) -> [u64; Class::COUNT] {
         let (opening, noise, rest) = match service.port() {
@@ -233,6 +238,13 @@ impl TargetStats {
             Some((Proto::Udp, _)) => (Class::UdpNew, Class::UdpNew, Class::Known),
             None if service == Service::PROBE => (Class::Other, Class::IcmpProbe, Class::Other),
             None if service == Service::FRAGMENT => (Class::Other, Class::Fragment, Class::Other),
+            None if service == Service::LUMP => {
+                let is_probed_by = |one| !self.techniques.intersection(one).is_empty();
+                let is_udp = is_probed_by(Techniques::UDP) && !is_probed_by(Techniques::SYN);
+                let opening = if is_udp { Class::UdpNew } else { Class::Syn };
+                let is_ping = is_probed_by(Techniques::ECHO);
+                (opening, if is_ping { Class::IcmpProbe } else { Class::Backscatter }, Class::Known)
+            }
             None => (Class::Other, Class::Malformed, Class::Other),
         };
         let mut classes = [0; Class::COUNT];
@@ -331,6 +343,7 @@ mod tests {
             Service::PROBE,
             Service::FRAGMENT,
             Service::REST,
+            Service::LUMP,
         ] {
             let classes = stats.classes(service);
             assert_eq!(classes.iter().sum::<u64>(), stats.packets(), "{service:?}");

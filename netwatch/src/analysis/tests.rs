@@ -8,24 +8,28 @@ pub mod stage;
 const SECOND: u64 = 1_000_000_000;
 
 /// What the module is made of, but for its tests.
-const SOURCES: [(&str, &str); 22] = [
+const SOURCES: [(&str, &str); 26] = [
     ("cap.rs", include_str!("cap.rs")),
+    ("crowd.rs", include_str!("crowd.rs")),
     ("dest.rs", include_str!("dest.rs")),
     ("early.rs", include_str!("early.rs")),
     ("evaluate.rs", include_str!("evaluate.rs")),
     ("finding.rs", include_str!("finding.rs")),
+    ("health.rs", include_str!("health.rs")),
     ("incident.rs", include_str!("incident.rs")),
     ("incidents.rs", include_str!("incidents.rs")),
     ("learn.rs", include_str!("learn.rs")),
     ("limits.rs", include_str!("limits.rs")),
     ("memory.rs", include_str!("memory.rs")),
     ("mod.rs", include_str!("mod.rs")),
+    ("packed.rs", include_str!("packed.rs")),
     ("policy.rs", include_str!("policy.rs")),
     ("ports.rs", include_str!("ports.rs")),
     ("rules.rs", include_str!("rules.rs")),
     ("rules/table.rs", include_str!("rules/table.rs")),
     ("rules/texts.rs", include_str!("rules/texts.rs")),
     ("slot.rs", include_str!("slot.rs")),
+    ("slot/fold.rs", include_str!("slot/fold.rs")),
     ("source.rs", include_str!("source.rs")),
     ("stats.rs", include_str!("stats.rs")),
     ("transition.rs", include_str!("transition.rs")),
@@ -118,7 +122,11 @@ fn scan(start_s: u64, last: u8, ports: core::ops::Range<u16>) -> Slot {
     };
     stats.classes[Class::Syn as usize] = ports.len() as u64;
     let targets = ports.map(|port| probe(addr(last), port)).collect();
-    let mut slot = Slot::new(start_s * SECOND, (start_s + 5) * SECOND, vec![(addr(last), stats)], targets);
+    let mut slot = Slot::new(
+        start_s * SECOND,
+        (start_s + 5) * SECOND,
+        Counted::named(vec![(addr(last), stats)], targets),
+    );
     slot.number = u32::try_from(start_s / 5).unwrap();
     slot
 }
@@ -212,7 +220,7 @@ fn interfaces_do_not_share_windows() {
 fn a_flood_of_many_spoofed_sources_says_nothing() {
     let stats = SourceStats { classes: [1, 0, 0, 0, 0, 0, 0, 0, 0, 0], ..SourceStats::default() };
     let sources = (0..=255).map(|last| (addr(last), stats)).collect();
-    assert_eq!(story(vec![Slot::new(0, 5 * SECOND, sources, Vec::new())]), [""; 0]);
+    assert_eq!(story(vec![Slot::new(0, 5 * SECOND, Counted::named(sources, Vec::new()))]), [""; 0]);
 }
 
 #[test]
@@ -223,9 +231,18 @@ fn an_alert_tells_how_long_its_window_really_was() {
     let mut analysis = Analysis::new(&options);
     let eth0 = analysis.add_interface("eth0");
     let mut window_of = |slot| analysis.push(eth0, slot).first().map(|told| told.window_ns);
-    assert_eq!(window_of(Slot::new(0, second, Vec::new(), probes(1))), Some(2 * second));
+    assert_eq!(window_of(Slot::new(0, second, Counted::named(Vec::new(), probes(1)))), Some(2 * second));
     // netwatch was stopped for nine seconds: what came in that time did not come in two seconds.
-    assert_eq!(window_of(Slot::new(second, 10 * second, Vec::new(), probes(2))), Some(10 * second));
-    assert_eq!(window_of(Slot::new(10 * second, 11 * second, Vec::new(), probes(3))), Some(10 * second));
-    assert_eq!(window_of(Slot::new(11 * second, 12 * second, Vec::new(), probes(4))), Some(2 * second));
+    assert_eq!(
+        window_of(Slot::new(second, 10 * second, Counted::named(Vec::new(), probes(2)))),
+        Some(10 * second)
+    );
+    assert_eq!(
+        window_of(Slot::new(10 * second, 11 * second, Counted::named(Vec::new(), probes(3)))),
+        Some(10 * second)
+    );
+    assert_eq!(
+        window_of(Slot::new(11 * second, 12 * second, Counted::named(Vec::new(), probes(4)))),
+        Some(2 * second)
+    );
 }

@@ -1,6 +1,6 @@
 //! One source, or one destination, over the whole window.
 
-use netwatch_common::{Addr, Proto, Service};
+use netwatch_common::{Addr, PortHash, Ports, Proto, Service};
 
 use super::policy::{Counting, Policy};
 use super::ports::PortSummary;
@@ -21,7 +21,9 @@ pub struct SourceView {
     pub udp: PortSummary,
     /// What it sent to, sorted by service, then destination.
     targets: Vec<(ServiceKey, TargetStats)>,
-    /// Targets that were probed, all known by name.
+    /// Ports that it probed at targets that found no room.
+    hidden: Option<(PortHash, Ports)>,
+    /// Targets that were probed, known by name or at least by their port.
     probed: u64,
     /// Targets that were probed in the slot that has not ended, known by number.
     hinted: u64,
@@ -40,6 +42,7 @@ impl SourceView {
             tcp: PortSummary::default(),
             udp: PortSummary::default(),
             targets: Vec::new(),
+            hidden: None,
             probed: 0,
             hinted: 0,
             answered: 0,
@@ -59,6 +62,11 @@ impl SourceView {
         self.targets.push((key, stats));
     }
 
+    /// Adds the ports that it probed in some slot at targets that found no room; `hash` is that of all sets.
+    pub(super) fn add_ports(&mut self, hash: PortHash, ports: &Ports) {
+        self.hidden.get_or_insert((hash, Ports::ZERO)).1.union(ports);
+    }
+
     /// Sums up what was added.
     pub(super) fn conclude(&mut self, counting: Counting, confidence: Confidence) {
         for of_dest in self.targets.chunk_by(|(left, _), (right, _)| left.dest == right.dest) {
@@ -69,6 +77,8 @@ impl SourceView {
                 self.main_dest = Some((key.dest, unsolicited));
             }
         }
+        // Those of the ports that are known by name as well.
+        let mut exact = Ports::ZERO;
         // Stable, so that destinations stay in order.
         self.targets.sort_by_key(|(key, _)| key.service);
         for of_service in self.targets.chunk_by(|(left, _), (right, _)| left.service == right.service) {
@@ -87,11 +97,20 @@ impl SourceView {
                 let everything = u32::try_from(sum.packets()).unwrap_or(u32::MAX);
                 sum = TargetStats { bytes: sum.bytes, opening: everything, ..TargetStats::default() };
             }
+            if let Some((hash, _)) = self.hidden.filter(|_| sum.evidence() > 0) {
+                exact.of_mut(proto).insert(hash, port);
+            }
             let summary = match proto {
                 Proto::Tcp => &mut self.tcp,
                 Proto::Udp => &mut self.udp,
             };
             summary.add(port, &sum);
+        }
+        if let Some((hash, ports)) = &self.hidden {
+            self.probed += self.tcp.add_set(*hash, &ports.tcp, &exact.tcp);
+            self.probed += self.udp.add_set(*hash, &ports.udp, &exact.udp);
+            // Those that found no room were counted all the same, by each CPU.
+            self.probed = self.probed.max(self.stats.probes);
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use netwatch_common::{Addr, TargetKey};
+use netwatch_common::{Addr, PortHash, Ports, TargetKey};
 
 use super::limits::WINDOW_SLOTS_MAX;
+use super::packed::Packed;
 use super::policy::Counting;
 use super::slot::{Confidence, ServiceKey, Slot};
 use super::stats::{SourceStats, TargetStats};
@@ -15,6 +16,7 @@ use super::view::{DestView, SourceView};
 pub struct Window {
     slots: VecDeque<Slot>,
     capacity: usize,
+    hash: PortHash,
 }
 
 impl Window {
@@ -22,7 +24,13 @@ impl Window {
     #[must_use]
     pub fn new(slots: usize) -> Self {
         let capacity = slots.clamp(1, WINDOW_SLOTS_MAX);
-        Self { slots: VecDeque::with_capacity(capacity), capacity }
+        Self { slots: VecDeque::with_capacity(capacity), capacity, hash: PortHash::default() }
+    }
+
+    /// The same, where the bits of port sets are by this hash.
+    #[must_use]
+    pub fn hashing(self, hash: PortHash) -> Self {
+        Self { hash, ..self }
     }
 
     /// Keeps so many slots from now on.
@@ -40,18 +48,24 @@ impl Window {
         self.slots.push_back(slot);
     }
 
-    /// Adds a further part of the newest slot, or the newest slot where there is none yet.
-    pub fn extend_newest(&mut self, part: &Slot) {
-        match self.slots.back_mut() {
-            Some(newest) => newest.merge(part),
-            None => self.slots.push_back(part.clone()),
-        }
+    /// Adds a further part of the newest slot, or the newest slot where there is none yet. What has to be
+    /// [folded](super::Health::folded) then to keep the whole slot within bounds is told in the part's health, too.
+    pub fn extend_newest(&mut self, part: &mut Slot, is_known: impl Fn(Addr) -> bool) {
+        let Some(newest) = self.slots.back_mut() else {
+            self.slots.push_back(part.clone());
+            return;
+        };
+        newest.merge(part);
+        let before = newest.health;
+        newest.fold(self.hash, is_known);
+        part.health.folded += newest.health.folded - before.folded;
+        part.health.cut += newest.health.cut - before.cut;
     }
 
     /// Whether none of its slots holds a packet.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        self.slots.iter().all(|slot| slot.health.seen == 0 && slot.sources().is_empty())
+        self.slots.iter().all(Slot::is_silent)
     }
 
     /// Forgets all slots.
@@ -82,7 +96,7 @@ impl Window {
     /// with its counts over all of them. `counting` says which packets are evidence.
     ///
     /// The slots are merged as they are walked: beyond them this needs memory for one source, however many
-    /// there are. A source of which only targets were counted, because the sources map was full, is visited too.
+    /// there are. A source of which only targets were counted, because its own entry was folded, is visited too.
     pub fn for_each_source(
         &self,
         slots: usize,
@@ -96,7 +110,7 @@ impl Window {
         let mut targets = Vec::with_capacity(cursors.len());
         let mut view = SourceView::new(Addr([0; 4]));
         while let Some(addr) = cursors.iter().map(|cursor| cursor.head).min() {
-            let is_new = |cursor: &Cursor<'_>| Some(cursor.start_ns) == newest && cursor.head == addr;
+            let is_new = |cursor: &Cursor<'_>| Some(cursor.slot.start_ns) == newest && cursor.head == addr;
             if !(cursors.last().is_some_and(is_new) || wanted(addr)) {
                 cursors.retain_mut(|cursor| cursor.head != addr || cursor.skip());
                 continue;
@@ -109,7 +123,10 @@ impl Window {
                 }
                 let (stats, own_targets) = cursor.take();
                 if let Some(stats) = stats {
-                    view.stats.merge(stats);
+                    view.stats.merge(&stats.stats());
+                }
+                if let Some(ports) = cursor.slot.ports_of(addr) {
+                    view.add_ports(self.hash, ports);
                 }
                 if !own_targets.is_empty() {
                     targets.push(own_targets);
@@ -135,11 +152,17 @@ impl Window {
         let mut targets = vec![now.targets];
         for slot in self.last(slots.saturating_sub(1)) {
             if let Some(stats) = slot.source(addr) {
-                view.stats.merge(stats);
+                view.stats.merge(&stats);
+            }
+            if let Some(ports) = slot.ports_of(addr) {
+                view.add_ports(self.hash, ports);
             }
             targets.push(slot.targets_of(addr));
         }
         view.stats.merge(&now.stats);
+        if let Some(ports) = now.ports {
+            view.add_ports(self.hash, ports);
+        }
         view.hint(now.stats.probes);
         targets.retain(|targets| !targets.is_empty());
         add_targets(&mut view, &mut targets);
@@ -221,6 +244,8 @@ pub struct Now<'a> {
     pub stats: SourceStats,
     /// Some of what it sent to, sorted.
     pub targets: &'a [(TargetKey, TargetStats)],
+    /// The ports that it probed at targets that found no room, where there are any.
+    pub ports: Option<&'a Ports>,
 }
 
 /// From when to when something lasted, in monotonic nanoseconds.
@@ -265,23 +290,22 @@ fn take_least<K: PartialEq>(lists: &mut Vec<&[(K, TargetStats)]>, key: &K) -> Ta
 
 /// How far one slot has been walked.
 struct Cursor<'a> {
-    /// When the slot began.
-    start_ns: u64,
+    slot: &'a Slot,
     /// The lowest source not yet taken.
     head: Addr,
-    sources: &'a [(Addr, SourceStats)],
+    sources: &'a [(Addr, Packed)],
     targets: &'a [(TargetKey, TargetStats)],
 }
 
 impl<'a> Cursor<'a> {
     /// `None` for a slot in which nothing was counted.
     fn new(slot: &'a Slot) -> Option<Self> {
-        let (sources, targets) = (slot.sources(), slot.targets());
-        Some(Self { start_ns: slot.start_ns, head: head(sources, targets)?, sources, targets })
+        let (sources, targets) = (slot.packed(), slot.targets());
+        Some(Self { slot, head: head(sources, targets)?, sources, targets })
     }
 
     /// What the slot knows about the source at the head.
-    fn take(&mut self) -> (Option<&'a SourceStats>, &'a [(TargetKey, TargetStats)]) {
+    fn take(&mut self) -> (Option<&'a Packed>, &'a [(TargetKey, TargetStats)]) {
         let mut taken = None;
         if let [(addr, stats), rest @ ..] = self.sources
             && *addr == self.head
@@ -311,7 +335,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-fn head(sources: &[(Addr, SourceStats)], targets: &[(TargetKey, TargetStats)]) -> Option<Addr> {
+fn head(sources: &[(Addr, Packed)], targets: &[(TargetKey, TargetStats)]) -> Option<Addr> {
     match (sources.first(), targets.first()) {
         (Some((addr, _)), Some((key, _))) => Some((*addr).min(key.source)),
         (Some((addr, _)), None) => Some(*addr),

@@ -4,8 +4,8 @@ use std::fs;
 
 use caps::{CapSet, Capability};
 
-/// The oldest kernel that has what netwatch needs: BPF links on XDP (5.9), inner maps that differ in size from
-/// their template (5.10), and the coarse clock in programs (5.11).
+/// The oldest kernel that has what netwatch needs: arrays that can be mapped (5.5), BPF links on XDP (5.9), and the
+/// coarse clock in programs (5.11).
 pub const OLDEST_KERNEL: Version = Version(5, 11);
 /// The oldest kernel with tcx, whose links end with their owner.
 pub const TCX_KERNEL: Version = Version(6, 6);
@@ -47,10 +47,19 @@ pub fn kernel_version() -> Version {
     Version::parse(&kernel_release()).unwrap_or(Version(0, 0))
 }
 
-/// CPUs that may ever come online: per-CPU maps have a value for each.
+/// One more than the highest number of a CPU that may ever come online: the tables have a region for each.
 #[must_use]
 pub fn possible_cpus() -> usize {
-    aya::util::nr_cpus().unwrap_or(1)
+    let possible = fs::read_to_string("/sys/devices/system/cpu/possible").ok();
+    let highest =
+        possible.as_deref().and_then(|text| text.trim().rsplit([',', '-']).next()?.parse::<usize>().ok());
+    highest.map_or_else(|| aya::util::nr_cpus().unwrap_or(1), |highest| highest + 1)
+}
+
+/// CPUs that are online now; as many as are possible where that cannot be read.
+#[must_use]
+pub fn online_cpus() -> usize {
+    aya::util::online_cpus().map_or_else(|_| possible_cpus(), |cpus| cpus.len())
 }
 
 /// What /proc/meminfo calls available, in bytes; `None` where it cannot be read.

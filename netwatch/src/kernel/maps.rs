@@ -1,21 +1,23 @@
 //! The maps of one interface: swapped each slot, then drained.
 //!
-//! There are two pairs of maps, and a number of the slot that says in which of them programs count. Swapping writes
-//! the next number and then updates a map of maps with what is in it already, for the sake of what the kernel does
-//! after such an update (Linux 5.0): it waits until every program that was running has ended
-//! (`synchronize_rcu`). So what is drained afterwards is complete, and nothing is counted twice.
+//! Programs count in one of two halves of the tables, as the number of the slot says. Swapping writes the next number and
+//! then updates a map of maps with what is in it already, for the sake of what the kernel does after such an update
+//! (Linux 5.0): it waits until every program that was running has ended (`synchronize_rcu`). So what is drained
+//! afterwards is complete, and nothing is counted twice.
 
-use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use aya::{
     Ebpf, Pod,
     maps::{Array, ArrayOfMaps, Map, MapData, MapError, PerCpuArray, RingBuf},
 };
-use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_PERCPU_HASH;
-use netwatch_common::{Addr, Control, SourceCounts, TargetCounts, TargetKey, Totals};
+use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
+use netwatch_common::{
+    Addr, Control, Totals,
+    tables::{Entry, Secrets},
+};
 
-use super::{Capacity, Error, Hints, Reader, batch::Batch};
+use super::{Capacity, Error, Hints, Reader, tables::Regions};
 use crate::analysis::HintRates;
 
 /// Lets a type of `netwatch-common`, which knows nothing of aya, cross aya's interface.
@@ -30,39 +32,48 @@ unsafe impl<T: bytemuck::Pod> Pod for Wire<T> {}
 pub struct Maps {
     control: Array<MapData, Wire<Control>>,
     set: Control,
-    sources: Pair<Addr, SourceCounts>,
-    targets: Pair<TargetKey, TargetCounts>,
+    barrier: ArrayOfMaps<MapData, MapData>,
+    /// What lies in the barrier: nothing that matters.
+    stone: MapData,
+    regions: Arc<Regions>,
     totals: PerCpuArray<MapData, Wire<Totals>>,
     hints: Option<Hints>,
-    cpus: usize,
 }
 
 impl Maps {
-    /// Takes the maps of a loaded object and puts maps of `capacity` into use. The object's programs must be
-    /// loaded already: a map that is dropped before a program is loaded cannot be found any more.
-    pub(super) fn new(object: &mut Ebpf, capacity: Capacity, cpus: usize) -> Result<Self, Error> {
-        let bytes = capacity.bytes(cpus as u64);
-        Ok(Self {
+    /// Takes the maps of a loaded object, of which [`tables::prepare`](super::tables::prepare) has set the sizes. Its
+    /// programs must be loaded already: a map that is dropped before a program is loaded cannot be found any more.
+    pub(super) fn new(
+        object: &mut Ebpf,
+        capacity: Capacity,
+        secrets: Secrets,
+        cpus: usize,
+    ) -> Result<Self, Error> {
+        let definition = aya_obj::Map::new_from_params(BPF_MAP_TYPE_ARRAY as u32, 4, 4, 1, 0);
+        let mut maps = Self {
             control: take(object, "CONTROL")?,
             set: Control::default(),
-            sources: Pair::new(take(object, "SOURCES")?, "nw_sources", capacity.sources, cpus, bytes)?,
-            targets: Pair::new(take(object, "TARGETS")?, "nw_targets", capacity.targets, cpus, bytes)?,
+            barrier: take(object, "BARRIER")?,
+            stone: MapData::create(definition, "nw_stone", None)
+                .map_err(|error| Error::from_map(error, 0))?,
+            regions: Arc::new(Regions::take(object, capacity, secrets, cpus)?),
             totals: take(object, "TOTALS")?,
             hints: Some(Hints::new(take::<RingBuf<MapData>>(object, "HINTS")?)),
-            cpus,
-        })
+        };
+        maps.wait_for_programs()?;
+        Ok(maps)
     }
 
-    /// Lets programs count into the other pair of maps from here on. When this returns, none uses the old pair
+    /// Lets programs count into the other half of the tables from here on. When this returns, none uses the old half
     /// any more. Blocks for a grace period of the kernel, mostly 10 to 40 ms.
     ///
     /// # Errors
     ///
-    /// The kernel's error. Programs may then still be counting in the maps that are not in use: drain them
+    /// The kernel's error. Programs may then still be counting in the half that is not in use: drain it
     /// after the next swap but one, when nothing is lost.
     pub fn swap(&mut self) -> Result<(), Error> {
         self.turn()?;
-        self.sources.wait_for_programs()
+        self.wait_for_programs()
     }
 
     /// The same where no program can be running: nothing is waited for.
@@ -95,10 +106,10 @@ impl Maps {
         self.hints.take()
     }
 
-    /// Looks into maps that are in use.
+    /// Looks into tables that are in use.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.sources.inner), Arc::clone(&self.targets.inner), self.cpus)
+        Reader::new(Arc::clone(&self.regions))
     }
 
     /// Tells the programs how replies are told from now on, and until when unknown connections may be older than
@@ -111,19 +122,16 @@ impl Maps {
         self.tell(Control { replies, grace_ends_ns, ..self.set })
     }
 
-    /// Empties the maps that are not in use.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's error; what was handed over before it is gone from the maps.
-    pub fn drain(
-        &mut self,
-        source: impl FnMut(&Addr, &[SourceCounts]),
-        target: impl FnMut(&TargetKey, &[TargetCounts]),
-    ) -> Result<(), Error> {
-        let idle = usize::from(self.set.slot & 1 == 0);
-        self.sources.drain(idle, source)?;
-        self.targets.drain(idle, target)
+    /// Empties the half of the tables that is not in use. Call it after a swap that succeeded only.
+    pub fn drain(&mut self, each: impl FnMut(Entry<'_>)) {
+        // SAFETY: programs that were running when the number of the slot changed have ended, because the swap waited for
+        // them, and all others count in the other half.
+        unsafe { self.regions.drain(self.set.slot.wrapping_sub(1), each) }
+    }
+
+    /// Sets which sources get an entry in any case, instead of those that did.
+    pub fn set_suspects(&self, suspects: &[Addr]) {
+        self.regions.set_suspects(suspects);
     }
 
     /// What all CPUs counted since the program was loaded.
@@ -138,55 +146,14 @@ impl Maps {
         Ok(sum)
     }
 
+    fn wait_for_programs(&mut self) -> Result<(), Error> {
+        self.barrier.set(0, &self.stone, 0).map_err(|error| Error::from_map(error, 0))
+    }
+
     fn tell(&mut self, control: Control) -> Result<(), Error> {
         self.control.set(0, Wire(control), 0).map_err(|error| Error::from_map(error, 0))?;
         self.set = control;
         Ok(())
-    }
-}
-
-/// Two maps of one kind, inside a map of maps.
-struct Pair<K, V> {
-    outer: ArrayOfMaps<MapData, MapData>,
-    inner: Arc<[MapData; 2]>,
-    batch: Batch<K, V>,
-}
-
-impl<K: bytemuck::Pod, V: bytemuck::Pod> Pair<K, V> {
-    /// `bytes` is the memory of all maps of the interface, for the message when there is none left.
-    fn new(
-        mut outer: ArrayOfMaps<MapData, MapData>,
-        name: &str,
-        entries: u32,
-        cpus: usize,
-        bytes: u64,
-    ) -> Result<Self, Error> {
-        let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
-        let inner = || {
-            let definition = aya_obj::Map::new_from_params(
-                BPF_MAP_TYPE_PERCPU_HASH as u32,
-                size(size_of::<K>()),
-                size(size_of::<V>()),
-                entries,
-                0,
-            );
-            MapData::create(definition, name, None).map_err(|error| Error::from_map(error, bytes))
-        };
-        let inner = Arc::new([inner()?, inner()?]);
-        for (index, map) in (0..).zip(&*inner) {
-            outer.set(index, map, 0).map_err(|error| Error::from_map(error, 0))?;
-        }
-        Ok(Self { outer, inner, batch: Batch::new(cpus) })
-    }
-
-    fn wait_for_programs(&mut self) -> Result<(), Error> {
-        self.outer.set(0, &self.inner[0], 0).map_err(|error| Error::from_map(error, 0))
-    }
-
-    fn drain(&mut self, index: usize, each: impl FnMut(&K, &[V])) -> Result<(), Error> {
-        self.batch
-            .drain(self.inner[index].fd().as_fd(), each)
-            .map_err(Error::system("bpf(BPF_MAP_LOOKUP_AND_DELETE_BATCH)"))
     }
 }
 

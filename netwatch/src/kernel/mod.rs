@@ -1,10 +1,10 @@
 //! The edge to the Linux kernel: load the program, attach it, read its maps.
 //!
 //! In reading order: [`object`] (the embedded program), [`limits`] (how large the maps may be), [`program`]
-//! (load and attach), [`egress`] (see what is sent), [`maps`] (swap and drain), [`reader`] (look into maps in use),
-//! [`hints`] (what cannot wait), [`rerun`] (recorded packets), [`batch`] and [`syscall`] (what aya lacks), [`error`].
+//! (load and attach), [`egress`] (see what is sent), [`maps`] (swap and drain), [`tables`] (what is counted), [`reader`]
+//! (look into it while it is), [`hints`] (what cannot wait), [`rerun`] (recorded packets), [`shared`] and [`syscall`]
+//! (what aya lacks), [`error`].
 
-pub mod batch;
 pub mod egress;
 pub mod error;
 pub mod hints;
@@ -15,7 +15,9 @@ pub mod object;
 pub mod program;
 pub mod reader;
 pub mod rerun;
+mod shared;
 mod syscall;
+pub mod tables;
 
 pub use egress::{EgressHook, EgressWish};
 pub use error::Error;

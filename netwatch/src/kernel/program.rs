@@ -9,7 +9,10 @@ use aya::{
     programs::{ProgramError, ProgramFd, SchedClassifier, Xdp, XdpMode, links::FdLink},
 };
 use aya_log::EbpfLogger;
-use netwatch_common::{Addr, Control, Flow, Settings, SourceCounts, TargetCounts, TargetKey, Totals};
+use netwatch_common::{
+    Addr, Control, Flow, Settings, Totals,
+    tables::{Entry, Secrets},
+};
 
 use super::{
     Capacity, EgressHook, EgressWish, Error, Hints, Reader,
@@ -17,6 +20,7 @@ use super::{
     error, host,
     maps::{Maps, Wire},
     object,
+    tables::{self, Numbers},
 };
 use crate::analysis::HintRates;
 use crate::logging::KernelLog;
@@ -62,6 +66,8 @@ pub struct Options {
     pub log_level: u8,
     /// Whether the program is to be run on recorded packets, instead of watching.
     pub replay: bool,
+    /// What hashes are made with.
+    pub secrets: Secrets,
 }
 
 impl Options {
@@ -74,6 +80,7 @@ impl Options {
             settings: Settings { ephemeral_first, ephemeral_last, ..Settings::DEFAULT },
             log_level: 0,
             replay: false,
+            secrets: tables::random_secrets(),
         }
     }
 }
@@ -111,12 +118,14 @@ impl Watch {
             return Err(Error::MapMemory { megabytes: bytes >> 20, source });
         }
         let settings = Wire(options.settings);
-        let mut object = EbpfLoader::new()
+        let numbers = Numbers::of(&options.capacity, &options.secrets, host::possible_cpus());
+        let mut loader = EbpfLoader::new();
+        tables::prepare(&mut loader, &numbers);
+        let mut object = loader
             .verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS)
             .override_global("SETTINGS", &settings, true)
             .override_global("REPLAY", &u32::from(options.replay), true)
             .override_global(aya_log::LEVEL, &options.log_level, true)
-            .map_max_entries("FLOWS", options.capacity.flows)
             .load(object)
             .map_err(|error| Error::from_load(error, bytes))?;
 
@@ -130,7 +139,7 @@ impl Watch {
                     .map_err(|error| Error::Object(error.to_string()))?,
             ),
         };
-        let maps = Maps::new(&mut object, options.capacity, host::possible_cpus())?;
+        let maps = Maps::new(&mut object, options.capacity, options.secrets, host::possible_cpus())?;
         Ok(Self { object, program, maps, logger, link: None, egress: None })
     }
 
@@ -231,17 +240,14 @@ impl Watch {
         self.maps.swap()
     }
 
-    /// Empties the maps that the last swap took out of use.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's error.
-    pub fn drain(
-        &mut self,
-        source: impl FnMut(&Addr, &[SourceCounts]),
-        target: impl FnMut(&TargetKey, &[TargetCounts]),
-    ) -> Result<(), Error> {
-        self.maps.drain(source, target)
+    /// Empties the tables that the last swap took out of use. Call it after a swap that succeeded only.
+    pub fn drain(&mut self, each: impl FnMut(Entry<'_>)) {
+        self.maps.drain(each);
+    }
+
+    /// Sets which sources get an entry in any case, however crowded it is: a thousand of them or so.
+    pub fn set_suspects(&self, suspects: &[Addr]) {
+        self.maps.set_suspects(suspects);
     }
 
     /// Lets the program count into empty maps where it cannot be running. See [`Maps::turn`].

@@ -1,19 +1,15 @@
 //! The programs, run on recorded packets one at a time (`BPF_PROG_TEST_RUN`), under a clock of the caller's.
 
 use std::io::ErrorKind;
-use std::num::NonZeroUsize;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::ptr::NonNull;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
-use aya::maps::MapData;
 use bytemuck::{Pod, Zeroable};
 use netwatch_common::{Flow, Replayed, Settings, Totals, parse};
 use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::unistd::Pid;
 
-use super::{Error, Hints, Options, Reader, Watch, syscall};
-use crate::analysis::{Counted, HintRates, SourceStats, TargetStats};
+use super::{Error, Hints, Options, Reader, Watch, shared::Shared, syscall};
+use crate::analysis::{Counted, HintRates};
 
 /// Shortest frame that the kernel runs an XDP program on, in bytes.
 const SHORTEST_RECEIVED: usize = 14;
@@ -26,7 +22,7 @@ pub struct Rerun {
     settings: Settings,
     ingress: OwnedFd,
     egress: OwnedFd,
-    replayed: Shared,
+    replayed: Shared<Replayed>,
     hints: Hints,
     /// Of frames that the kernel runs no program on, counted here by the same parser.
     short: Totals,
@@ -44,7 +40,7 @@ impl Rerun {
         let mut watch = Watch::load(&Options { replay: true, ..*options })?;
         watch.set_replies(replies, start_ns.saturating_add(Flow::KNOWN_NS))?;
         let [ingress, egress] = watch.descriptors()?;
-        let replayed = Shared::map(watch.take_replayed()?)?;
+        let replayed = Shared::map(watch.take_replayed()?, 1)?;
         let hints = watch.take_hints().ok_or_else(|| Error::Object("it has no ring of hints".into()))?;
         let mut cpu = CpuSet::new();
         sched_getcpu()
@@ -76,7 +72,7 @@ impl Rerun {
             }
             return Ok(());
         }
-        self.replayed.set(replayed);
+        self.replayed.write(0, replayed);
         run(&self.ingress, frame)
     }
 
@@ -86,7 +82,7 @@ impl Rerun {
     ///
     /// The kernel's error.
     pub fn sent(&mut self, replayed: Replayed, frame: &[u8]) -> Result<(), Error> {
-        self.replayed.set(replayed);
+        self.replayed.write(0, replayed);
         match run(&self.egress, frame) {
             // Kernels want the whole link header here, newer ones something behind it, and the newest all of the IP
             // header that its EtherType promises. What has less than that is of no flow.
@@ -132,13 +128,10 @@ impl Rerun {
     ///
     /// The kernel's error.
     pub fn end_slot(&mut self) -> Result<Counted, Error> {
-        let (mut sources, mut targets) = (Vec::new(), Vec::new());
+        let mut counted = Counted::default();
         self.watch.turn()?;
-        self.watch.drain(
-            |source, cpus| sources.push((*source, SourceStats::from_cpus(cpus))),
-            |target, cpus| targets.push((*target, TargetStats::from_cpus(cpus))),
-        )?;
-        Ok((sources, targets))
+        self.watch.drain(|entry| counted.add(entry));
+        Ok(counted)
     }
 
     /// What was counted since the start.
@@ -173,39 +166,6 @@ fn run(program: &OwnedFd, frame: &[u8]) -> Result<(), Error> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(source) => return Err(Error::System { call: "bpf(BPF_PROG_TEST_RUN)", source }),
         }
-    }
-}
-
-/// The value of an array map of one entry, in this process' memory: telling a program of a packet then takes no system
-/// call.
-struct Shared {
-    value: NonNull<Replayed>,
-    _map: MapData,
-}
-
-impl Shared {
-    /// Bytes that are mapped: any number up to a page; that there are any is checked when this is compiled.
-    const BYTES: NonZeroUsize = NonZeroUsize::new(size_of::<Replayed>()).unwrap();
-
-    fn map(map: MapData) -> Result<Self, Error> {
-        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping, at an address that the kernel chooses, of a map that is at least as large.
-        let address = unsafe { mmap(None, Self::BYTES, access, MapFlags::MAP_SHARED, map.fd().as_fd(), 0) };
-        let value = address.map_err(|error| Error::System { call: "mmap", source: error.into() })?.cast();
-        Ok(Self { value, _map: map })
-    }
-
-    fn set(&mut self, replayed: Replayed) {
-        // SAFETY: the mapping is live, aligned to a page and large enough; the program that reads it runs later, on
-        // this thread.
-        unsafe { self.value.write_volatile(replayed) };
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // SAFETY: it was mapped with this size, and nothing refers to it any more. There is nothing to do about an error.
-        let _ = unsafe { munmap(self.value.cast(), Self::BYTES.get()) };
     }
 }
 

@@ -7,22 +7,24 @@
 use std::cmp::Ordering;
 
 use netwatch_common::{
-    Addr, Allowance, Control, Flow, FlowKey, Frame, Hint, Kind, Packet, Proto, Replayed, Replies, Seen,
-    Service, Settings, Sight, SourceCounts, TargetCounts, TargetKey, Totals, classify,
-    classify::is_late_reply, parse,
+    Addr, Allowance, Control, Flow, FlowKey, Frame, Hint, Kind, Packet, Ports, Proto, Replayed, Replies,
+    Seen, Service, Settings, Sight, TargetKey, Totals, classify,
+    classify::is_late_reply,
+    parse,
+    tables::{self, Places},
 };
 
-use super::tables::{Recent, Table};
+use super::region::Region;
+use super::tables::Recent;
 use crate::analysis::{Counted, HintRates, Look, SourceStats, TargetStats};
-use crate::kernel::Capacity;
+use crate::kernel::Options;
 
 /// Counts recorded packets without the kernel.
 pub struct Host {
     settings: Settings,
     control: Control,
     flows: Recent<FlowKey, Pair>,
-    sources: Table<Addr, SourceCounts>,
-    targets: Table<TargetKey, TargetCounts>,
+    region: Region,
     totals: Totals,
     telling: Telling,
 }
@@ -32,28 +34,8 @@ pub struct Host {
 struct Pair {
     /// What the side that the packets of a direction go to has sent; all zero where that is nothing.
     flows: [Flow; 2],
-    /// Where the packets of a direction were counted last.
-    places: [Places; 2],
-}
-
-/// Where a packet is counted.
-#[derive(Clone, Copy)]
-struct Places {
-    /// The slot in which that is so.
-    slot: u32,
-    /// Places of source and target, [`NOWHERE`] where there was no room.
-    source: u32,
-    target: u32,
-}
-
-/// No place of a table: there are not so many.
-const NOWHERE: u32 = u32::MAX;
-
-impl Default for Places {
-    /// In no slot: there are not so many either.
-    fn default() -> Self {
-        Self { slot: u32::MAX, source: NOWHERE, target: NOWHERE }
-    }
+    /// Where the packets of a direction are counted, and in which slot that is so.
+    places: [Option<(u32, Places)>; 2],
 }
 
 /// What is known of a packet before it is counted.
@@ -67,6 +49,10 @@ struct Known {
     kept: Option<Places>,
 }
 
+/// Flows of a generation: an entry is several times as large as the kernel's, and a replay holds no more than it meets
+/// within two minutes.
+const MOST_FLOWS: u32 = 1 << 17;
+
 /// Hints that were given, and how many more may be.
 #[derive(Default)]
 struct Telling {
@@ -77,16 +63,15 @@ struct Telling {
 }
 
 impl Host {
-    /// Empty tables. `replies` and `start_ns` are as for [`Rerun::load`](crate::kernel::Rerun::load).
+    /// Empty tables of the sizes that the options say. `replies` and `start_ns` are as for [`Rerun::load`](crate::kernel::Rerun::load).
     #[must_use]
-    pub fn new(settings: Settings, capacity: Capacity, replies: u32, start_ns: u64) -> Self {
+    pub fn new(options: &Options, replies: u32, start_ns: u64) -> Self {
         let grace_ends_ns = start_ns.saturating_add(Flow::KNOWN_NS);
         Self {
-            settings,
+            settings: options.settings,
             control: Control { replies, grace_ends_ns, ..Control::default() },
-            flows: Recent::new(capacity.flows),
-            sources: Table::new(capacity.sources),
-            targets: Table::new(capacity.targets),
+            flows: Recent::new(options.capacity.flows.min(MOST_FLOWS)),
+            region: Region::new(options.capacity, options.secrets),
             totals: Totals::default(),
             telling: Telling::default(),
         }
@@ -107,7 +92,6 @@ impl Host {
         let Known { sight, is_first, flow, kept } = self.sight(&packet, now_ns);
         let verdict = classify(&packet, &self.settings, sight.replies);
         self.totals.verdicts[verdict as usize] += 1;
-        self.totals.sourced += 1;
         let source = self.settings.account(packet.source);
         let target = TargetKey { source, dest: packet.dest, service: packet.service() };
         let Addr([.., host_high, host_low]) = packet.source;
@@ -117,26 +101,13 @@ impl Host {
             bytes: wire_bytes,
             now_ns,
             completed: sight.completed,
-            dest: packet.dest,
             host: [host_high, host_low],
         };
-        let places = kept.unwrap_or_else(|| self.places(target, flow));
-        let probes = match self.targets.at(places.target) {
-            Some(counts) => counts.count(target.service, verdict, seen.flags, wire_bytes, seen.completed),
-            None => {
-                self.totals.targets_lost += 1;
-                false
-            }
-        };
-        match self.sources.at(places.source) {
-            Some(counts) => {
-                let (control, telling) = (&self.control, &mut self.telling);
-                counts.count(&seen, probes, control, |kind, number| {
-                    telling.tell(Hint { target, kind, slot: control.slot, number, at_ns: now_ns });
-                });
-            }
-            None => self.totals.sources_lost += 1,
-        }
+        let places = kept.unwrap_or_else(|| self.places(&target, flow));
+        let Self { region, totals, control, telling, .. } = self;
+        tables::count(region, totals, control, &target, &seen, places, |_, kind, number| {
+            telling.tell(Hint { target, kind, slot: control.slot, number, at_ns: now_ns });
+        });
         if packet.answers_udp(is_first, sight) {
             self.count_answer(&packet);
         }
@@ -146,12 +117,7 @@ impl Host {
     fn count_answer(&mut self, packet: &Packet) {
         let source = self.settings.account(packet.dest);
         let service = Service::new(Proto::Udp, packet.transport.source_port);
-        if let Some(counts) = self.targets.get_mut(TargetKey { source, dest: packet.source, service }) {
-            counts.completed += 1;
-        }
-        if let Some(counts) = self.sources.get_mut(source) {
-            counts.answered += 1;
-        }
+        tables::count_answer(&mut self.region, &TargetKey { source, dest: packet.source, service });
     }
 
     /// Takes note of a frame as sent.
@@ -188,9 +154,9 @@ impl Host {
     /// Begins the next slot, and returns what was counted in the one that it ends.
     pub fn end_slot(&mut self) -> Counted {
         self.control.slot = self.control.slot.wrapping_add(1);
-        let sources = self.sources.drain().map(|(key, counts)| (key, SourceStats::from_cpus(&[counts])));
-        let targets = self.targets.drain().map(|(key, counts)| (key, TargetStats::from_cpus(&[counts])));
-        (sources.collect(), targets.collect())
+        let mut counted = Counted::default();
+        self.region.drain(|entry| counted.add(entry));
+        counted
     }
 
     /// What was counted since the start.
@@ -216,11 +182,12 @@ impl Host {
         let Some((place, pair)) = place.and_then(|place| Some((place, self.flows.at(place)?))) else {
             return not_kept(self.sight_of_unknown(packet, now_ns));
         };
-        let asked = packet.flow_to_look_up().and(Some(&mut pair.flows[side])).filter(|flow| is_there(flow));
+        let asked =
+            packet.flow_to_look_up().and(Some(&mut pair.flows[side])).filter(|flow| is_there(flow, now_ns));
         let known = asked.and_then(|flow| flow.received(packet, now_ns));
         let answers = &mut pair.flows[back];
         let is_first = records && record(answers, &mut self.totals, &self.control, packet, now_ns);
-        let kept = Some(pair.places[side]).filter(|places| places.slot == self.control.slot);
+        let kept = pair.places[side].filter(|(slot, _)| *slot == self.control.slot).map(|(_, places)| places);
         let sight = known.unwrap_or_else(|| self.sight_of_unknown(packet, now_ns));
         Known { sight, is_first, flow: Some((place, side)), kept }
     }
@@ -235,16 +202,13 @@ impl Host {
     }
 
     /// Where a packet is counted, which is kept with its flow.
-    fn places(&mut self, target: TargetKey, flow: Option<(u32, usize)>) -> Places {
-        let places = Places {
-            slot: self.control.slot,
-            source: self.sources.place(target.source, SourceCounts::ZERO).unwrap_or(NOWHERE),
-            target: self.targets.place(target, TargetCounts::ZERO).unwrap_or(NOWHERE),
-        };
-        if let Some((place, side)) = flow
+    fn places(&mut self, target: &TargetKey, flow: Option<(u32, usize)>) -> Places {
+        let places = tables::place(&mut self.region, &mut self.totals, target);
+        if places.are_own()
+            && let Some((place, side)) = flow
             && let Some(pair) = self.flows.at(place)
         {
-            pair.places[side] = places;
+            pair.places[side] = Some((self.control.slot, places));
         }
         places
     }
@@ -252,7 +216,7 @@ impl Host {
 
 /// Takes note of a packet that was sent on the flow that its answers belong to. Returns whether it is the first.
 fn record(flow: &mut Flow, totals: &mut Totals, control: &Control, packet: &Packet, now_ns: u64) -> bool {
-    if is_there(flow) {
+    if is_there(flow, now_ns) {
         flow.sent(packet, now_ns);
         return false;
     }
@@ -262,9 +226,9 @@ fn record(flow: &mut Flow, totals: &mut Totals, control: &Control, packet: &Pack
     true
 }
 
-/// Whether anything was sent on a flow: no time of a replay is 0.
-const fn is_there(flow: &Flow) -> bool {
-    flow.sent_ns != 0
+/// Whether anything was sent on a flow lately: no time of a replay is 0.
+const fn is_there(flow: &Flow, now_ns: u64) -> bool {
+    flow.sent_ns != 0 && flow.is_known(now_ns)
 }
 
 /// The flow of a packet with its ends in an order that does not depend on the direction, which of both directions this
@@ -293,12 +257,16 @@ impl Telling {
 
 impl Look for Host {
     fn source(&mut self, slot: u32, source: Addr) -> Option<SourceStats> {
-        let counts = self.sources.get(source).filter(|_| slot == self.control.slot)?;
-        Some(SourceStats::from_cpus(&[*counts]))
+        let counts = self.region.counts_of_source(source).filter(|_| slot == self.control.slot)?;
+        Some(SourceStats::from_cpus([counts]))
     }
 
     fn target(&mut self, slot: u32, target: &TargetKey) -> Option<TargetStats> {
-        let counts = self.targets.get(*target).filter(|_| slot == self.control.slot)?;
-        Some(TargetStats::from_cpus(&[*counts]))
+        let counts = self.region.counts_of_target(target).filter(|_| slot == self.control.slot)?;
+        Some(TargetStats::from_cpus([counts]))
+    }
+
+    fn ports(&mut self, slot: u32, source: Addr) -> Option<Ports> {
+        self.region.ports_of_source(source).filter(|_| slot == self.control.slot).copied()
     }
 }

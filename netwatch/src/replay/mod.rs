@@ -10,6 +10,7 @@ pub mod host;
 pub mod player;
 pub mod prepare;
 pub mod progress;
+pub mod region;
 pub mod report;
 mod table;
 pub mod tables;

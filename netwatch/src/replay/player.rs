@@ -274,10 +274,10 @@ impl<O: Observe> Player<O> {
 
     fn drain(&mut self, start_ns: u64, end_ns: u64) -> Result<Slot, Error> {
         let number = self.engine.slot();
-        let (sources, targets) = self.engine.end_slot()?;
+        let counted = self.engine.end_slot()?;
         let before = std::mem::replace(&mut self.totals, self.engine.totals()?);
-        self.drained.count(&sources, &targets);
-        let mut slot = Slot::new(start_ns, end_ns, sources, targets);
+        self.drained.count(&counted);
+        let mut slot = Slot::new(start_ns, end_ns, counted);
         slot.number = number;
         slot.health = Health::between(&before, &self.totals, 0);
         Ok(slot)

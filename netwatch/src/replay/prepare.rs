@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use netwatch_common::{Control, Settings, parse};
+use netwatch_common::{Control, PortHash, Settings, parse};
 use tracing::{info, warn};
 
 use super::direction::{Guess, Looker};
@@ -17,6 +17,7 @@ use crate::cli::{EngineWish, WatchMode};
 use crate::clock;
 use crate::config::Config;
 use crate::exit::Usage;
+use crate::kernel::tables;
 use crate::kernel::{Capacity, Options, Rerun, host};
 
 /// Bytes of the packets that are looked at to guess which side is ours.
@@ -128,6 +129,8 @@ impl Prepared {
                 slot_ns: u64::try_from(config.slot.as_nanos()).unwrap_or(u64::MAX),
                 ipv6_bits: config.ipv6_prefix,
                 one_cpu: true,
+                // A recording does not answer, and its replay tells the same each time.
+                port_hash: PortHash::default(),
                 policy: policy_at(clock::now()),
             },
             name: self.name.clone(),
@@ -155,6 +158,7 @@ fn engine(config: &Config, wish: EngineWish, replies: u32) -> anyhow::Result<Eng
             ..Settings::DEFAULT
         },
         capacity: Capacity::within(config.map_memory, CPUS),
+        secrets: tables::replay_secrets(),
         ..Options::of_this_host(config.map_memory)
     };
     let bytes = options.capacity.bytes(host::possible_cpus() as u64);
@@ -178,7 +182,7 @@ fn engine(config: &Config, wish: EngineWish, replies: u32) -> anyhow::Result<Eng
     } else {
         info!("counting on the host, by the parser and the counters of the kernel's program");
     }
-    Ok(Engine::Host(Box::new(Host::new(options.settings, options.capacity, replies, start_ns))))
+    Ok(Engine::Host(Box::new(Host::new(&options, replies, start_ns))))
 }
 
 /// What stands for the interface: the file's name, or how many there are.

@@ -82,6 +82,7 @@ fn service(service: Service) -> String {
         Some((proto, port)) => format!("{}/{port}", proto.name()),
         None if service == Service::PROBE => Class::IcmpProbe.name().to_owned(),
         None if service == Service::FRAGMENT => Class::Fragment.name().to_owned(),
+        None if service == Service::LUMP => "any".to_owned(),
         None => Class::Other.name().to_owned(),
     }
 }

@@ -14,7 +14,7 @@ use crate::analysis::{Severity, Slot, SourceStats, State, TargetStats, Transitio
 const ENDS: usize = 65_536;
 
 /// Services that are told apart: every port of TCP and UDP, and what has none.
-const SERVICES: usize = 2 * 65_536 + 3;
+const SERVICES: usize = 2 * 65_536 + 4;
 
 /// Ports that are remembered as tried, over all sources.
 const PORTS: usize = 2 << 20;
@@ -79,7 +79,7 @@ impl Tally {
     pub fn slot(&mut self, slot: &Slot) {
         for (source, stats) in slot.sources() {
             let room = &mut self.room;
-            self.sources.at(*source, |forgotten| *room += forgotten.ports.len()).stats.merge(stats);
+            self.sources.at(source, |forgotten| *room += forgotten.ports.len()).stats.merge(&stats);
         }
         for (key, stats) in slot.services() {
             self.dests.at(key.dest, drop).add(stats);

@@ -7,10 +7,10 @@ use netwatch_common::Verdict;
 use crate::options;
 
 /// Instructions that the verifier may walk, of the million it allows. Room for other compilers: with LLVM 22 it
-/// walks about 275,000, and 300,000 when the program logs.
-const VERIFIED_INSTRUCTIONS: u32 = 500_000;
-/// Bytes of machine code.
-const MACHINE_CODE: u32 = 20 * 1024;
+/// walks about 110,000.
+const VERIFIED_INSTRUCTIONS: u32 = 300_000;
+/// Bytes of machine code: with LLVM 22 it is 28,000, of which a known source's packet touches a quarter.
+const MACHINE_CODE: u32 = 36 * 1024;
 
 #[test]
 fn the_program_keeps_its_budget() {

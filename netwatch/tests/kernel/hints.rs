@@ -15,6 +15,7 @@ use nix::time::{ClockId, clock_gettime};
 use xtask::traffic::Frame;
 
 use crate::classification::stay;
+use crate::drained::{Drained, drain, swap_and_drain};
 use crate::options;
 use crate::process::PATIENCE;
 
@@ -41,7 +42,7 @@ struct Bench {
 impl Bench {
     fn new(packets: u32, probes: u32) -> Self {
         stay();
-        let capacity = Capacity { sources: 30_000, targets: 60_000, flows: 4096 };
+        let capacity = Capacity { sources: 30_000, targets: 60_000, blocks: 256, flows: 4096 };
         let mut watch = Watch::load(&Options { capacity, ..options() }).unwrap();
         watch.set_hints(HintRates { packets, crossing: packets.saturating_mul(2), probes }).unwrap();
         let hints = watch.take_hints().unwrap();
@@ -91,8 +92,7 @@ fn each_target_is_told_once_in_each_slot() {
             assert_eq!(hint.target, target(scanner, port));
             assert!(hint.at_ns > 0);
         }
-        bench.watch.swap().unwrap();
-        bench.watch.drain(|_, _| (), |_, _| ()).unwrap();
+        swap_and_drain(&mut bench.watch);
     }
     let totals = bench.watch.totals().unwrap();
     assert_eq!((totals.hints, totals.hints_lost, totals.hints_withheld), (33, 0, 0));
@@ -149,7 +149,7 @@ fn a_flood_of_sources_keeps_to_its_allowance_and_hides_no_scan() {
     let fresh = u64::from(SOURCES) + 20;
     assert_eq!((totals.hints + totals.hints_withheld, totals.hints_lost), (fresh, 0));
     assert!(totals.hints <= periods * 256 + 20, "{} hints in {periods} periods", totals.hints);
-    assert_eq!((totals.sources_lost, totals.targets_lost), (0, 0));
+    assert_eq!((totals.sources_refused, totals.targets_lost), (0, 0));
     assert_eq!(hints.len() as u64, totals.hints);
     println!("{} told, {} withheld in {periods} periods", totals.hints, totals.hints_withheld);
     // Every target of the scanner is told, but for its first ones perhaps.
@@ -221,14 +221,7 @@ fn what_is_read_meanwhile_is_what_is_drained_then() {
         assert_eq!(live.len(), 50, "of a source that sent nothing there is nothing");
         assert_eq!(live[&49].0, 50);
         bench.watch.swap().unwrap();
-        let (mut sources, mut targets) = (BTreeMap::new(), BTreeMap::new());
-        bench
-            .watch
-            .drain(
-                |addr, cpus| drop(sources.insert(*addr, cpus.to_vec())),
-                |key, cpus| drop(targets.insert(*key, cpus.to_vec())),
-            )
-            .unwrap();
+        let Drained { sources, targets, .. } = drain(&mut bench.watch);
         assert_eq!((sources.len(), targets.len()), (50, 50));
         for (number, live) in live {
             let sources = &sources[&source(number).into()];
@@ -257,11 +250,7 @@ fn a_reader_works_from_another_thread_while_maps_are_drained() {
     let mut drained = 0;
     for _ in 0..20 {
         bench.give(&syn(source(1), 80), 10_000);
-        bench.watch.swap().unwrap();
-        bench
-            .watch
-            .drain(|_, cpus| drained += cpus.iter().map(SourceCounts::packets).sum::<u64>(), |_, _| ())
-            .unwrap();
+        drained += swap_and_drain(&mut bench.watch).sourced();
         assert!(start.elapsed() < PATIENCE);
     }
     drop(stop);
@@ -285,9 +274,7 @@ fn ipv6_hosts_of_one_network_are_one_source() {
     let hints = bench.hints();
     assert_eq!(hints.iter().filter(|hint| hint.source() == network("2001:db8:1:2::")).count(), 20);
 
-    bench.watch.swap().unwrap();
-    let mut sources = BTreeMap::new();
-    bench.watch.drain(|addr, cpus| drop(sources.insert(*addr, cpus.to_vec())), |_, _| ()).unwrap();
+    let Drained { sources, .. } = swap_and_drain(&mut bench.watch);
     let of = |text: &str| sources[&network(text)].iter().copied().find(|cpu| cpu.packets() > 0).unwrap();
     let (many, one) = (of("2001:db8:1:2::"), of("2001:db8:1:3::"));
     assert_eq!((sources.len(), many.packets(), many.many_hosts), (2, 20, 1));

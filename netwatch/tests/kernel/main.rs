@@ -12,12 +12,15 @@
 
 mod attacks;
 mod budget;
+mod cards;
 mod classification;
 mod conservation;
+mod drained;
 mod egress;
 mod evasions;
 mod floods;
 mod flows;
+mod generator;
 mod hints;
 mod incident;
 mod life;
@@ -28,6 +31,8 @@ mod reload;
 mod replay;
 mod scans;
 mod slow;
+#[path = "../../benches/support/mod.rs"]
+mod support;
 mod talk;
 mod wire;
 
@@ -54,7 +59,7 @@ fn lab() -> Lab {
 /// Options with small maps, which are made quickly.
 fn options() -> Options {
     Options {
-        capacity: Capacity { sources: 8192, targets: 16384, flows: 4096 },
+        capacity: Capacity { sources: 8192, targets: 16384, blocks: 256, flows: 4096 },
         ..Options::of_this_host(1 << 20)
     }
 }

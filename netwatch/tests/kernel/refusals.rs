@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use netwatch::kernel::host;
+use netwatch::kernel::{Capacity, host};
 use nix::sys::signal::Signal;
 use xtask::lab::Side;
 
@@ -36,7 +36,8 @@ fn what_cannot_be_done_is_said_in_one_line_with_its_code() {
     fails(side, "-i nw0 --threshold scan.vertical=0", 2, "--threshold");
     fails(side, "-i nw0 --window 7s --slot 2s", 2, "--window");
     // Where so much is to be had, there is nothing to refuse.
-    if host::available_memory().is_some_and(|available| available < 60 << 30) {
+    let most = Capacity::within(64 << 30, host::possible_cpus() as u64).bytes(host::possible_cpus() as u64);
+    if host::available_memory().is_some_and(|available| available < most) {
         fails(side, "-i nw0 --map-memory 64G --for 1s", 6, "no memory for maps");
     }
     let outside = lab.outside();

@@ -97,7 +97,7 @@ fn engines_agree(replies: u32) {
         None => both.end(case),
     });
     let totals = both.totals();
-    assert_eq!((totals.sources_lost, totals.targets_lost), (0, 0));
+    assert_eq!((totals.sources_refused, totals.targets_lost), (0, 0));
     let [packets, sent, hints] = both.agree;
     assert!(packets > 25_000 && hints > 3_000, "{packets} packets, {hints} hints");
     assert_eq!((packets, sent), (totals.seen + totals.sent, totals.sent));
@@ -129,7 +129,7 @@ fn engines_agree_on_what_finds_no_room() {
         None => both.end(case),
     });
     let totals = both.totals();
-    let lost = [totals.sources_lost, totals.targets_lost];
+    let lost = [totals.sources_refused, totals.targets_lost];
     assert!(lost.iter().all(|lost| *lost > 5_000), "{lost:?}");
 }
 

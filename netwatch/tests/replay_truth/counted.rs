@@ -5,7 +5,7 @@ use std::path::Path;
 
 use netwatch::analysis::{Slot, SourceStats, TargetStats};
 use netwatch::capture::Captures;
-use netwatch::kernel::Capacity;
+use netwatch::kernel::{Capacity, Options};
 use netwatch::replay::host::Host;
 use netwatch::replay::timeline::{BEGINNING_NS, Timeline};
 use netwatch_common::{Addr, Proto, Replayed, Service, Settings, TargetKey, Techniques, Totals, Verdict};
@@ -41,8 +41,9 @@ impl Counted {
     pub fn replay(path: &Path, replies: u32) -> Self {
         // Every IPv6 host is a source, as in the truth, and no table is ever full.
         let settings = Settings { source6_mask: Settings::source6_prefix(128), ..Settings::DEFAULT };
-        let capacity = Capacity { sources: 1 << 20, targets: 1 << 20, flows: 1 << 20 };
-        let mut host = Host::new(settings, capacity, replies, BEGINNING_NS);
+        let capacity = Capacity { sources: 1 << 19, targets: 1 << 19, blocks: 1 << 10, flows: 1 << 20 };
+        let options = Options { settings, capacity, ..Options::of_this_host(1 << 20) };
+        let mut host = Host::new(&options, replies, BEGINNING_NS);
         let mut captures = Captures::open(&[path.to_owned()]).unwrap();
         let mut counted = Self::default();
         let mut clock = Timeline::new(0, WINDOW_NS);
@@ -72,11 +73,11 @@ impl Counted {
 
     /// Ends a window, or one of its parts.
     fn end(&mut self, number: i64, host: &mut Host) {
-        let (totals, (sources, targets)) = (host.totals(), host.end_slot());
-        assert_eq!((totals.sources_lost, totals.targets_lost), (0, 0));
+        let (totals, slot) = (host.totals(), host.end_slot());
+        assert_eq!((totals.sources_refused, totals.targets_lost), (0, 0));
         let empty = || Window { slot: Slot::empty(0, 1), verdicts: [0; Verdict::COUNT] };
         let window = self.windows.entry(number).or_insert_with(empty);
-        window.slot.merge(&Slot::new(0, 1, sources, targets));
+        window.slot.merge(&Slot::new(0, 1, slot));
         for (sum, verdict) in window.verdicts.iter_mut().zip(Verdict::ALL) {
             *sum += totals.verdict(verdict) - self.totals.verdict(verdict);
         }
@@ -110,14 +111,14 @@ pub struct Sent {
 impl Sent {
     pub fn by_all(slot: &Slot) -> Self {
         let mut sent = Self::default();
-        slot.sources().iter().for_each(|(_, stats)| sent.add_source(stats));
+        slot.sources().for_each(|(_, stats)| sent.add_source(&stats));
         slot.targets().iter().for_each(|(key, stats)| sent.add_target(key, stats));
         sent
     }
 
     pub fn by(slot: &Slot, source: Addr) -> Self {
         let mut sent = Self::default();
-        slot.source(source).into_iter().for_each(|stats| sent.add_source(stats));
+        slot.source(source).into_iter().for_each(|stats| sent.add_source(&stats));
         slot.targets_of(source).iter().for_each(|(key, stats)| sent.add_target(key, stats));
         sent
     }

@@ -111,15 +111,15 @@ impl Compare<'_> {
         let (mut sources, mut dests) = (BTreeSet::new(), BTreeSet::new());
         let (mut v4, mut probes, mut odd) = (0, 0, [[0; 2]; 3]);
         for Window { slot, .. } in counted.windows.values() {
-            sources.extend(slot.sources().iter().map(|(addr, _)| *addr));
+            sources.extend(slot.sources().map(|(addr, _)| addr));
             dests.extend(slot.services().iter().map(|(key, _)| key.dest));
-            let of_v4 = slot.sources().iter().filter(|(addr, _)| IpAddr::from(*addr).is_ipv4());
+            let of_v4 = slot.sources().filter(|(addr, _)| IpAddr::from(*addr).is_ipv4());
             v4 += of_v4.map(|(_, stats)| stats.packets()).sum::<u64>();
             let sent = Sent::by_all(slot);
             probes += sent.probes;
             odd.iter_mut().zip([sent.null, sent.fin, sent.xmas]).for_each(|(sum, more)| add(sum, more));
         }
-        let windows = counted.windows.values().filter(|window| !window.slot.sources().is_empty());
+        let windows = counted.windows.values().filter(|window| window.slot.sources().len() > 0);
         for (what, ours, truth) in [
             ("packets", totals.seen, sum(&["packets"])),
             ("bytes", totals.bytes, sum(&["bytes"])),
@@ -168,7 +168,7 @@ impl Compare<'_> {
     fn sources(&mut self, counted: &Counted, truth: &[Row]) {
         let mut over = BTreeMap::new();
         for (window, Window { slot, .. }) in &counted.windows {
-            let senders = slot.sources().iter().map(|(addr, _)| (*addr, Sent::by(slot, *addr)));
+            let senders = slot.sources().map(|(addr, _)| (addr, Sent::by(slot, addr)));
             let senders = senders.filter(|(_, sent)| sent.is_over());
             over.extend(
                 senders.map(|(addr, sent)| (format!("window {window}, {}", IpAddr::from(addr)), sent)),

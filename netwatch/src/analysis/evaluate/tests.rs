@@ -4,6 +4,7 @@ mod absorption;
 mod early;
 mod evidence;
 mod memory;
+mod nameless;
 mod pressure;
 mod spared;
 mod thresholds;

@@ -11,7 +11,7 @@ use crate::analysis::stats::{SourceStats, TargetStats};
 use crate::analysis::view::SourceView;
 use crate::analysis::window::Window;
 use core::net::{Ipv4Addr, Ipv6Addr};
-use netwatch_common::{Class, Proto, Service};
+use netwatch_common::{Class, PortHash, Proto, Service};
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000_000;
@@ -52,7 +52,13 @@ struct World {
 impl World {
     fn evaluate(&mut self, at_ns: u64, view: &SourceView, sent: SourceStats) -> Vec<Transition> {
         let mut evaluation = Evaluation {
-            setting: &Setting { window_slots: 12, slot_ns: 5 * SECOND, ipv6_bits: 64, one_cpu: false },
+            setting: &Setting {
+                window_slots: 12,
+                slot_ns: 5 * SECOND,
+                ipv6_bits: 64,
+                one_cpu: false,
+                port_hash: PortHash::default(),
+            },
             policy: &self.policy,
             incidents: &mut self.incidents,
             id: ETH0,

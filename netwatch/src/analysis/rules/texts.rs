@@ -122,7 +122,7 @@ pub(super) const DOS_RATE: Text = Text {
 
 pub(super) const DDOS_DESTINATION: Text = Text {
     measures: "Unsolicited packets to one of our destinations in each second, on average over one slot, and the number \
-        of sources that they come from. Ours are the networks in `local` and those that the host is connected to; \
+        of sources that they come from, which is an estimate where these are too many to be told apart. Ours are the networks in `local` and those that the host is connected to; \
         where neither is known, all destinations.",
     fires: "More than the threshold from more than 100 sources (`sources`) is a distributed flood. So is more than \
         five times (`learned_factor`) what is usual for this destination: the 99th percentile of what was learned \
@@ -169,12 +169,15 @@ pub(super) const PORT_HAMMER: Text = Text {
 };
 
 pub(super) const DEGRADED: Text = Text {
-    measures: "What netwatch itself could not see in a slot: counts that the kernel could not take because a map was \
-        full, hints that were lost, slots that were drained late or in part; and malformed packets where they are more \
-        than 1 % of all and more than 100.",
-    fires: "An alert that is missing looks like peace. From the first loss on, netwatch says that it may have missed \
-        something; alerts of that time say that counting was lossy.",
-    spares: "Nothing. Losses do not make other rules fire: what was not counted is not guessed.",
+    measures: "What netwatch itself could not see in a slot: packets that were counted, but under nobody's name, because \
+        there were too many sources; packets that were counted under their destination only, because there were too \
+        many targets, or not even there; sources that a window has no room for; hints that were lost, slots that were \
+        drained late or in part; and malformed packets where they are more than 1 % of all and more than 100.",
+    fires: "An alert that is missing looks like peace. From the first such count on, netwatch says that it may have \
+        missed something; alerts of that time say that counting was lossy. What destinations were sent is known all the \
+        same, and the ports that a source tried are at least as many as an alert says.",
+    spares: "Nothing. Losses do not make other rules fire: what was not counted is not guessed, and of sources without a \
+        name nothing is said but how many they are about.",
     advice: "Give the maps more memory (`map_memory`), the machine more time, or shorten the slot; the log on stderr and \
         the summary at the end say what was lost. Where packets are malformed, look at the card and at who sends \
         them.",

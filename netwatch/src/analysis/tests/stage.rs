@@ -4,15 +4,21 @@
 use std::collections::BTreeMap;
 
 use core::net::{IpAddr, Ipv4Addr};
-use netwatch_common::{Addr, Hint, Proto, Service, SourceCounts, TargetCounts, TargetKey, Verdict};
+use netwatch_common::{
+    Addr, Hint, PortHash, Ports, Proto, Service, SourceCounts, TargetCounts, TargetKey, Verdict,
+};
 
 use crate::analysis::incident::InterfaceId;
+use crate::analysis::slot::ServiceKey;
 use crate::analysis::{
-    Analysis, Confidence, Health, Look, Options, Policy, RuleId, Severity, Slot, SourceStats, Suppression,
-    TargetStats, Transition,
+    Analysis, Confidence, Counted, Health, Look, Options, Policy, RuleId, Severity, Slot, SourceStats,
+    Suppression, TargetStats, Transition,
 };
 
 pub const SECOND: u64 = 1_000_000_000;
+
+/// That of all stages.
+const PORT_HASH: PortHash = PortHash::new(0x5eed_0123_4567_89ab);
 
 /// What packets are, and their TCP flags; one that completes a handshake says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +59,12 @@ pub struct Maps {
     pub number: u32,
     pub sources: BTreeMap<Addr, SourceCounts>,
     pub targets: BTreeMap<TargetKey, TargetCounts>,
+    /// Of sources without room for what they sent to, the ports.
+    pub ports: BTreeMap<Addr, Ports>,
+    /// What sources without an entry sent.
+    pub unattributed: SourceCounts,
+    /// What that was sent to, and what targets without an entry got.
+    pub services: BTreeMap<ServiceKey, TargetCounts>,
     /// How often the analysis looked into them, at a source or target.
     pub looks: usize,
 }
@@ -68,6 +80,10 @@ impl Look for Maps {
         self.looks += 1;
         assert_eq!(slot, self.number, "of this slot there are maps");
         Some(TargetStats::from_cpus([self.targets.get(target)?]))
+    }
+
+    fn ports(&mut self, _slot: u32, source: Addr) -> Option<Ports> {
+        self.ports.get(&source).copied()
     }
 }
 
@@ -100,7 +116,7 @@ impl Stage {
     }
 
     pub fn of(options: &Options) -> Self {
-        let mut analysis = Analysis::new(options);
+        let mut analysis = Analysis::new(&Options { port_hash: PORT_HASH, ..options.clone() });
         let eth0 = analysis.add_interface("eth0");
         analysis.tell_confidence(eth0, Confidence::Flows);
         Self {
@@ -122,33 +138,48 @@ impl Stage {
     /// Sends some packets of one kind, and counts them.
     pub fn send(&mut self, source: Addr, dest: Addr, service: Service, kind: Kind, count: u64) {
         let Ok(times @ 1..) = u32::try_from(count) else { return };
-        let Kind(verdict, flags, completed) = kind;
         let target = TargetKey { source, dest, service };
         let counts = self.maps.targets.entry(target).or_insert(TargetCounts::ZERO);
-        let is_first = counts.count(service, verdict, flags, self.bytes, completed);
-        // What any further packet of the kind adds.
-        let mut one = TargetCounts::ZERO;
-        one.count(service, verdict, flags, self.bytes, completed);
-        counts.bytes += one.bytes * u64::from(times - 1);
-        for (mine, more) in [
-            (&mut counts.opening, one.opening),
-            (&mut counts.stealth, one.stealth),
-            (&mut counts.out_of_state, one.out_of_state),
-            (&mut counts.noise, one.noise),
-            (&mut counts.rest, one.rest),
-            (&mut counts.completed, one.completed),
-        ] {
-            *mine += more * (times - 1);
-        }
+        let is_first = add(counts, service, kind, times, self.bytes);
+        self.count_source(target, kind, times, is_first);
+    }
 
-        let counts = self.maps.sources.entry(source).or_insert(SourceCounts::ZERO);
+    /// The same, where there is room for the source and none for what it sends to.
+    pub fn send_without_room(&mut self, source: Addr, dest: Addr, service: Service, kind: Kind, count: u64) {
+        let Ok(times @ 1..) = u32::try_from(count) else { return };
+        let lump = ServiceKey { dest, service: Service::LUMP };
+        let counts = self.maps.services.entry(lump).or_insert(TargetCounts::ZERO);
+        add(counts, service, kind, times, self.bytes);
+        let is_new = service.port().filter(|_| kind.0.is_scan_evidence()).is_some_and(|(proto, port)| {
+            let ports = self.maps.ports.entry(source).or_insert(Ports::ZERO);
+            ports.of_mut(proto).insert(PORT_HASH, port)
+        });
+        self.health.targets_refused += count;
+        self.count_source(TargetKey { source, dest, service }, kind, times, is_new);
+    }
+
+    /// Sends packets of sources that there is no room for, of which some are new.
+    pub fn send_by_nobody(&mut self, new: u32, dest: Addr, service: Service, kind: Kind, count: u64) {
+        let Ok(times @ 1..) = u32::try_from(count) else { return };
+        let counts = self.maps.services.entry(ServiceKey { dest, service }).or_insert(TargetCounts::ZERO);
+        add(counts, service, kind, times, self.bytes);
+        counts.newcomers += new;
+        let nobody = &mut self.maps.unattributed;
+        nobody.bytes += self.bytes * count;
+        nobody.classes[kind.0.class() as usize] += times;
+        self.health.sources_refused += count;
+    }
+
+    fn count_source(&mut self, target: TargetKey, kind: Kind, times: u32, is_first: bool) {
+        let Kind(verdict, _, completed) = kind;
+        let counts = self.maps.sources.entry(target.source).or_insert(SourceCounts::ZERO);
         if counts.first_ns == 0 {
             (counts.first_ns, counts.host) = (self.now_ns, [0, self.host.to_be()]);
         } else if counts.host != [0, self.host.to_be()] {
             counts.many_hosts = 1;
         }
         counts.last_ns = self.now_ns;
-        counts.bytes += self.bytes * count;
+        counts.bytes += self.bytes * u64::from(times);
         counts.classes[verdict.class() as usize] += times;
         counts.completed += completed * times;
         let hint = |kind, number| Hint { target, kind, slot: self.maps.number, number, at_ns: self.now_ns };
@@ -192,11 +223,21 @@ impl Stage {
 
     /// Ends the slot, or a part of it, so long after it began; returns what is new.
     pub fn end_slot_after(&mut self, length_ns: u64) -> Vec<String> {
-        let Maps { number, sources, targets, .. } = core::mem::take(&mut self.maps);
+        let Maps { number, sources, targets, ports, unattributed, services, .. } =
+            core::mem::take(&mut self.maps);
         let end_ns = self.start_ns + length_ns;
         let sources = sources.into_iter().map(|(addr, cpu)| (addr, SourceStats::from_cpus(&[cpu])));
         let targets = targets.into_iter().map(|(key, cpu)| (key, TargetStats::from_cpus(&[cpu])));
-        let mut slot = Slot::new(self.start_ns, end_ns, sources.collect(), targets.collect());
+        let services = services.into_iter().map(|(key, cpu)| (key, TargetStats::from_cpus(&[cpu])));
+        let counted = Counted {
+            sources: sources.collect(),
+            targets: targets.collect(),
+            unattributed: SourceStats::from_cpus(&[unattributed]),
+            services: services.collect(),
+            ports: ports.into_iter().collect(),
+            elsewhere: TargetStats::default(),
+        };
+        let mut slot = Slot::new(self.start_ns, end_ns, counted);
         slot.number = number;
         slot.confidence = self.confidence;
         slot.health = core::mem::take(&mut self.health);
@@ -243,4 +284,25 @@ pub fn line(t: &Transition) -> String {
     let who = who.unwrap_or_default();
     let port = t.port.map(|port| format!(":{port}")).unwrap_or_default();
     format!("{at_s} {} {}{who}{port} {}", t.state.name(), t.rule.name(), t.observed)
+}
+
+/// Counts some packets of one kind under a target. Returns whether they are the first by which it is probed.
+fn add(counts: &mut TargetCounts, service: Service, kind: Kind, times: u32, bytes: u64) -> bool {
+    let Kind(verdict, flags, completed) = kind;
+    let is_first = counts.count(service, verdict, flags, bytes, completed);
+    // What any further packet of the kind adds.
+    let mut one = TargetCounts::ZERO;
+    one.count(service, verdict, flags, bytes, completed);
+    counts.bytes += one.bytes * u64::from(times - 1);
+    for (mine, more) in [
+        (&mut counts.opening, one.opening),
+        (&mut counts.stealth, one.stealth),
+        (&mut counts.out_of_state, one.out_of_state),
+        (&mut counts.noise, one.noise),
+        (&mut counts.rest, one.rest),
+        (&mut counts.completed, one.completed),
+    ] {
+        *mine += more * (times - 1);
+    }
+    is_first
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::analysis::slot::Counted;
 use core::net::Ipv4Addr;
 use netwatch_common::{Class, Proto, Service};
 use proptest::prelude::*;
@@ -28,7 +29,7 @@ fn sources_that_sent_nothing_new_are_left_out_unless_wanted() {
     let mut push = |index: u64, sources: &[u8]| {
         let counts = sources.iter().map(|last| (addr(*last), SourceStats::default())).collect();
         let probes = sources.iter().map(|last| probe(*last, Proto::Tcp, 80)).collect();
-        window.push(Slot::new(index, index + 1, counts, probes));
+        window.push(Slot::new(index, index + 1, Counted::named(counts, probes)));
     };
     push(0, &[1, 2, 3, 5]);
     push(1, &[2, 4, 6]);
@@ -57,7 +58,11 @@ fn a_window_keeps_the_last_slots() {
     let mut window = Window::new(2);
     assert_eq!(window.span(2), None);
     for (index, last) in (0..3).zip([1, 2, 3]) {
-        window.push(Slot::new(index, index + 1, vec![(addr(last), SourceStats::default())], Vec::new()));
+        window.push(Slot::new(
+            index,
+            index + 1,
+            Counted::named(vec![(addr(last), SourceStats::default())], Vec::new()),
+        ));
     }
     assert_eq!(window.span(2), Some(Span { start_ns: 1, end_ns: 3 }));
     assert_eq!(window.span(1), Some(Span { start_ns: 2, end_ns: 3 }));
@@ -72,8 +77,8 @@ fn a_window_keeps_the_last_slots() {
 fn a_scan_across_the_edge_of_two_slots_is_one_scan() {
     let mut window = Window::new(12);
     let ports = |range: core::ops::Range<u16>| range.map(|port| probe(1, Proto::Tcp, port)).collect();
-    window.push(Slot::new(0, 5, Vec::new(), ports(1..11)));
-    window.push(Slot::new(5, 10, Vec::new(), ports(10..20)));
+    window.push(Slot::new(0, 5, Counted::named(Vec::new(), ports(1..11))));
+    window.push(Slot::new(5, 10, Counted::named(Vec::new(), ports(10..20))));
     let [view] = &views(&window, Counting::Evidence)[..] else { panic!("one source") };
     assert_eq!((view.tcp.distinct, view.tcp.evidence, view.udp.distinct), (19, 20, 0));
     assert_eq!(view.tcp.first_ports(), (1..=16).collect::<Vec<u16>>());
@@ -85,7 +90,7 @@ fn the_same_port_of_two_destinations_is_one_port_and_two_targets() {
     let mut window = Window::new(12);
     let one = TargetStats { opening: 1, ..TargetStats::default() };
     let targets = (1..=3).flat_map(|dest| [22, 80].map(|port| (target(1, dest, Proto::Tcp, port), one)));
-    window.push(Slot::new(0, 5, Vec::new(), targets.collect()));
+    window.push(Slot::new(0, 5, Counted::named(Vec::new(), targets.collect())));
     let [view] = &views(&window, Counting::Evidence)[..] else { panic!("one source") };
     assert_eq!((view.tcp.distinct, view.scanned_targets()), (2, 6));
     let port = Service::new(Proto::Tcp, 80);
@@ -97,7 +102,7 @@ fn the_same_port_of_two_destinations_is_one_port_and_two_targets() {
 fn ports_without_evidence_are_not_listed() {
     let quiet = (target(1, 100, Proto::Udp, 40000), TargetStats { rest: 9, ..TargetStats::default() });
     let mut window = Window::new(1);
-    window.push(Slot::new(0, 5, Vec::new(), vec![quiet, probe(1, Proto::Udp, 53)]));
+    window.push(Slot::new(0, 5, Counted::named(Vec::new(), vec![quiet, probe(1, Proto::Udp, 53)])));
     let [view] = &views(&window, Counting::Evidence)[..] else { panic!("one source") };
     assert_eq!((view.udp.distinct, view.udp.evidence), (1, 1));
     assert_eq!(view.udp.first_ports(), [53]);
@@ -112,8 +117,8 @@ fn a_destination_sums_over_its_sources() {
     let syn = |source, opening| {
         (target(source, 100, Proto::Tcp, 80), TargetStats { opening, ..TargetStats::default() })
     };
-    window.push(Slot::new(0, 5, Vec::new(), vec![syn(1, 5), syn(2, 7)]));
-    window.push(Slot::new(5, 10, Vec::new(), vec![syn(2, 1), syn(3, 1)]));
+    window.push(Slot::new(0, 5, Counted::named(Vec::new(), vec![syn(1, 5), syn(2, 7)])));
+    window.push(Slot::new(5, 10, Counted::named(Vec::new(), vec![syn(2, 1), syn(3, 1)])));
     let mut seen = Vec::new();
     window.for_each_dest(12, |dest| {
         let sum = dest.service(Service::new(Proto::Tcp, 80));
@@ -132,7 +137,7 @@ fn reference(slots: &[(Vec<u8>, Vec<Probe>)]) -> Vec<SourceView> {
     let mut merged: BTreeMap<Addr, (SourceStats, BTreeMap<TargetKey, TargetStats>)> = BTreeMap::new();
     for slot in slots.iter().map(slot) {
         for (addr, stats) in slot.sources() {
-            merged.entry(*addr).or_default().0.merge(stats);
+            merged.entry(addr).or_default().0.merge(&stats);
         }
         for (key, stats) in slot.targets() {
             merged.entry(key.source).or_default().1.entry(*key).or_default().merge(stats);
@@ -165,7 +170,7 @@ fn slot((sources, probes): &(Vec<u8>, Vec<Probe>)) -> Slot {
             (target(*source, *dest, proto, *port), TargetStats { opening, rest, ..TargetStats::default() })
         })
         .collect();
-    Slot::new(0, 1, sources, targets)
+    Slot::new(0, 1, Counted::named(sources, targets))
 }
 
 fn probes() -> impl Strategy<Value = (Vec<u8>, Vec<Probe>)> {

@@ -42,7 +42,8 @@ pub fn json(facts: &Facts, tally: &Tally) -> Value {
         "bytes": facts.totals.bytes,
         "classes": numbers(facts.by_class()),
         "verdicts": numbers(facts.by_verdict()),
-        "sources_lost": facts.totals.sources_lost,
+        "sources_refused": facts.totals.sources_refused,
+        "targets_refused": facts.totals.targets_refused,
         "targets_lost": facts.totals.targets_lost,
         "not_replayed": skipped.map(|(reason, packets)| json!({ "reason": reason, "packets": packets }))
             .collect::<Vec<_>>(),

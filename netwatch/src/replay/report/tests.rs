@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::analysis::{
-    Analysis, CloseReason, Hosts, Options, Policy, Severity, Slot, SourceStats, State, TargetStats,
+    Analysis, CloseReason, Counted, Hosts, Options, Policy, Severity, Slot, SourceStats, State, TargetStats,
     Transition,
 };
 use crate::replay::tally::Tally;
@@ -58,7 +58,7 @@ impl Filling {
     }
 
     fn slot(self) -> Slot {
-        Slot::new(self.start_ns, self.start_ns + 5 * SECOND, self.sources, self.targets)
+        Slot::new(self.start_ns, self.start_ns + 5 * SECOND, Counted::named(self.sources, self.targets))
     }
 }
 
@@ -246,7 +246,7 @@ fn what_is_left_out_is_said() {
     assert_eq!(usize::try_from(unlisted).unwrap(), of_the_story);
     facts.problems = (0..30).map(|number| format!("problem {number}")).collect();
     facts.files = (0..30).map(|number| format!("{number}.pcap")).collect();
-    facts.totals.targets_lost = 7;
+    facts.totals.targets_refused = 7;
     let told = text(&facts, &tally);
     for part in [
         ", 9.pcap, and 20 more\n",

@@ -72,8 +72,8 @@ fn head(text: &mut String, facts: &Facts) {
     };
     numbers("by class", facts.by_class().map(|(name, count)| format!("{name} {count}")).collect());
     numbers("of which", facts.by_verdict().map(|(name, count)| format!("{name} {count}")).collect());
-    if totals.sources_lost > 0 || totals.targets_lost > 0 {
-        let (sources, targets) = (totals.sources_lost, totals.targets_lost);
+    let (sources, targets) = (totals.sources_refused, totals.targets_refused);
+    if sources + targets > 0 {
         line("no room for", &format!("{sources} packets under their source, {targets} under their target"));
     }
     if facts.late > 0 {

@@ -4,6 +4,7 @@ use netwatch_common::{Class, Proto, TargetKey};
 use proptest::prelude::*;
 
 use super::*;
+use crate::analysis::Counted;
 
 fn addr(number: u32) -> Addr {
     Ipv4Addr::from_bits(number).into()
@@ -22,7 +23,7 @@ fn slot(sent: impl IntoIterator<Item = (u32, u32, u16, u32)>) -> Slot {
             TargetKey { source: addr(source), dest: addr(dest), service: Service::new(Proto::Tcp, port) };
         targets.push((key, TargetStats { bytes, opening: count, ..TargetStats::default() }));
     }
-    Slot::new(0, 5, sources, targets)
+    Slot::new(0, 5, Counted::named(sources, targets))
 }
 
 fn leaders(tally: &Tally, count: usize) -> Vec<(Addr, u64)> {

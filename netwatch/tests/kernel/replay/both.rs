@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use netwatch::analysis::policy::Prefix;
-use netwatch::analysis::{HintRates, Look as _, Policy};
+use netwatch::analysis::{Counted, HintRates, Look as _, Policy};
 use netwatch::capture::{Direction, Packet};
 use netwatch::kernel::{Capacity, Options, Rerun};
 use netwatch::replay::engine::Engine;
@@ -15,7 +15,7 @@ use super::frames::FIRST_NS;
 
 /// Room for all sources and targets of one case, and for the flows of all cases: the kernel's table of flows makes room
 /// in an order of its own.
-pub const CAPACITY: Capacity = Capacity { sources: 40_000, targets: 40_000, flows: 400_000 };
+pub const CAPACITY: Capacity = Capacity { sources: 40_000, targets: 40_000, blocks: 256, flows: 400_000 };
 
 /// For how long connections may be older than the captures, in nanoseconds: a day of many.
 const YOUNG_NS: u64 = 86_400_000_000_000;
@@ -47,7 +47,7 @@ impl Both {
     pub fn new(replies: u32, capacity: Capacity) -> Self {
         let options = Options { capacity, settings: Settings::DEFAULT, ..Options::of_this_host(1 << 20) };
         let start_ns = BEGINNING_NS + YOUNG_NS;
-        let host = Host::new(options.settings, capacity, replies, start_ns);
+        let host = Host::new(&options, replies, start_ns);
         let kernel = Rerun::load(&options, replies, start_ns).unwrap();
         let mut engines = [Engine::Host(Box::new(host)), Engine::kernel(kernel)];
         for engine in &mut engines {
@@ -118,7 +118,7 @@ impl Both {
         let numbers = self.engines.each_ref().map(Engine::slot);
         assert_eq!(numbers[0], numbers[1], "{case}: numbers of slots");
         let [(host, host_targets), (kernel, kernel_targets)] = self.engines.each_mut().map(|engine| {
-            let (mut sources, mut targets) = engine.end_slot().unwrap();
+            let Counted { mut sources, mut targets, .. } = engine.end_slot().unwrap();
             sources.sort_unstable_by_key(|(key, _)| *key);
             targets.sort_unstable_by_key(|(key, _)| *key);
             (sources, targets)

@@ -106,7 +106,7 @@ fn a_source_that_completed_a_handshake_is_not_forged() {
 fn what_was_lost_within_the_window_is_said() {
     let degraded = |pause: u64, lost: u64, hints_lost: u64| {
         told(Policy::default(), RuleId::ScanVertical, |stage| {
-            (stage.health.lost, stage.health.hints_lost) = (lost, hints_lost);
+            (stage.health.targets_refused, stage.health.hints_lost) = (lost, hints_lost);
             stage.silence(pause);
             (1..=11).for_each(|port| stage.send(outside(1), inside(1), tcp(port), SYN, 1));
         })

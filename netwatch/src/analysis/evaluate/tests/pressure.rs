@@ -4,7 +4,6 @@ use super::only;
 use crate::analysis::Options;
 use crate::analysis::policy::{Allow, Policy, Prefix};
 use crate::analysis::rules::{RuleId, Severity};
-use crate::analysis::slot::Health;
 use crate::analysis::tests::stage::{SYN, Stage, UDP, inside, outside, tcp, udp};
 use crate::analysis::transition::Suppression;
 use netwatch_common::Addr;
@@ -34,19 +33,21 @@ fn ports_that_are_looked_at_are_bounded() {
 
 #[test]
 fn a_flood_does_not_hide_by_filling_the_maps() {
-    // 60,000 packets in five seconds are no flood, but 60,000 more found no room.
-    let told = |lost_targets, others| {
+    // 60,000 packets in five seconds are no flood, but as many again were counted without a name.
+    let told = |nameless| {
         let mut stage = Stage::new(only(&[RuleId::DdosDestination]));
-        (1..=600).for_each(|source| stage.send(outside(source), inside(1), udp(53), UDP, 100));
-        (1..=600).for_each(|source| stage.send(outside(source), inside(2), udp(53), UDP, others));
-        stage.health = Health { lost: lost_targets, lost_targets, ..Health::default() };
+        for dest in [1, 2] {
+            (1..=600).for_each(|source| stage.send(outside(source), inside(dest), udp(53), UDP, 100));
+        }
+        stage.send_by_nobody(7, inside(1), udp(53), UDP, nameless);
         stage.end_slot();
-        stage.first(RuleId::DdosDestination).map(|told| (told.dest, told.observed, told.degraded))
+        let told = stage.told.iter().filter(|told| told.rule == RuleId::DdosDestination);
+        told.map(|told| (told.dest, told.observed, told.sources, told.degraded)).collect::<Vec<_>>()
     };
-    assert_eq!(told(0, 0), None);
-    assert_eq!(told(60_000, 0), Some((Some(inside(1).into()), 24_000, true)));
-    // Nobody knows whose they were.
-    assert_eq!(told(60_000, 100), None);
+    assert_eq!(told(0), []);
+    assert_eq!(told(40_000), []);
+    // Exactly those that went there are counted there, and nowhere else.
+    assert_eq!(told(60_000), [(Some(inside(1).into()), 24_000, 607, true)]);
 }
 
 #[test]

@@ -173,7 +173,9 @@ fn what_netwatch_loses_is_told_at_once() {
     let degraded = |change: fn(&mut Stage)| told_of(&only(&[RuleId::Degraded]), change);
     for (name, change, is_told) in [
         ("nothing", (|_| ()) as fn(&mut Stage), false),
-        ("a count", |stage| stage.health.lost = 1, true),
+        ("a source's name", |stage| stage.health.sources_refused = 1, true),
+        ("a target's", |stage| stage.health.targets_refused = 1, true),
+        ("a count", |stage| stage.health.targets_refused = 1, true),
         ("a hint", |stage| stage.health.hints_lost = 1, true),
         ("a slot that came late", |stage| stage.health.late = 1, true),
         ("few malformed", |stage| (stage.health.malformed, stage.health.seen) = (100, 100), false),

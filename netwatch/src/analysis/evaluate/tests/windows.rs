@@ -5,6 +5,7 @@ use crate::analysis::incidents::Side;
 use crate::analysis::policy::Policy;
 use crate::analysis::rules::RuleId;
 use crate::analysis::tests::stage::{SECOND, SYN, Stage, UDP, inside, outside, tcp, udp};
+use netwatch_common::PortHash;
 
 /// A rule that looks back so far.
 fn with_window(rule: RuleId, window_s: u64) -> Policy {
@@ -83,7 +84,13 @@ fn rules_with_windows_of_their_own_do_not_disturb_each_other() {
 
 #[test]
 fn every_rule_about_sources_is_applied_in_its_turn() {
-    let setting = Setting { window_slots: 12, slot_ns: 5 * SECOND, ipv6_bits: 64, one_cpu: false };
+    let setting = Setting {
+        window_slots: 12,
+        slot_ns: 5 * SECOND,
+        ipv6_bits: 64,
+        one_cpu: false,
+        port_hash: PortHash::default(),
+    };
     let of_sources = RuleId::ALL.into_iter().filter(|rule| Side::Source.is_of(*rule));
     let mut policy = Policy::default();
     let [(12, rules)] = groups(&policy, &setting)[..] else { panic!("one group") };

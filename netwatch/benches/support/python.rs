@@ -1,16 +1,14 @@
-//! The Scapy loop: where Python and Scapy are, and how Scapy gets there.
+//! The Scapy loops: where Python and Scapy are, and how Scapy gets there.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::note;
+use super::table::note;
 
 /// The release that is installed where there is none.
 const SCAPY: &str = "scapy==2.8.0";
-/// The loop.
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/replay/baseline.py");
 
 /// A Python that has Scapy.
 pub struct Python {
@@ -55,10 +53,10 @@ impl Python {
         Err("not installed: `apt install python3-scapy` or `python3 -m pip install scapy`".to_owned())
     }
 
-    /// The loop over a capture.
-    pub fn replay(&self, capture: &Path) -> Command {
-        let mut command = self.command();
-        command.arg(SCRIPT).arg(capture);
+    /// A script of it, as a command that somebody else has made, in a network namespace for instance.
+    pub fn script(&self, make: impl FnOnce(&Path) -> Command, script: &str) -> Command {
+        let mut command = make(&self.program);
+        command.envs(self.path.as_ref().map(|path| ("PYTHONPATH", path))).arg(script);
         command
     }
 

@@ -1,64 +1,52 @@
-//! `cargo xtask bench kernel`: what a packet costs inside the kernel, beside programs that do less.
-//!
-//! Every program sees the same frames through `BPF_PROG_TEST_RUN`, on one CPU, in turns, so that a busy machine
-//! slows all of them alike. Compare within one run only: the ratios are what counts.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
+//! The same frame over and over: one source and one port, so that every entry is found at once.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::process::ExitCode;
 
 use anyhow::Context as _;
 use aya::Ebpf;
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use netwatch::kernel::program::{ProgramSize, size_of_program};
 use netwatch::kernel::{Options, Watch, limits, object};
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
 use xtask::traffic::Frame;
 use xtask::traffic::network::Extension;
 use xtask::traffic::transport::{ACK, SYN};
 
-/// Rounds, of which the median counts.
-const ROUNDS: usize = 9;
 /// Packets per program, frame and round.
 const PACKETS: u32 = 1_000_000;
 /// The program that ratios refer to: parsing and two plain maps.
 const REFERENCE: &str = "reference_count";
 
-fn main() -> ExitCode {
-    match run(std::env::args().any(|argument| argument == "--json")) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+/// What was measured.
+pub struct Frames {
+    rounds: u32,
+    sizes: Vec<ProgramSize>,
+    frames: Vec<Sample>,
+    /// Nanoseconds per packet, of each program on each frame.
+    medians: Vec<Vec<u64>>,
 }
 
-fn run(json: bool) -> anyhow::Result<()> {
-    let mut cpu = CpuSet::new();
-    cpu.set(0)?;
-    sched_setaffinity(Pid::from_raw(0), &cpu).context("stay on one CPU")?;
+/// The programs, in the order of the table.
+const NAMES: [&str; 5] = ["reference_pass", "reference_parse", REFERENCE, "netwatch", "netwatch_mirror"];
 
+pub fn measure(rounds: u32) -> anyhow::Result<Frames> {
     let mut references = Ebpf::load(object::reference().context("built without the reference programs")?)?;
     let options = Options::of_this_host(limits::DEFAULT_MAP_MEMORY);
     let mut watches = [Watch::load(&options)?, Watch::load(&options)?];
     // Asks for the flow of every packet but SYNs, and enters the flow that answers it: the dearest way.
     watches[1].watch_mirror(0)?;
-    let names = ["reference_pass", "reference_parse", REFERENCE, "netwatch", "netwatch_mirror"];
     let frames = frames();
     let mut sizes = Vec::new();
-    for name in names {
+    for name in NAMES {
         if name.starts_with("reference") {
             let program: &mut Xdp = references.program_mut(name).context("no such program")?.try_into()?;
             program.load()?;
         }
         sizes.push(size_of_program(program(&mut references, &mut watches, name)?)?);
     }
-    let mut times = vec![vec![Vec::new(); names.len()]; frames.len()];
-    for _ in 0..ROUNDS {
+    let mut times = vec![vec![Vec::new(); NAMES.len()]; frames.len()];
+    for _ in 0..rounds {
         for (frame, times) in frames.iter().zip(&mut times) {
-            for (name, times) in names.iter().zip(times) {
+            for (name, times) in NAMES.iter().zip(times) {
                 let program = program(&mut references, &mut watches, name)?;
                 let run =
                     TestRunOptions { data_in: Some(&frame.bytes), repeat: PACKETS, ..TestRunOptions::new() };
@@ -68,12 +56,7 @@ fn run(json: bool) -> anyhow::Result<()> {
     }
     let medians: Vec<Vec<u64>> =
         times.into_iter().map(|of_frame| of_frame.into_iter().map(median).collect()).collect();
-    if json {
-        print_json(&names, &sizes, &frames, &medians);
-    } else {
-        print(&names, &sizes, &frames, &medians);
-    }
-    Ok(())
+    Ok(Frames { rounds, sizes, frames, medians })
 }
 
 struct Sample {
@@ -122,29 +105,62 @@ fn median(mut times: Vec<u64>) -> u64 {
     times[times.len() / 2]
 }
 
-fn print(names: &[&str], sizes: &[ProgramSize], frames: &[Sample], medians: &[Vec<u64>]) {
-    println!("{:<20} {:>22} {:>14}", "program", "instructions verified", "machine code");
-    for (name, size) in names.iter().zip(sizes) {
-        let verified = size.verified_instructions.map_or("unknown".to_owned(), |count| count.to_string());
-        println!("{name:<20} {verified:>22} {:>12} B", size.machine_code_bytes);
-    }
-    println!();
-    print!("{:<20}", "ns per packet");
-    names.iter().for_each(|name| print!(" {name:>16}"));
-    println!(" {:>14} {:>14}", "to reference", "less the floor");
-    for (frame, medians) in frames.iter().zip(medians) {
-        print!("{:<20}", frame.name);
-        medians.iter().for_each(|median| print!(" {median:>16}"));
-        let (ratio, net) = ratios(medians);
-        println!(" {ratio:>14.2} {net:>14.2}");
-    }
-    println!();
-    println!(
-        "medians of {ROUNDS} runs of {PACKETS} packets, one source and port, one CPU. The first ratio is \
+impl Frames {
+    pub fn print(&self) {
+        let Self { rounds, sizes, frames, medians } = self;
+        println!("{:<20} {:>22} {:>14}", "program", "instructions verified", "machine code");
+        for (name, size) in NAMES.iter().zip(sizes) {
+            let verified = size.verified_instructions.map_or("unknown".to_owned(), |count| count.to_string());
+            println!("{name:<20} {verified:>22} {:>12} B", size.machine_code_bytes);
+        }
+        println!();
+        print!("{:<20}", "ns per packet");
+        NAMES.iter().for_each(|name| print!(" {name:>16}"));
+        println!(" {:>14} {:>14}", "to reference", "less the floor");
+        for (frame, medians) in frames.iter().zip(medians) {
+            print!("{:<20}", frame.name);
+            medians.iter().for_each(|median| print!(" {median:>16}"));
+            let (ratio, net) = ratios(medians);
+            println!(" {ratio:>14.2} {net:>14.2}");
+        }
+        println!();
+        println!(
+            "medians of {rounds} runs of {PACKETS} packets, one source and port, one CPU. The first ratio is \
          netwatch to {REFERENCE}; the second the same after taking off reference_pass, which does nothing. \
          netwatch_mirror tells replies by flows: it asks for one and enters one for every packet, where with an \
          egress program ingress only asks."
-    );
+        );
+    }
+
+    /// Into the fields `packets`, `reference`, `programs` and `frames`.
+    pub fn write_json(&self, result: &mut serde_json::Value) {
+        let Self { sizes, frames, medians, .. } = self;
+        let programs: Vec<_> = NAMES
+            .iter()
+            .zip(sizes)
+            .map(|(name, size)| {
+                serde_json::json!({
+                    "name": name,
+                    "verified_instructions": size.verified_instructions,
+                    "machine_code_bytes": size.machine_code_bytes,
+                })
+            })
+            .collect();
+        let frames: Vec<_> = frames
+        .iter()
+        .zip(medians)
+        .map(|(frame, medians)| {
+            let ns: serde_json::Map<_, _> =
+                NAMES.iter().zip(medians).map(|(name, ns)| ((*name).to_owned(), (*ns).into())).collect();
+            let (ratio, net) = ratios(medians);
+            serde_json::json!({ "frame": frame.name, "ns_per_packet": ns, "ratio": ratio, "net_ratio": net })
+        })
+        .collect();
+        result["packets"] = PACKETS.into();
+        result["reference"] = REFERENCE.into();
+        result["programs"] = programs.into();
+        result["frames"] = frames.into();
+    }
 }
 
 /// netwatch's cost in terms of the reference's, with and without the cost of running any program.
@@ -153,33 +169,4 @@ fn ratios(medians: &[u64]) -> (f64, f64) {
     let [pass, _, reference, netwatch, ..] = medians else { return (f64::NAN, f64::NAN) };
     let net = |ns: &u64| ns.saturating_sub(*pass).max(1) as f64;
     (*netwatch as f64 / *reference as f64, net(netwatch) / net(reference))
-}
-
-fn print_json(names: &[&str], sizes: &[ProgramSize], frames: &[Sample], medians: &[Vec<u64>]) {
-    let programs: Vec<_> = names
-        .iter()
-        .zip(sizes)
-        .map(|(name, size)| {
-            serde_json::json!({
-                "name": name,
-                "verified_instructions": size.verified_instructions,
-                "machine_code_bytes": size.machine_code_bytes,
-            })
-        })
-        .collect();
-    let frames: Vec<_> = frames
-        .iter()
-        .zip(medians)
-        .map(|(frame, medians)| {
-            let ns: serde_json::Map<_, _> =
-                names.iter().zip(medians).map(|(name, ns)| ((*name).to_owned(), (*ns).into())).collect();
-            let (ratio, net) = ratios(medians);
-            serde_json::json!({ "frame": frame.name, "ns_per_packet": ns, "ratio": ratio, "net_ratio": net })
-        })
-        .collect();
-    let result = serde_json::json!({
-        "benchmark": "kernel", "rounds": ROUNDS, "packets": PACKETS, "reference": REFERENCE,
-        "programs": programs, "frames": frames,
-    });
-    println!("{result}");
 }
