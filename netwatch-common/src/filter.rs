@@ -61,4 +61,40 @@ impl Guard {
     }
 }
 
+/// Sources that userspace wants to have an entry in any case: a Bloom filter of two bits for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub struct Suspects {
+    words: [u64; 8],
+}
+
+impl Suspects {
+    /// Parts that it comes in: with a thousand sources, one other in 60,000 is taken for one of them.
+    pub const PARTS: u32 = 1024;
+
+    /// Which part tells of a source with these random bits.
+    #[must_use]
+    #[inline(always)]
+    pub const fn part(bits: u64) -> u32 {
+        (bits >> 54) as u32 & (Self::PARTS - 1)
+    }
+
+    /// Whether a source with these random bits is one of them.
+    #[must_use]
+    #[inline(always)]
+    pub const fn has(&self, bits: u64) -> bool {
+        let mask = Self::mask(bits);
+        self.words[(bits >> 45 & 7) as usize] & mask == mask
+    }
+
+    /// Adds a source.
+    pub const fn add(&mut self, bits: u64) {
+        self.words[(bits >> 45 & 7) as usize] |= Self::mask(bits);
+    }
+
+    const fn mask(bits: u64) -> u64 {
+        1 << (bits >> 33 & 63) | 1 << (bits >> 39 & 63)
+    }
+}
+
 const _: () = assert!(size_of::<Block>() == 64);

@@ -6,12 +6,14 @@
 //! a property test and in a replay. Read it in this order: [`frame`] (how bytes
 //! are read), [`packet`] and [`parse`](mod@parse) (headers), [`classify`](mod@classify) (one
 //! verdict per packet), [`verdict`] (the list of verdicts and classes), [`wire`]
-//! and [`target`] (map keys and values), [`ports`] (probed ports in little room), [`flow`] (what makes an answer one),
-//! [`hint`] (what cannot wait), [`limits`].
+//! and [`target`] (what is counted), [`ports`] (probed ports in little room), [`entries`], [`index`], [`filter`] and
+//! [`tables`] (where it is counted, and who gets a place), [`secrets`], [`flow`] (what makes an answer one) and
+//! [`flow_table`], [`hint`] (what cannot wait), [`limits`].
 #![no_std]
 
 pub mod classify;
 mod clear;
+pub mod entries;
 pub mod filter;
 pub mod flow;
 pub mod flow_table;
@@ -22,6 +24,7 @@ pub mod limits;
 pub mod packet;
 pub mod parse;
 pub mod ports;
+pub mod secrets;
 pub mod tables;
 pub mod target;
 pub mod verdict;

@@ -1,192 +1,19 @@
 //! Where a packet is counted: under its source, and under what it goes to.
 //!
 //! Each CPU counts in tables of its own ([`Tables`]), which are bounded. As long as there is room, every source and every
-//! target has an entry. Where room gets scarce, [`Admission`] decides who gets one: forged sources must not buy
+//! target has an entry. Where room gets scarce, [`place`] decides who gets one: forged sources must not buy
 //! blindness. Packets of sources that get none are counted under [`NOBODY`], with exact sums for each destination and
 //! service; packets to targets that get none are counted under their destination alone, or where there are too many
 //! destinations under [`ELSEWHERE`], and a port that was probed so is kept in a set of the source's own. So whatever
 //! happens, every packet is counted under one source and one target.
 
-use bytemuck::{Pod, Zeroable};
-
 use crate::clear::clear;
+use crate::entries::{ELSEWHERE, Fill, NOBODY, Source, Target};
 use crate::filter::{Block, Guard};
-use crate::flow_table::FlowFactors;
-use crate::index::{Hash, Line, SourceFactors, TargetFactors};
-use crate::ports::{PortHash, Ports};
-use crate::target::{Service, TargetCounts, TargetKey, Techniques};
-use crate::wire::{Addr, Control, Seen, SourceCounts, Totals};
-
-/// Position of the entry of all sources that have none of their own.
-pub const NOBODY: u32 = 0;
-/// Position of the entry of all targets of which even the destination has none.
-pub const ELSEWHERE: u32 = 0;
-
-/// Entry of a source: what one CPU counted of it during one slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C, align(64))]
-pub struct Source {
-    /// Who it is.
-    pub addr: Addr,
-    /// What it sent.
-    pub counts: SourceCounts,
-    /// Position of the target that it sent to last; 0 is none.
-    last_target: u32,
-    /// How many targets of its own it has.
-    targets: u32,
-    /// 1 once [`ports`](Self::ports) has any; what lies there before is of earlier slots.
-    has_ports: u32,
-    padding: u32,
-    /// Ports of targets that found no room.
-    ports: Ports,
-    /// To a multiple of a cache line.
-    spare: [u64; 6],
-}
-
-impl Source {
-    /// Ports that it probed for which there was no room among the targets, if there are any.
-    #[must_use]
-    pub const fn ports(&self) -> Option<&Ports> {
-        if self.has_ports == 0 { None } else { Some(&self.ports) }
-    }
-}
-
-/// What one entry tells, once its slot is over.
-#[derive(Clone, Copy, Debug)]
-pub enum Entry<'a> {
-    /// What a source sent, and the ports that it probed for which there was no room among the targets.
-    Source(Addr, &'a SourceCounts, Option<&'a Ports>),
-    /// What all sources sent that have no entry of their own.
-    Nobody(&'a SourceCounts),
-    /// What a source sent to a target.
-    Target(TargetKey, &'a TargetCounts),
-    /// What was sent to a service of a destination by those who have no entry; of [`Service::LUMP`], by those whose
-    /// target has none.
-    Service(Addr, Service, &'a TargetCounts),
-    /// What was sent to all targets of which even the destination has no entry.
-    Elsewhere(&'a TargetCounts),
-}
-
-/// Hands over the entries of one CPU's tables in a slot that is over. The first source is [`NOBODY`], and the first target
-/// [`ELSEWHERE`].
-pub fn entries<'a>(sources: &'a [Source], targets: &'a [Target], mut each: impl FnMut(Entry<'a>)) {
-    let Some((nobody, named)) = sources.split_first() else { return };
-    each(Entry::Nobody(&nobody.counts));
-    for source in named {
-        each(Entry::Source(source.addr, &source.counts, source.ports()));
-    }
-    let Some((elsewhere, targets)) = targets.split_first() else { return };
-    each(Entry::Elsewhere(&elsewhere.counts));
-    for Target { source, service, dest, counts } in targets {
-        match named.get((*source as usize).wrapping_sub(1)) {
-            Some(Source { addr, .. }) => {
-                each(Entry::Target(TargetKey { source: *addr, dest: *dest, service: *service }, counts));
-            }
-            None => each(Entry::Service(*dest, *service, counts)),
-        }
-    }
-}
-
-/// Entry of a target: what one CPU counted of it during one slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C, align(64))]
-pub struct Target {
-    /// Position of the source.
-    pub source: u32,
-    /// What of the destination.
-    pub service: Service,
-    /// The destination.
-    pub dest: Addr,
-    /// What went there.
-    pub counts: TargetCounts,
-}
-
-impl Target {
-    /// Whether it is what the source at a position sends to.
-    #[must_use]
-    #[inline(always)]
-    pub fn is_of(&self, source: u32, dest: &Addr, service: Service) -> bool {
-        self.source == source && self.service.number() == service.number() && self.dest.0 == dest.0
-    }
-}
-
-/// How many entries one CPU's tables have in a slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C, align(64))]
-pub struct Fill {
-    /// Sources: they have the positions from 1 to this.
-    pub sources: u32,
-    /// Targets, likewise.
-    pub targets: u32,
-    padding: [u32; 14],
-}
-
-/// Sources that userspace wants to have an entry in any case: a Bloom filter of two bits for each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C, align(64))]
-pub struct Suspects {
-    words: [u64; 8],
-}
-
-impl Suspects {
-    /// Parts that it comes in: with a thousand sources, one other in 60,000 is taken for one of them.
-    pub const PARTS: u32 = 1024;
-
-    /// Which part tells of a source with these random bits.
-    #[must_use]
-    #[inline(always)]
-    pub const fn part(bits: u64) -> u32 {
-        (bits >> 54) as u32 & (Self::PARTS - 1)
-    }
-
-    /// Whether a source with these random bits is one of them.
-    #[must_use]
-    #[inline(always)]
-    pub const fn has(&self, bits: u64) -> bool {
-        let mask = Self::mask(bits);
-        self.words[(bits >> 45 & 7) as usize] & mask == mask
-    }
-
-    /// Adds a source.
-    pub const fn add(&mut self, bits: u64) {
-        self.words[(bits >> 45 & 7) as usize] |= Self::mask(bits);
-    }
-
-    const fn mask(bits: u64) -> u64 {
-        1 << (bits >> 33 & 63) | 1 << (bits >> 39 & 63)
-    }
-}
-
-/// What hashes are made with: random numbers that nobody else knows, so that nobody can choose keys that collide.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Secrets {
-    /// For sources.
-    pub sources: SourceFactors,
-    /// For targets.
-    pub targets: TargetFactors,
-    /// For flows.
-    pub flows: FlowFactors,
-    /// For ports.
-    pub ports: u64,
-}
-
-impl Secrets {
-    /// How many random numbers it takes.
-    pub const WORDS: usize = 24;
-
-    /// From random numbers.
-    #[must_use]
-    pub const fn new(random: [u64; Self::WORDS]) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, flows @ .., ports] = random;
-        Self { sources: [a, b, c, d, e], targets: [f, g, h, i, j, k, l], flows, ports }
-    }
-}
-
-impl core::fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Secrets")
-    }
-}
+use crate::index::{Hash, Line};
+use crate::ports::PortHash;
+use crate::target::{Service, TargetKey, Techniques};
+use crate::wire::{Addr, Control, Seen, Totals};
 
 /// The tables of one CPU in the slot that is being counted. Where something is out of range there is none.
 pub trait Tables {
@@ -222,7 +49,7 @@ pub trait Tables {
     fn block(&mut self, block: u32) -> Option<&mut Block>;
     /// The filter's age.
     fn guard(&mut self) -> Option<&mut Guard>;
-    /// Whether a source with these random bits is among the [`Suspects`].
+    /// Whether a source with these random bits is among the [`Suspects`](crate::filter::Suspects).
     fn is_suspect(&mut self, bits: u64) -> bool;
 }
 
@@ -517,8 +344,6 @@ const fn limit(room: u32, source: u32, own: u32, service: Service) -> u32 {
     };
     room - room / 16 * (16 - sixteenths)
 }
-
-const _: () = assert!(size_of::<Source>() == 512 && size_of::<Target>() == 64 && size_of::<Fill>() == 64);
 
 #[cfg(test)]
 mod tests;

@@ -12,11 +12,11 @@ use aya_ebpf::{
 };
 use netwatch_common::{
     Addr, Service,
-    filter::{Block, Guard},
+    entries::{Fill, Source, Target},
+    filter::{Block, Guard, Suspects},
     flow_table::FlowFactors,
     index::{Hash, Line, SourceFactors, TargetFactors},
     ports::PortHash,
-    tables::{Fill, Source, Suspects, Target},
 };
 
 /// Userspace drains it by mapping it, and its entries then begin at a cache line.

@@ -52,17 +52,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("error: packets are not accounted for");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    support::exit_code(run(&Options::parse()), "packets are not accounted for")
 }
 
 fn run(options: &Options) -> anyhow::Result<bool> {

@@ -1,12 +1,12 @@
 //! `netwatch run`: start, watch, drain, stop. The one place that knows all edges.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use netwatch_common::{PortHash, Settings};
+use netwatch_common::Settings;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -14,14 +14,15 @@ use tracing::{error, info, warn};
 
 use crate::analysis::policy::Prefix;
 use crate::analysis::{self, Analysis, Confidence, Digest, Policy, Slot, Transition};
-use crate::cli::{Format, WatchMode, When};
+use crate::cli::{WatchMode, When};
 use crate::config::{Changes as ConfigChanges, Config};
 use crate::iface::{Changes, Interface, Interfaces};
-use crate::kernel::{Error, Options, host};
+use crate::kernel::{Capacity, Error, Options, host};
 use crate::live::Live;
 use crate::outlet::{Outlet, Trouble};
+use crate::printing::output;
 use crate::signals::{Asked, Signals};
-use crate::sinks::{self, Output, Renderer, Wall};
+use crate::sinks::{Output, Wall};
 use crate::summary::{self, Summary};
 use crate::watched::Watched;
 use crate::{clock, exit::Usage, logging};
@@ -134,7 +135,7 @@ impl App {
             slot_ns,
             ipv6_bits: config.ipv6_prefix,
             one_cpu: false,
-            port_hash: PortHash::new(options.secrets.ports),
+            port_hash: options.secrets.of_ports(),
             policy: policy.clone(),
         });
         let (mut watched, mut live) = (Vec::new(), Vec::new());
@@ -178,8 +179,8 @@ impl App {
     }
 
     fn announce(&self) {
-        let capacity = Options::of_this_host(self.config.map_memory).capacity;
         let cpus = host::possible_cpus() as u64;
+        let capacity = Capacity::within(self.config.map_memory, cpus);
         let mib = capacity.bytes(cpus) >> 20;
         for watched in &self.watched {
             let mode = watched.attached.map_or("no", |attached| match attached.mode {
@@ -381,36 +382,6 @@ async fn find(interfaces: &Interfaces, config: &Config) -> anyhow::Result<Vec<In
         found.push(interface);
     }
     Ok(found)
-}
-
-fn output(config: &Config, color: When) -> (Output<Outlet>, UnboundedReceiver<Trouble>) {
-    let renderer = renderer(config, color, Wall::new(clock::wall_offset_ns()), run_id());
-    let (outlet, trouble) = Outlet::start(io::stdout());
-    (Output::new(outlet, renderer).with_min_severity(config.min_severity), trouble)
-}
-
-/// How alerts are written to stdout.
-pub(crate) fn renderer(config: &Config, color: When, wall: Wall, run: String) -> Renderer {
-    let auto = || io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    Renderer {
-        format: match config.format {
-            Format::Text => sinks::Format::Text,
-            Format::Json => sinks::Format::Json,
-        },
-        wall,
-        run: run.into(),
-        colour: match color {
-            When::Auto => auto(),
-            When::Always => true,
-            When::Never => false,
-        },
-    }
-}
-
-/// Sets the incidents of this run apart from those of other runs and hosts: when it began, and its process.
-fn run_id() -> String {
-    let now_ns = i128::from(clock::monotonic_ns()) + i128::from(clock::wall_offset_ns());
-    format!("{:x}-{:x}", now_ns / 1_000_000_000, std::process::id())
 }
 
 /// Drains interfaces at the same time; for good where it is the last time. Blocks for a grace period of the kernel.

@@ -22,6 +22,7 @@ pub mod live;
 pub mod logging;
 pub mod nearest;
 pub mod outlet;
+pub mod printing;
 pub mod replay;
 pub mod signals;
 pub mod sinks;

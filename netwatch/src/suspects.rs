@@ -9,7 +9,7 @@ use netwatch_common::Addr;
 
 use crate::analysis::{Counted, SourceStats};
 
-/// Suspects at most: see [`netwatch_common::tables::Suspects::PARTS`].
+/// Suspects at most: see [`netwatch_common::filter::Suspects::PARTS`].
 const MOST: usize = 1_024;
 /// Targets probed in a slot that make a suspect. A forged source that shows in a moment and never again probes one or two.
 const PROBES: u64 = 4;

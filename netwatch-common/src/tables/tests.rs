@@ -8,9 +8,15 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
+use bytemuck::Zeroable as _;
+
 use super::*;
 use crate::classify::SYN;
+use crate::entries::{Entry, entries};
+use crate::filter::Suspects;
 use crate::hint::Hint;
+use crate::ports::Ports;
+use crate::secrets::Secrets;
 use crate::verdict::Verdict;
 use crate::wire::Proto;
 
@@ -158,13 +164,13 @@ impl Tables for Bench {
         u32::try_from(self.filter.len() - 1).unwrap()
     }
     fn hash_source(&self, source: &Addr) -> Hash {
-        Hash::of_source(|index| self.secrets.sources[index], source)
+        self.secrets.of_source(source)
     }
     fn hash_target(&self, source: u32, dest: &Addr, service: Service) -> Hash {
-        Hash::of_target(|index| self.secrets.targets[index], source, dest, service)
+        self.secrets.of_target(source, dest, service)
     }
     fn port_hash(&self) -> PortHash {
-        PortHash::new(self.secrets.ports)
+        self.secrets.of_ports()
     }
     fn fill(&mut self) -> Option<&mut Fill> {
         Some(&mut self.fill)

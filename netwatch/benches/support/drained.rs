@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use netwatch::kernel::Watch;
-use netwatch_common::tables::Entry;
+use netwatch_common::entries::Entry;
 use nix::time::{ClockId, clock_gettime};
 
 /// What was drained, and how long that took.

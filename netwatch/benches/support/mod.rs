@@ -15,3 +15,15 @@ pub mod scatter;
 pub mod scene;
 pub mod table;
 pub mod traffic;
+
+use std::process::ExitCode;
+
+/// How a benchmark ends that tells whether all is accounted for.
+pub fn exit_code(result: anyhow::Result<bool>, otherwise: &str) -> ExitCode {
+    match result {
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => eprintln!("error: {otherwise}"),
+        Err(error) => eprintln!("error: {error:#}"),
+    }
+    ExitCode::FAILURE
+}

@@ -54,17 +54,10 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("error: netwatch has not seen every packet, or does not account for each");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    support::exit_code(
+        run(&Options::parse()),
+        "netwatch has not seen every packet, or does not account for each",
+    )
 }
 
 /// What was measured of one watcher at one rate.

@@ -1,6 +1,6 @@
 //! What one interface counted during one slot.
 
-use netwatch_common::tables::Entry;
+use netwatch_common::entries::Entry;
 use netwatch_common::{Addr, Ports, Service, TargetKey};
 
 pub use super::health::Health;

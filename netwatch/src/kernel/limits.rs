@@ -1,9 +1,9 @@
 //! How many sources and targets the kernel may count at once, from a budget of memory.
 
+use netwatch_common::entries::{Fill, Source, Target};
 use netwatch_common::filter::Block;
 use netwatch_common::flow_table::FlowLine;
 use netwatch_common::index::Line;
-use netwatch_common::tables::{Fill, Source, Target};
 
 use crate::analysis::Bounds;
 use crate::analysis::limits::{SLOT_BYTES, SLOT_PORTS};

@@ -12,10 +12,7 @@ use aya::{
     maps::{Array, ArrayOfMaps, Map, MapData, MapError, PerCpuArray, RingBuf},
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
-use netwatch_common::{
-    Addr, Control, Totals,
-    tables::{Entry, Secrets},
-};
+use netwatch_common::{Addr, Control, Totals, entries::Entry, secrets::Secrets};
 
 use super::{Capacity, Error, Hints, Reader, tables::Regions};
 use crate::analysis::HintRates;
@@ -38,6 +35,8 @@ pub struct Maps {
     regions: Arc<Regions>,
     totals: PerCpuArray<MapData, Wire<Totals>>,
     hints: Option<Hints>,
+    /// No program counts in the half that is not in use.
+    is_idle: bool,
 }
 
 impl Maps {
@@ -59,6 +58,7 @@ impl Maps {
             regions: Arc::new(Regions::take(object, capacity, secrets, cpus)?),
             totals: take(object, "TOTALS")?,
             hints: Some(Hints::new(take::<RingBuf<MapData>>(object, "HINTS")?)),
+            is_idle: false,
         };
         maps.wait_for_programs()?;
         Ok(maps)
@@ -72,8 +72,11 @@ impl Maps {
     /// The kernel's error. Programs may then still be counting in the half that is not in use: drain it
     /// after the next swap but one, when nothing is lost.
     pub fn swap(&mut self) -> Result<(), Error> {
-        self.turn()?;
-        self.wait_for_programs()
+        self.is_idle = false;
+        self.tell(Control { slot: self.set.slot.wrapping_add(1), ..self.set })?;
+        self.wait_for_programs()?;
+        self.is_idle = true;
+        Ok(())
     }
 
     /// The same where no program can be running: nothing is waited for.
@@ -81,8 +84,10 @@ impl Maps {
     /// # Errors
     ///
     /// The kernel's error; everything is then as it was.
-    pub fn turn(&mut self) -> Result<(), Error> {
-        self.tell(Control { slot: self.set.slot.wrapping_add(1), ..self.set })
+    pub(super) fn turn(&mut self) -> Result<(), Error> {
+        self.tell(Control { slot: self.set.slot.wrapping_add(1), ..self.set })?;
+        self.is_idle = true;
+        Ok(())
     }
 
     /// Number of the slot that programs count in: it grows by one with each swap, and wraps.
@@ -122,11 +127,14 @@ impl Maps {
         self.tell(Control { replies, grace_ends_ns, ..self.set })
     }
 
-    /// Empties the half of the tables that is not in use. Call it after a swap that succeeded only.
+    /// Empties the half of the tables that is not in use. After a swap that failed it hands over nothing: programs may be
+    /// counting there still, and what they have counted comes with a later slot.
     pub fn drain(&mut self, each: impl FnMut(Entry<'_>)) {
-        // SAFETY: programs that were running when the number of the slot changed have ended, because the swap waited for
-        // them, and all others count in the other half.
-        unsafe { self.regions.drain(self.set.slot.wrapping_sub(1), each) }
+        if self.is_idle {
+            // SAFETY: programs that were running when the number of the slot changed have ended, because the swap waited
+            // for them, and all others count in the other half.
+            unsafe { self.regions.drain(self.set.slot.wrapping_sub(1), each) }
+        }
     }
 
     /// Sets which sources get an entry in any case, instead of those that did.

@@ -9,10 +9,7 @@ use aya::{
     programs::{ProgramError, ProgramFd, SchedClassifier, Xdp, XdpMode, links::FdLink},
 };
 use aya_log::EbpfLogger;
-use netwatch_common::{
-    Addr, Control, Flow, Settings, Totals,
-    tables::{Entry, Secrets},
-};
+use netwatch_common::{Addr, Control, Flow, Settings, Totals, entries::Entry, secrets::Secrets};
 
 use super::{
     Capacity, EgressHook, EgressWish, Error, Hints, Reader,
@@ -240,7 +237,7 @@ impl Watch {
         self.maps.swap()
     }
 
-    /// Empties the tables that the last swap took out of use. Call it after a swap that succeeded only.
+    /// Empties the tables that the last swap took out of use. See [`Maps::drain`].
     pub fn drain(&mut self, each: impl FnMut(Entry<'_>)) {
         self.maps.drain(each);
     }
@@ -255,7 +252,7 @@ impl Watch {
     /// # Errors
     ///
     /// The kernel's error.
-    pub fn turn(&mut self) -> Result<(), Error> {
+    pub(super) fn turn(&mut self) -> Result<(), Error> {
         self.maps.turn()
     }
 

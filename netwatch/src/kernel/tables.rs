@@ -10,9 +10,11 @@ use aya::{Ebpf, EbpfLoader, maps::Map};
 use bytemuck::{Pod, Zeroable as _};
 use netwatch_common::{
     Addr, Ports, SourceCounts, TargetCounts, TargetKey,
+    entries::{ELSEWHERE, Entry, Fill, NOBODY, Source, Target, entries},
+    filter::Suspects,
     flow_table::FlowFactors,
-    index::{Hash, Line, SourceFactors, TargetFactors},
-    tables::{self, ELSEWHERE, Entry, Fill, NOBODY, Secrets, Source, Suspects, Target},
+    index::{Line, SourceFactors, TargetFactors},
+    secrets::Secrets,
 };
 
 use super::{Capacity, Error, maps::Wire, shared::Shared};
@@ -140,15 +142,15 @@ impl Regions {
             let region = self.region(half, cpu);
             let fill = self.fills.read(region).unwrap_or_default();
             let (sources, targets) = (self.sources_of(region), self.targets_of(region));
-            let entries = |count: u32, most: u32| count.min(most) as usize + 1;
+            let in_use = |count: u32, most: u32| count.min(most) as usize + 1;
             // SAFETY: the caller sees to it.
             let (in_use_sources, in_use_targets) = unsafe {
                 (
-                    self.sources.slice(sources, entries(fill.sources, self.room.sources)),
-                    self.targets.slice(targets, entries(fill.targets, self.room.targets)),
+                    self.sources.slice(sources, in_use(fill.sources, self.room.sources)),
+                    self.targets.slice(targets, in_use(fill.targets, self.room.targets)),
                 )
             };
-            tables::entries(in_use_sources, in_use_targets, &mut each);
+            entries(in_use_sources, in_use_targets, &mut each);
             self.sources.write(sources + NOBODY as usize, Source::zeroed());
             self.targets.write(targets + ELSEWHERE as usize, Target::zeroed());
             self.fills.write(region, Fill::default());
@@ -159,7 +161,7 @@ impl Regions {
     pub(super) fn set_suspects(&self, suspects: &[Addr]) {
         let mut parts = vec![Suspects::zeroed(); Suspects::PARTS as usize];
         for source in suspects {
-            let bits = Hash::of_source(|index| self.secrets.sources[index], source).mixed();
+            let bits = self.secrets.of_source(source).mixed();
             if let Some(part) = parts.get_mut(Suspects::part(bits) as usize) {
                 part.add(bits);
             }
@@ -198,7 +200,7 @@ impl Regions {
     }
 
     fn find_source(&self, slot: u32, cpu: usize, source: Addr) -> Option<(u32, Source)> {
-        let hash = Hash::of_source(|index| self.secrets.sources[index], &source);
+        let hash = self.secrets.of_source(&source);
         let lines = self.room.source_lines();
         let line = self.source_index.read(cpu * lines as usize + hash.line(lines - 1) as usize)?;
         let region = self.region(slot, cpu);
@@ -211,7 +213,7 @@ impl Regions {
     }
 
     fn find_target(&self, slot: u32, cpu: usize, source: u32, target: &TargetKey) -> Option<Target> {
-        let hash = Hash::of_target(|index| self.secrets.targets[index], source, &target.dest, target.service);
+        let hash = self.secrets.of_target(source, &target.dest, target.service);
         let lines = self.room.target_lines();
         let line = self.target_index.read(cpu * lines as usize + hash.line(lines - 1) as usize)?;
         let region = self.region(slot, cpu);

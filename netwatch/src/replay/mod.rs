@@ -36,7 +36,7 @@ use crate::exit;
 use crate::signals::{Asked, Signals};
 use crate::sinks::words::Count;
 use crate::sinks::{Output, OutputError};
-use crate::{app, summary};
+use crate::{printing, summary};
 use player::{News, Player};
 use prepare::{Prepared, spelled};
 use progress::Progress;
@@ -139,7 +139,7 @@ impl Replay {
     fn output(&self, prepared: &Prepared, player: &Player<Option<Tally>>) -> Output<Stdout> {
         // The same capture gives the same names.
         let run = format!("{:x}-replay", prepared.first_at_ns.unwrap_or(0) / 1_000_000_000);
-        let renderer = app::renderer(&self.config, self.args.color, player.timeline().wall(), run);
+        let renderer = printing::renderer(&self.config, self.args.color, player.timeline().wall(), run);
         Output::new(io::stdout(), renderer).with_min_severity(self.config.min_severity)
     }
 

@@ -3,9 +3,11 @@
 use bytemuck::{Zeroable as _, zeroed_vec};
 use netwatch_common::{
     Addr, PortHash, Ports, Service, SourceCounts, TargetCounts, TargetKey,
+    entries::{ELSEWHERE, Entry, Fill, NOBODY, Source, Target, entries},
     filter::{Block, Guard},
     index::{Hash, Line},
-    tables::{self, ELSEWHERE, Entry, Fill, NOBODY, Secrets, Source, Tables, Target},
+    secrets::Secrets,
+    tables::{self, Tables},
 };
 
 use crate::kernel::Capacity;
@@ -46,7 +48,7 @@ impl Region {
     pub fn drain(&mut self, each: impl FnMut(Entry<'_>)) {
         let sources = self.sources.get(..=at(self.fill.sources)).unwrap_or_default();
         let targets = self.targets.get(..=at(self.fill.targets)).unwrap_or_default();
-        tables::entries(sources, targets, each);
+        entries(sources, targets, each);
         self.fill = Fill::default();
         self.slot = self.slot.wrapping_add(1);
         if let Some(nobody) = self.sources.get_mut(at(NOBODY)) {
@@ -110,15 +112,15 @@ impl Tables for Region {
     }
 
     fn hash_source(&self, source: &Addr) -> Hash {
-        Hash::of_source(|index| self.secrets.sources[index], source)
+        self.secrets.of_source(source)
     }
 
     fn hash_target(&self, source: u32, dest: &Addr, service: Service) -> Hash {
-        Hash::of_target(|index| self.secrets.targets[index], source, dest, service)
+        self.secrets.of_target(source, dest, service)
     }
 
     fn port_hash(&self) -> PortHash {
-        PortHash::new(self.secrets.ports)
+        self.secrets.of_ports()
     }
 
     fn fill(&mut self) -> Option<&mut Fill> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use netwatch::kernel::Watch;
-use netwatch_common::tables::Entry;
+use netwatch_common::entries::Entry;
 use netwatch_common::{Addr, Ports, Service, SourceCounts, TargetCounts, TargetKey};
 
 /// The entries of one slot, of each key as many as there are CPUs that have one.
