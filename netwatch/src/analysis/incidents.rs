@@ -230,6 +230,8 @@ const LEAST: Check = Check::whole(RuleId::ALL[0]);
 pub(super) enum Side {
     Source,
     Dest,
+    /// Either: it is about an address by itself.
+    Address,
 }
 
 impl Side {
@@ -237,6 +239,7 @@ impl Side {
         match rule.rule().subject {
             Subject::Source | Subject::SourcePort => self == Self::Source,
             Subject::Destination | Subject::DestinationPort => self == Self::Dest,
+            Subject::Address => self == Self::Address,
             Subject::Itself => false,
         }
     }

@@ -238,6 +238,9 @@ const fn signature_id(rule: RuleId) -> u32 {
         RuleId::FloodSyn => 9_000_205,
         RuleId::FloodFragment => 9_000_206,
         RuleId::PortHammer => 9_000_301,
+        RuleId::PortUnusual => 9_000_302,
+        RuleId::IocIp => 9_000_401,
+        RuleId::PayloadMatch => 9_000_501,
         RuleId::Degraded => 9_000_901,
     }
 }
@@ -258,7 +261,9 @@ const fn category(rule: RuleId) -> &'static str {
         | RuleId::FloodSyn
         | RuleId::FloodFragment => "Attempted Denial of Service",
         // There is none for trying passwords: those about logins are about the names in them.
-        RuleId::PortHammer => "Potentially Bad Traffic",
+        RuleId::PortHammer | RuleId::PortUnusual => "Potentially Bad Traffic",
+        RuleId::IocIp => "Misc Attack",
+        RuleId::PayloadMatch => "A suspicious string was detected",
         RuleId::Degraded => "Misc activity",
     }
 }

@@ -142,6 +142,8 @@ fn does(f: &mut Formatter<'_>, t: &Transition) -> fmt::Result {
         }
         RuleId::FloodSyn => write!(f, " has {units} from {}", Count(t.sources, "source")),
         RuleId::PortHammer => write!(f, " tried {port} {} times", t.observed),
+        RuleId::PortUnusual => write!(f, " was accepted on {port}, which is no known service"),
+        RuleId::IocIp | RuleId::PayloadMatch => write!(f, " has {units}"),
         RuleId::Degraded if t.unit == t.rule.rule().unit => write!(f, " lost {}", Count(t.observed, "count")),
         RuleId::Degraded => write!(f, " was sent {units}"),
     }
@@ -152,9 +154,11 @@ fn did(f: &mut Formatter<'_>, t: &Transition, reason: CloseReason) -> fmt::Resul
     let subject = t.rule.rule().subject;
     let ended = match (subject, reason) {
         (_, CloseReason::Allowed) => "is allowed now",
-        (Subject::Source | Subject::SourcePort, CloseReason::Quiet) => "is quiet",
-        (Subject::Source | Subject::SourcePort, CloseReason::Shutdown) => "was active at the end",
-        (Subject::Source | Subject::SourcePort, CloseReason::Disabled) => {
+        (Subject::Source | Subject::SourcePort | Subject::Address, CloseReason::Quiet) => "is quiet",
+        (Subject::Source | Subject::SourcePort | Subject::Address, CloseReason::Shutdown) => {
+            "was active at the end"
+        }
+        (Subject::Source | Subject::SourcePort | Subject::Address, CloseReason::Disabled) => {
             "was active when the rule was switched off"
         }
         (Subject::Destination | Subject::DestinationPort, CloseReason::Quiet) => "is left alone",

@@ -145,6 +145,17 @@ pub(super) fn example(rule: RuleId) -> Transition {
         RuleId::PortHammer => {
             Transition { observed: 31, port: Some(22), evidence: evidence(Class::Syn, 31), ..base }
         }
+        RuleId::PortUnusual => Transition {
+            observed: 1,
+            port: Some(4444),
+            dests: dests(1),
+            evidence: evidence(Class::Known, 9),
+            ..base
+        },
+        RuleId::IocIp => Transition { observed: 5, proto: None, evidence: evidence(Class::Known, 5), ..base },
+        RuleId::PayloadMatch => {
+            Transition { observed: 1, proto: None, evidence: evidence(Class::Known, 5), ..base }
+        }
         RuleId::Degraded => Transition {
             observed: 12,
             proto: None,
