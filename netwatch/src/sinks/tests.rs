@@ -62,6 +62,7 @@ pub(super) fn scan(state: State) -> Transition {
         last_ns: 10 * SECOND,
         opened_ns: 11 * SECOND,
         suppressed: 0,
+        detail: None,
     }
 }
 
