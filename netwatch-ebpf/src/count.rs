@@ -109,7 +109,7 @@ impl Job {
 }
 
 /// [`read`] has read a packet.
-const READ: u32 = 0;
+pub const READ: u32 = 0;
 /// It has read why there is none.
 const UNREADABLE: u32 = 1;
 
@@ -117,7 +117,7 @@ const UNREADABLE: u32 = 1;
 /// which way through the headers led to it, and follows what comes after once and not for each of them. A call of its own
 /// for the sake of the stack.
 #[inline(never)]
-fn read<F: Frame>(frame: &F) -> u32 {
+pub fn read<F: Frame>(frame: &F) -> u32 {
     match parse(frame, &settings()) {
         Ok(packet) => {
             if let Some(written) = PACKET.get_ptr_mut(0) {
@@ -138,7 +138,7 @@ fn read<F: Frame>(frame: &F) -> u32 {
 
 /// The verdict that was written last.
 #[inline(always)]
-fn forgotten_verdict() -> Verdict {
+pub fn forgotten_verdict() -> Verdict {
     let Some(forgotten) = FORGOTTEN.get_ptr(0) else { return Verdict::IpOther };
     // SAFETY: the value belongs to this CPU, and is a verdict that was just written.
     unsafe { checked(&*forgotten.cast::<Verdict>()) }

@@ -1,9 +1,9 @@
 //! Which flows this host has sent on: written at egress, asked at ingress.
 
 use aya_ebpf::{
+    EbpfContext,
     bindings::bpf_sock_tuple,
     helpers::generated::{bpf_sk_release, bpf_skc_lookup_tcp},
-    programs::XdpContext,
 };
 use netwatch_common::flow_table::{self, FlowHash, FlowLine};
 use netwatch_common::{
@@ -81,7 +81,13 @@ fn hash(key: &FlowKey) -> FlowHash {
 
 /// What is known of the flow of an incoming packet.
 #[inline(always)]
-pub fn look_up(ctx: &XdpContext, packet: &Packet, settings: &Settings, control: &Control, now: u64) -> Sight {
+pub fn look_up<C: EbpfContext>(
+    ctx: &C,
+    packet: &Packet,
+    settings: &Settings,
+    control: &Control,
+    now: u64,
+) -> Sight {
     if control.replies == Control::REPLIES_BY_FLAGS {
         return Sight::of(Replies::ByFlags);
     }
@@ -109,7 +115,7 @@ pub fn look_up(ctx: &XdpContext, packet: &Packet, settings: &Settings, control: 
 /// Whether a packet of no known flow may belong to one that is older than the program. For TCP the kernel is
 /// asked; for UDP the ports have to do.
 #[inline(always)]
-fn is_older(ctx: &XdpContext, packet: &Packet, key: &FlowKey, settings: &Settings) -> bool {
+fn is_older<C: EbpfContext>(ctx: &C, packet: &Packet, key: &FlowKey, settings: &Settings) -> bool {
     match packet.transport.kind {
         // The sockets of this host have nothing to do with recorded packets.
         Kind::Tcp if clock::is_replay() => false,
@@ -124,7 +130,7 @@ struct Tuple([u32; 9]);
 
 /// Whether this host has a TCP connection with these ends. Linux 5.2.
 #[inline(never)]
-fn has_socket(ctx: &XdpContext, key: &FlowKey, remote_port: u16, local_port: u16) -> bool {
+fn has_socket<C: EbpfContext>(ctx: &C, key: &FlowKey, remote_port: u16, local_port: u16) -> bool {
     const LISTEN: u32 = 10;
     // BPF_F_CURRENT_NETNS, -1.
     const CURRENT_NETNS: u64 = u64::MAX;
@@ -144,7 +150,7 @@ fn has_socket(ctx: &XdpContext, key: &FlowKey, remote_port: u16, local_port: u16
     let tuple: *mut bpf_sock_tuple = (&raw mut tuple).cast();
     // SAFETY: the tuple is on this stack and of the size given; the socket is released on every path.
     unsafe {
-        let socket = bpf_skc_lookup_tcp(ctx.ctx.cast(), tuple, size, CURRENT_NETNS, 0);
+        let socket = bpf_skc_lookup_tcp(ctx.as_ptr(), tuple, size, CURRENT_NETNS, 0);
         if socket.is_null() {
             return false;
         }
