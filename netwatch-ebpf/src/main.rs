@@ -15,6 +15,8 @@ mod flows;
 #[cfg(target_arch = "bpf")]
 mod hints;
 #[cfg(target_arch = "bpf")]
+mod inspect;
+#[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod object;

@@ -10,26 +10,28 @@ use aya_ebpf::{
 
 use netwatch_common::Sample;
 
+use crate::samples::{Buffers, Nothing};
 use crate::{context::Frame, count::count, flows, watch};
 
 /// For kernels and drivers that know multi-buffer frames (Linux 5.18).
 #[xdp(frags)]
 pub fn netwatch_frags(ctx: XdpContext) -> u32 {
-    count(&ctx, &Frame::multi_buffer(&ctx));
+    let frame = Frame::multi_buffer(&ctx);
+    count(&ctx, &frame, &Buffers::of(&ctx, &frame));
     XDP_PASS
 }
 
 /// For all others.
 #[xdp]
 pub fn netwatch(ctx: XdpContext) -> u32 {
-    count(&ctx, &Frame::single_buffer(&ctx));
+    count(&ctx, &Frame::single_buffer(&ctx), &Nothing);
     XDP_PASS
 }
 
 /// Takes note of what the host sends. "Unspecified" means: as if this program were not there.
 #[classifier]
 pub fn netwatch_egress(ctx: TcContext) -> i32 {
-    flows::sent(&Frame::outgoing(&ctx));
+    flows::sent(&Frame::outgoing(&ctx), &ctx);
     TC_ACT_UNSPEC
 }
 
@@ -37,7 +39,7 @@ pub fn netwatch_egress(ctx: TcContext) -> i32 {
 /// are told by their names.
 #[classifier]
 pub fn netwatch_view_sent(ctx: TcContext) -> i32 {
-    flows::sent(&Frame::outgoing(&ctx));
+    flows::sent(&Frame::outgoing(&ctx), &Nothing);
     TC_ACT_UNSPEC
 }
 

@@ -3,6 +3,8 @@
 //! A packet is copied into memory of this CPU's own first, and from there into the ring: the verifier wants to know the
 //! size of what is reserved in a ring beforehand, and that of a packet it cannot know.
 
+#![expect(clippy::cast_possible_truncation, reason = "no packet is that long")]
+
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
@@ -44,6 +46,9 @@ pub struct Scratch {
 
 /// What a packet can be copied from.
 pub trait Bytes {
+    /// Whether there are any.
+    const ARE_THERE: bool = true;
+
     /// Its length, link header included.
     fn len(&self) -> u32;
 
@@ -68,11 +73,17 @@ impl Bytes for TcContext {
 }
 
 /// The frame of an XDP program that the kernel may hand several buffers. Linux 5.18.
-#[allow(dead_code, reason = "the hooks of the stack do without; XDP programs that send samples do not")]
 pub struct Buffers<'a> {
     pub ctx: &'a XdpContext,
     /// Of all buffers together.
     pub len: u32,
+}
+
+impl<'a> Buffers<'a> {
+    #[inline(always)]
+    pub fn of(ctx: &'a XdpContext, frame: &impl netwatch_common::Frame) -> Self {
+        Self { ctx, len: frame.len() as u32 }
+    }
 }
 
 impl Bytes for Buffers<'_> {
@@ -85,6 +96,23 @@ impl Bytes for Buffers<'_> {
     unsafe fn copy(&self, to: *mut u8, len: u32) -> bool {
         // SAFETY: the context is the program's own; for the room the caller answers.
         unsafe { bpf_xdp_load_bytes(self.ctx.ctx, 0, to.cast(), len) == 0 }
+    }
+}
+
+/// Nothing: before Linux 5.18 an XDP program has no way to copy so many bytes of a packet.
+pub struct Nothing;
+
+impl Bytes for Nothing {
+    const ARE_THERE: bool = false;
+
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        0
+    }
+
+    #[inline(always)]
+    unsafe fn copy(&self, _: *mut u8, _: u32) -> bool {
+        false
     }
 }
 
