@@ -72,7 +72,7 @@ pub fn show(ctx: &TcContext, direction: u8) {
         totals.sampled_out += 1;
         return;
     }
-    if SHOW_PERIOD_NS.load() != 0 && !is_within_rate() {
+    if !is_within_rate() {
         totals.rate_limited += 1;
         return;
     }
@@ -132,8 +132,12 @@ fn is_its_turn() -> bool {
 /// flood do not fight for it. Linux 5.12.
 #[inline(always)]
 fn is_within_rate() -> bool {
+    let period_ns = SHOW_PERIOD_NS.load();
+    if period_ns == 0 {
+        return true;
+    }
+    let period = clock::now() / period_ns;
     let Some(word) = SHOWN.get_ptr_mut(0) else { return false };
-    let period = clock::now() / SHOW_PERIOD_NS.load();
     for _ in 0..TRIES {
         // SAFETY: the pointer is to a live value of the map, to which nobody writes in another way than below.
         let before = unsafe { word.read_volatile() };
