@@ -8,7 +8,7 @@ use netwatch_common::{
 };
 
 use crate::{
-    clock, flows,
+    clock, feeds, flows,
     hints::{News, tell},
     maps::{CONTROL, FORGOTTEN, JOB, PACKET, TOTALS, settings},
     tables::Tables,
@@ -58,6 +58,9 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
             });
             if answers != 0 {
                 count_answer(&mut tables, packet);
+            }
+            if feeds::are_loaded(control) {
+                feeds::received(totals, packet, seen, slot, forget(is_first.into()).into());
             }
             checked(&seen.verdict)
         }

@@ -13,6 +13,7 @@ use netwatch_common::{
 use crate::{
     clock,
     context::Frame,
+    feeds,
     maps::{CONTROL, FLOWS, TOTALS, settings},
     tables::{FLOW_FACTORS, FLOW_LINES, factor},
 };
@@ -25,8 +26,13 @@ pub fn sent(frame: &Frame) {
     // comes between.
     let totals = unsafe { &mut *totals };
     totals.sent += 1;
-    if let Ok(packet) = parse(frame, &settings()) {
-        record(totals, &packet, clock::now());
+    let Ok(packet) = parse(frame, &settings()) else { return };
+    let now = clock::now();
+    let is_first = record(totals, &packet, now);
+    let Some(control) = CONTROL.get_ptr(0) else { return };
+    // SAFETY: the pointer is to a live value of the map. Userspace may write to it, a word at a time.
+    if feeds::are_loaded(unsafe { &*control }) {
+        feeds::sent(totals, &packet, clock::wire_bytes(frame), now, is_first.into());
     }
 }
 

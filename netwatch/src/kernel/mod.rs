@@ -2,11 +2,12 @@
 //!
 //! In reading order: [`object`] (the embedded program), [`limits`] (how large the maps may be), [`program`]
 //! (load and attach), [`egress`] (see what is sent), [`maps`] (swap and drain), [`tables`] (what is counted), [`reader`]
-//! (look into it while it is), [`hints`] (what cannot wait), [`rerun`] (recorded packets), [`shared`] and [`syscall`]
+//! (look into it while it is), `feeds` (listed addresses), [`hints`] (what cannot wait), [`rerun`] (recorded packets), [`shared`] and [`syscall`]
 //! (what aya lacks), [`error`].
 
 pub mod egress;
 pub mod error;
+mod feeds;
 pub mod hints;
 pub mod host;
 pub mod limits;
