@@ -8,7 +8,7 @@ use netwatch_common::{
 };
 
 use crate::{
-    clock, flows,
+    clock, feeds, flows,
     hints::{News, tell},
     inspect,
     maps::{CONTROL, FORGOTTEN, JOB, PACKET, TOTALS, settings},
@@ -62,6 +62,9 @@ pub fn count<F: Frame, B: Bytes>(ctx: &XdpContext, frame: &F, packet_bytes: &B) 
             });
             if answers != 0 {
                 count_answer(&mut tables, packet);
+            }
+            if feeds::are_loaded(control) {
+                feeds::received(totals, packet, seen, slot, forget(is_first.into()).into());
             }
             let verdict = checked(&seen.verdict);
             if B::ARE_THERE && inspect::may_be_wanted(control, *wish) {

@@ -14,7 +14,7 @@ use netwatch_common::{
 use crate::{
     clock,
     context::Frame,
-    inspect,
+    feeds, inspect,
     maps::{CONTROL, FLOWS, TOTALS, settings},
     samples::Bytes,
     tables::{FLOW_FACTORS, FLOW_LINES, factor},
@@ -29,7 +29,8 @@ pub fn sent(frame: &Frame, bytes: &impl Bytes) {
     let totals = unsafe { &mut *totals };
     totals.sent += 1;
     let Ok(packet) = parse(frame, &settings()) else { return };
-    let recorded = record(totals, &packet, clock::now());
+    let now = clock::now();
+    let recorded = record(totals, &packet, now);
     let Some(control) = CONTROL.get_ptr(0) else { return };
     // SAFETY: the pointer is to a live value of the map. Userspace may write to it, a word at a time.
     let control = unsafe { &*control };
@@ -37,6 +38,9 @@ pub fn sent(frame: &Frame, bytes: &impl Bytes) {
     if inspect::may_be_wanted(control, wish) {
         // What the host sends belongs to a flow that it knows.
         inspect::inspect(bytes, &packet, Verdict::Known as u8, wish, totals);
+    }
+    if feeds::are_loaded(control) {
+        feeds::sent(totals, &packet, clock::wire_bytes(frame), now, recorded & FIRST);
     }
 }
 
