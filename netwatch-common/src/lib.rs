@@ -9,7 +9,7 @@
 //! and [`target`] (what is counted), [`ports`] (probed ports in little room), [`entries`], [`index`], [`filter`] and
 //! [`tables`] (where it is counted, and who gets a place), [`secrets`], [`flow`] (what makes an answer one) and
 //! [`flow_table`], [`hint`] (what cannot wait), [`prefixes`] (is an address in a set of prefixes) and [`listed`] (what is
-//! counted of those that are), [`limits`].
+//! counted of those that are), [`sample`] (packets that leave the kernel), [`limits`].
 #![no_std]
 
 pub mod classify;
@@ -27,6 +27,7 @@ pub mod packet;
 pub mod parse;
 pub mod ports;
 pub mod prefixes;
+pub mod sample;
 pub mod secrets;
 pub mod tables;
 pub mod target;
@@ -41,6 +42,7 @@ pub use listed::{ListedCounts, ListedKey};
 pub use packet::{Kind, Packet, Transport};
 pub use parse::parse;
 pub use ports::{PortHash, PortSet, Ports};
+pub use sample::{Sample, WatchTotals};
 pub use target::{Service, TargetCounts, TargetKey, Techniques};
 pub use verdict::{Class, Verdict};
 pub use wire::{Addr, Control, Proto, Replayed, Seen, SourceCounts, Totals};
