@@ -27,12 +27,15 @@ pub struct Head {
     pub keys: u32,
     /// Levels of the tree, 0 where there is none.
     pub levels: u32,
-    /// Always zero.
-    pub padding: u32,
+    /// Always [`SIGN`]: read from here and not known to the compiler, which would make branches of what is a difference's
+    /// sign, and the verifier would follow each.
+    pub sign: u32,
     /// The first line of each level, from the root down.
     pub starts: [u32; LEVELS_MAX],
 }
 
+/// The bit of a word of 64 that says whether a difference is less than nothing.
+pub const SIGN: u32 = 63;
 /// The line of the [`Head`] of IPv4.
 pub const HEAD4: u32 = 0;
 /// That of IPv6.
@@ -100,7 +103,7 @@ fn rank4<L: Lines + ?Sized>(lines: &L, addr: u32) -> u32 {
     if !may_hold(lines, head, filter4_bit(addr)) {
         return 0;
     }
-    descend(lines, head, KEYS4, |line| line.not_above4(addr))
+    descend(lines, head, KEYS4, |line, sign| line.not_above4(addr, sign))
 }
 
 #[inline(always)]
@@ -109,7 +112,7 @@ fn rank6<L: Lines + ?Sized>(lines: &L, addr: [u32; 4]) -> u32 {
     if !may_hold(lines, head, filter6_bit(addr[0])) {
         return 0;
     }
-    descend(lines, head, KEYS6, |line| line.not_above6(addr))
+    descend(lines, head, KEYS6, |line, sign| line.not_above6(addr, sign))
 }
 
 /// Whether a bit of the filter is set, or there is no filter.
@@ -124,14 +127,14 @@ fn may_hold<L: Lines + ?Sized>(lines: &L, head: &Line, bit: u32) -> bool {
 
 /// From the root to a leaf; `count` says how many keys of a line are not greater than what is looked for.
 #[inline(always)]
-fn descend<L: Lines + ?Sized>(lines: &L, head: &Line, keys: u32, count: impl Fn(&Line) -> u32) -> u32 {
-    let levels = head.0[2];
+fn descend<L: Lines + ?Sized>(lines: &L, head: &Line, keys: u32, count: impl Fn(&Line, u32) -> u32) -> u32 {
+    let (levels, sign) = (head.0[2], head.0[3]);
     let (mut rank, mut level) = (0, 0);
     while level < LEVELS_MAX && level < levels as usize {
         // Where it goes on is the last line of the level of which the first key is not greater.
         let above = if level == 0 { 0 } else { rank - 1 };
         let Some(line) = lines.line(head.0[(4 + level) & 15] + above) else { return 0 };
-        let found = count(line);
+        let found = count(line, sign);
         if found == 0 {
             return 0;
         }
@@ -144,11 +147,11 @@ fn descend<L: Lines + ?Sized>(lines: &L, head: &Line, keys: u32, count: impl Fn(
 impl Line {
     /// Keys that are not greater than an address. Without branches: the sign of a difference counts.
     #[inline(always)]
-    fn not_above4(&self, addr: u32) -> u32 {
+    fn not_above4(&self, addr: u32, sign: u32) -> u32 {
         let behind = u64::from(addr) + 1;
         let (mut count, mut index) = (0, 0);
         while index < KEYS4 as usize {
-            count += u64::from(self.0[index]).wrapping_sub(behind) >> 63;
+            count += u64::from(self.0[index]).wrapping_sub(behind).wrapping_shr(sign);
             index += 1;
         }
         narrow(count)
@@ -156,7 +159,7 @@ impl Line {
 
     /// Likewise: the borrow of a subtraction, word by word from the least significant one.
     #[inline(always)]
-    fn not_above6(&self, addr: [u32; 4]) -> u32 {
+    fn not_above6(&self, addr: [u32; 4], sign: u32) -> u32 {
         let (mut count, mut index) = (0, 0);
         while index < KEYS6 as usize {
             let key = index * 4;
@@ -165,7 +168,7 @@ impl Line {
             while word > 0 {
                 word -= 1;
                 let difference = u64::from(self.0[key + word]).wrapping_sub(u64::from(addr[word]));
-                borrow = difference.wrapping_sub(borrow) >> 63;
+                borrow = difference.wrapping_sub(borrow).wrapping_shr(sign);
             }
             count += borrow;
             index += 1;
@@ -194,7 +197,7 @@ mod tests {
         for (addr, count) in
             [(0, 1), (6, 1), (7, 2), (0x7fff_ffff, 2), (0x8000_0000, 3), (NO_KEY - 1, 3), (NO_KEY, 16)]
         {
-            assert_eq!(line.not_above4(addr), count, "{addr:#x}");
+            assert_eq!(line.not_above4(addr, SIGN), count, "{addr:#x}");
         }
         let mut line = Line([NO_KEY; 16]);
         line.0[..8].copy_from_slice(&[0, 0, 0, 1, 7, 0, NO_KEY, 0]);
@@ -206,7 +209,7 @@ mod tests {
             ([7, 0, NO_KEY, 0], 2),
             ([NO_KEY, NO_KEY, NO_KEY, NO_KEY - 1], 2),
         ] {
-            assert_eq!(line.not_above6(addr), count, "{addr:x?}");
+            assert_eq!(line.not_above6(addr, SIGN), count, "{addr:x?}");
         }
     }
 

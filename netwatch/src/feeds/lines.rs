@@ -2,7 +2,7 @@
 
 use bytemuck::Zeroable as _;
 use netwatch_common::prefixes::{
-    FILTER4_LINES, FILTER6_LINES, HEAD4, HEAD6, HEADS, Head, KEYS4, KEYS6, LEVELS_MAX, Line, NO_KEY,
+    FILTER4_LINES, FILTER6_LINES, HEAD4, HEAD6, HEADS, Head, KEYS4, KEYS6, LEVELS_MAX, Line, NO_KEY, SIGN,
     filter4_bit, filter6_bit,
 };
 
@@ -38,12 +38,11 @@ pub(super) fn build(v4: &[u32], v6: &[u128]) -> Vec<Line> {
 
 /// Appends a tree over keys of so many words, the root first, and says where its levels lie.
 fn tree(lines: &mut Vec<Line>, keys: &[u32], words: usize, keys_per_line: usize) -> Head {
-    let mut head = Head::zeroed();
-    let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    head.keys = narrow(keys.len() / words);
     if keys.is_empty() {
-        return head;
+        return Head::zeroed();
     }
+    let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let mut head = Head { keys: narrow(keys.len() / words), sign: SIGN, ..Head::zeroed() };
     let mut levels = vec![level(keys, 1, words)];
     while levels.last().is_some_and(|above| above.len() > 1) {
         // What a line begins with is the key of the line above it: one of so many keys of the leaves.

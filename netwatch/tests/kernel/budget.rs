@@ -7,10 +7,11 @@ use netwatch_common::Verdict;
 use crate::options;
 
 /// Instructions that the verifier may walk, of the million it allows. Room for other compilers: with LLVM 22 it
-/// walks about 110,000.
+/// walks about 140,000.
 const VERIFIED_INSTRUCTIONS: u32 = 300_000;
-/// Bytes of machine code: with LLVM 22 it is 28,000, of which a known source's packet touches a quarter.
-const MACHINE_CODE: u32 = 36 * 1024;
+/// Bytes of machine code: with LLVM 22 it is 37,000, of which a known source's packet touches a fifth. What is done for listed
+/// addresses is 9,000 of them, and touched only where there are feeds.
+const MACHINE_CODE: u32 = 44 * 1024;
 
 #[test]
 fn the_program_keeps_its_budget() {
