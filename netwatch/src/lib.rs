@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+mod document;
 pub mod drained;
 pub mod ethtool;
 pub mod exit;

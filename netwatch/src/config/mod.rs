@@ -38,14 +38,10 @@ pub const SLOTS_MAX: usize = crate::analysis::limits::WINDOW_SLOTS_MAX;
 pub const STOP_AFTER_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Most interfaces watched at once.
 pub const INTERFACES_MAX: usize = 64;
-/// Largest configuration file, in bytes.
-pub const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Most local networks.
 pub const LOCAL_MAX: usize = 256;
 /// Most entries of the allow-list: each is compared with each source that breaks a rule.
 pub const ALLOW_MAX: usize = 1024;
-/// Most problems of one file that are told.
-pub const PROBLEMS_MAX: usize = 50;
 
 /// Fewest and most notifications within a minute.
 pub const NOTIFICATIONS: (u64, u64) = (1, 100_000);
