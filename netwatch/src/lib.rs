@@ -26,6 +26,7 @@ pub mod outlet;
 pub mod printing;
 pub mod replay;
 pub mod signals;
+pub mod signatures;
 pub mod sinks;
 pub mod suggest;
 pub mod summary;
