@@ -8,7 +8,7 @@
 //! verdict per packet), [`verdict`] (the list of verdicts and classes), [`wire`]
 //! and [`target`] (what is counted), [`ports`] (probed ports in little room), [`entries`], [`index`], [`filter`] and
 //! [`tables`] (where it is counted, and who gets a place), [`secrets`], [`flow`] (what makes an answer one) and
-//! [`flow_table`], [`hint`] (what cannot wait), [`limits`].
+//! [`flow_table`], [`hint`] (what cannot wait), [`sample`] (packets that leave the kernel), [`limits`].
 #![no_std]
 
 pub mod classify;
@@ -24,6 +24,7 @@ pub mod limits;
 pub mod packet;
 pub mod parse;
 pub mod ports;
+pub mod sample;
 pub mod secrets;
 pub mod tables;
 pub mod target;
@@ -37,6 +38,7 @@ pub use hint::{Allowance, Hint};
 pub use packet::{Kind, Packet, Transport};
 pub use parse::parse;
 pub use ports::{PortHash, PortSet, Ports};
+pub use sample::{Sample, WatchTotals};
 pub use target::{Service, TargetCounts, TargetKey, Techniques};
 pub use verdict::{Class, Verdict};
 pub use wire::{Addr, Control, Proto, Replayed, Seen, SourceCounts, Totals};

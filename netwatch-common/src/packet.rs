@@ -36,6 +36,10 @@ pub struct Transport {
     pub sequence: u32,
     /// TCP acknowledgement number, likewise.
     pub acknowledgement: u32,
+    /// Where in the frame the payload of TCP or UDP begins, in bytes; 0 where there is no whole header.
+    pub payload_offset: u32,
+    /// Bytes of payload that the packet says it has, within the frame; there may be none.
+    pub payload_len: u32,
 }
 
 /// Which transport header a packet has.
@@ -102,6 +106,8 @@ impl Transport {
             dest_port: 0,
             sequence: 0,
             acknowledgement: 0,
+            payload_offset: 0,
+            payload_len: 0,
         }
     }
 

@@ -157,6 +157,16 @@ struct Reach {
     fragmented: bool,
 }
 
+impl Reach {
+    /// Where what follows a header of so many bytes begins, and how long it is.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "no frame is that long")]
+    const fn behind(self, header_len: usize) -> (u32, u32) {
+        let start = self.offset + header_len;
+        (start as u32, self.end.saturating_sub(start) as u32)
+    }
+}
+
 /// Walks the IPv6 extension headers up to the transport header.
 #[inline(always)]
 fn extensions<F: Frame + ?Sized>(frame: &F, mut at: Reach, mut next_header: u8) -> Transport {
@@ -253,7 +263,13 @@ fn transport<F: Frame + ?Sized>(frame: &F, at: Reach, protocol: u8, version: u8)
                 return Transport::malformed(missing(frame, at.offset, TCP_LEN, truncated));
             };
             let ports = u32::from_be(words[0]);
+            // The header's length in words. One that is too small is nobody's business here: the payload then begins
+            // behind the fixed part.
+            let header_len = ((u32::from_be(words[3]) >> 28) as usize * 4).max(TCP_LEN);
+            let (payload_offset, payload_len) = at.behind(header_len);
             Transport {
+                payload_offset,
+                payload_len,
                 flags: ((u32::from_be(words[3]) >> 16) & 0xff) as u8,
                 source_port: (ports >> 16) as u16,
                 dest_port: (ports & 0xffff) as u16,
@@ -267,7 +283,10 @@ fn transport<F: Frame + ?Sized>(frame: &F, at: Reach, protocol: u8, version: u8)
                 return Transport::malformed(missing(frame, at.offset, UDP_LEN, truncated));
             };
             let ports = u32::from_be(words[0]);
+            let (payload_offset, payload_len) = at.behind(UDP_LEN);
             Transport {
+                payload_offset,
+                payload_len,
                 source_port: (ports >> 16) as u16,
                 dest_port: (ports & 0xffff) as u16,
                 ..Transport::without_ports(Kind::Udp)

@@ -227,6 +227,11 @@ pub struct Control {
     pub hint_probes: u32,
     /// Always zero.
     pub padding: u32,
+    /// Packets of each kind that a CPU may send to be looked into, in each [period](crate::sample::Rate::PERIOD_NS); 0
+    /// where payload is not looked into.
+    pub samples: u32,
+    /// How many sources there are of which packets are wanted.
+    pub wanted: u32,
 }
 
 impl Control {
@@ -280,6 +285,12 @@ pub struct Totals {
     pub flows_again: u64,
     /// Packets that the egress program looked at.
     pub sent: u64,
+    /// Packets that were sent to be looked into.
+    pub samples: u64,
+    /// Packets that were not, because this CPU had sent as many as it may for the time being.
+    pub samples_withheld: u64,
+    /// Packets that were not, because the ring had no room for them.
+    pub samples_lost: u64,
     /// Packets by [`Verdict`].
     pub verdicts: [u64; Verdict::COUNT],
 }
@@ -316,8 +327,8 @@ impl Totals {
 
 const _: () = assert!(size_of::<Addr>() == 16 && align_of::<Addr>() == 4);
 const _: () = assert!(size_of::<SourceCounts>() == 96);
-const _: () = assert!(size_of::<Totals>() == 8 * (13 + Verdict::COUNT));
-const _: () = assert!(size_of::<Control>() == 32 && size_of::<Replayed>() == 16);
+const _: () = assert!(size_of::<Totals>() == 8 * (16 + Verdict::COUNT));
+const _: () = assert!(size_of::<Control>() == 40 && size_of::<Replayed>() == 16);
 
 #[cfg(test)]
 mod tests {

@@ -166,6 +166,7 @@ const fn about(subject: Subject) -> &'static str {
     match subject {
         Subject::Source => "a source",
         Subject::SourcePort => "a source and a destination port",
+        Subject::Address => "an address",
         Subject::Destination => "a destination",
         Subject::DestinationPort => "a destination and a port of it",
         Subject::Itself => "netwatch itself",

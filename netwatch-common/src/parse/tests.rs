@@ -104,6 +104,33 @@ fn a_plain_syn_has_addresses_ports_and_flags() {
 }
 
 #[test]
+fn the_payload_lies_behind_the_transport_header_and_within_the_ip_packet() {
+    let check = |frame: &[u8], want: &[u8]| {
+        let Transport { payload_offset, payload_len, .. } = parsed(frame).unwrap().transport;
+        let start = usize::try_from(payload_offset).unwrap();
+        assert_eq!(&frame[start..start + usize::try_from(payload_len).unwrap()], want);
+    };
+    // 5 words of header, 8 with options, and a length that is too small.
+    for (offset, options) in [(0x50, 0), (0x80, 12), (0x20, 0)] {
+        let mut segment = tcp(ACK);
+        segment[12] = offset;
+        segment.extend(vec![1; options]);
+        let empty = eth(0x0800, &ip4(&[], 0, 6, &segment));
+        check(&[&empty[..], &[0; 6]].concat(), b"");
+        segment.extend(b"GET /");
+        check(&eth(0x0800, &ip4(&[1; 8], 0, 6, &segment)), b"GET /");
+        check(&tag(&eth(0x86dd, &ip6(&[(60, &[0; 6])], 6, &segment)), 0x8100), b"GET /");
+    }
+    // Options that the header claims and the packet has not.
+    let mut segment = tcp(ACK);
+    segment[12] = 0xf0;
+    assert_eq!(parsed(&eth(0x0800, &ip4(&[], 0, 6, &segment))).unwrap().transport.payload_len, 0);
+    check(&eth(0x0800, &ip4(&[], 0, 17, &[&udp()[..], b"\x12\x34"].concat())), b"\x12\x34");
+    let icmp = parsed(&eth(0x0800, &ip4(&[], 0, 1, &[8; 16]))).unwrap().transport;
+    assert_eq!((icmp.payload_offset, icmp.payload_len), (0, 0));
+}
+
+#[test]
 fn vlan_tags_are_seen_through_up_to_two() {
     for inner in [eth(0x0800, &ip4(&[], 0, 6, &tcp(SYN))), eth(0x86dd, &ip6(&[], 6, &tcp(SYN)))] {
         for tpid in [0x8100, 0x88a8, 0x9100] {
@@ -371,10 +398,14 @@ proptest! {
     }
 
     #[test]
-    fn a_vlan_tag_changes_nothing(frame in plausible_frame(), tpid in prop::sample::select(vec![0x8100_u16, 0x88a8, 0x9100])) {
+    fn a_vlan_tag_changes_nothing_but_where_the_payload_begins(frame in plausible_frame(), tpid in prop::sample::select(vec![0x8100_u16, 0x88a8, 0x9100])) {
         let tagged = parsed(&tag(&frame, tpid));
         if tagged != Err(Verdict::VlanTooMany) && parsed(&frame) != Err(Verdict::VlanTruncated) {
-            prop_assert_eq!(tagged, parsed(&frame));
+            let moved = parsed(&frame).map(|mut packet| {
+                packet.transport.payload_offset += if packet.transport.payload_offset > 0 { 4 } else { 0 };
+                packet
+            });
+            prop_assert_eq!(tagged, moved);
         }
     }
 

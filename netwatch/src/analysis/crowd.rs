@@ -45,7 +45,7 @@ impl Crowd {
             dests.push(dest);
             services.extend(checks.iter().filter_map(|check| match check.aspect {
                 Aspect::Port(service) => Some(ServiceKey { dest, service }),
-                Aspect::Whole | Aspect::Bits | Aspect::Proto(_) => None,
+                Aspect::Whole | Aspect::Bits | Aspect::Proto(_) | Aspect::Item(_) => None,
             }));
         }
         if dests.is_empty() {

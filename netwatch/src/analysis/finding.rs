@@ -31,6 +31,8 @@ pub enum Aspect {
     Proto(Proto),
     /// One port.
     Port(Service),
+    /// What a feed or a signature tells, by the number that whoever reads them has given it.
+    Item(u16),
 }
 
 impl Check {
@@ -52,7 +54,7 @@ impl Check {
         match self.aspect {
             Aspect::Proto(proto) => Some(proto),
             Aspect::Port(service) => service.port().map(|(proto, _)| proto),
-            Aspect::Whole | Aspect::Bits => None,
+            Aspect::Whole | Aspect::Bits | Aspect::Item(_) => None,
         }
     }
 
@@ -61,7 +63,7 @@ impl Check {
     pub fn dest_port(self) -> Option<u16> {
         match self.aspect {
             Aspect::Port(service) => service.port().map(|(_, port)| port),
-            Aspect::Whole | Aspect::Bits | Aspect::Proto(_) => None,
+            Aspect::Whole | Aspect::Bits | Aspect::Proto(_) | Aspect::Item(_) => None,
         }
     }
 
@@ -70,7 +72,7 @@ impl Check {
     pub fn unit(self) -> &'static str {
         match self.aspect {
             Aspect::Bits => "bits/s",
-            Aspect::Whole | Aspect::Proto(_) | Aspect::Port(_) => self.rule.rule().unit,
+            Aspect::Whole | Aspect::Proto(_) | Aspect::Port(_) | Aspect::Item(_) => self.rule.rule().unit,
         }
     }
 
@@ -79,7 +81,9 @@ impl Check {
     pub fn threshold(self, policy: &Policy, is_local: bool) -> u64 {
         match self.aspect {
             Aspect::Bits => policy.param(self.rule, 0),
-            Aspect::Whole | Aspect::Proto(_) | Aspect::Port(_) => policy.threshold(self.rule, is_local),
+            Aspect::Whole | Aspect::Proto(_) | Aspect::Port(_) | Aspect::Item(_) => {
+                policy.threshold(self.rule, is_local)
+            }
         }
     }
 }
@@ -130,6 +134,15 @@ impl Finding {
             return self;
         }
         let severity = self.severity.max(severity);
+        Self { severity, weight: policy.weight(self.check.rule, severity), ..self }
+    }
+
+    /// Makes it as severe as a feed or a signature says, unless the operator says how severe it is.
+    #[must_use]
+    pub fn graded(self, severity: Severity, policy: &Policy) -> Self {
+        if policy.of(self.check.rule).severity.is_some() {
+            return self;
+        }
         Self { severity, weight: policy.weight(self.check.rule, severity), ..self }
     }
 

@@ -271,6 +271,7 @@ impl Incident {
             Subject::Source | Subject::SourcePort => {
                 (Some(peer(key.addr, moment.ipv6_bits, self.evidence.stats.hosts.union(life.hosts))), None)
             }
+            Subject::Address => (Some(peer(key.addr, 128, Hosts::None)), None),
             Subject::Destination | Subject::DestinationPort => (None, Some(key.addr.into())),
             Subject::Itself => (None, None),
         };
@@ -302,7 +303,9 @@ impl Incident {
             first_ns: known(life.first_ns),
             last_ns: known(life.last_ns),
             spoofable: match key.check.rule.rule().subject {
-                Subject::Source | Subject::SourcePort => is_spoofable(&life, moment.confidence),
+                Subject::Source | Subject::SourcePort | Subject::Address => {
+                    is_spoofable(&life, moment.confidence)
+                }
                 // Most of the sources.
                 Subject::Destination | Subject::DestinationPort => {
                     life.completed * 2 < life.class(Class::Syn).max(1)
@@ -312,6 +315,7 @@ impl Incident {
             degraded: self.degraded,
             opened_ns: self.opened_ns,
             suppressed: self.suppressed,
+            detail: None,
         }
     }
 

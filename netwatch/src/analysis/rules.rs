@@ -38,6 +38,12 @@ pub enum RuleId {
     FloodFragment,
     /// One source connects to one login port again and again.
     PortHammer,
+    /// A connection was accepted on a port where none is expected.
+    PortUnusual,
+    /// Packets came from, or went to, an address that a feed lists.
+    IocIp,
+    /// What a flow began with looks like what a signature describes.
+    PayloadMatch,
     /// netwatch itself lost sight of something.
     Degraded,
 }
@@ -49,6 +55,8 @@ pub enum Subject {
     Source,
     /// A source and a destination port.
     SourcePort,
+    /// An address by itself, whichever side it is on and however sources are accounted.
+    Address,
     /// A destination.
     Destination,
     /// A destination and a port of it.
@@ -148,7 +156,7 @@ impl RuleId {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All rules.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::ScanVertical,
         Self::ScanStealth,
         Self::ScanHorizontal,
@@ -162,6 +170,9 @@ impl RuleId {
         Self::FloodSyn,
         Self::FloodFragment,
         Self::PortHammer,
+        Self::PortUnusual,
+        Self::IocIp,
+        Self::PayloadMatch,
         Self::Degraded,
     ];
 

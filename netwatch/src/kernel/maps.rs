@@ -166,7 +166,7 @@ impl Maps {
 }
 
 /// Takes a map out of the object, as the type it must be.
-fn take<T: TryFrom<Map, Error = MapError>>(object: &mut Ebpf, name: &str) -> Result<T, Error> {
+pub(super) fn take<T: TryFrom<Map, Error = MapError>>(object: &mut Ebpf, name: &str) -> Result<T, Error> {
     object
         .take_map(name)
         .ok_or_else(|| Error::Object(format!("it has no map {name}")))?

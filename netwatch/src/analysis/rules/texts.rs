@@ -168,6 +168,41 @@ pub(super) const PORT_HAMMER: Text = Text {
         tasks, such as deployment tools and database clients without a pool, belong on the allow-list.",
 };
 
+pub(super) const PORT_UNUSUAL: Text = Text {
+    measures: "Connections of one source that were accepted on one port of ours within the window: TCP handshakes that \
+        it completed, and where both directions are seen, questions over UDP that were answered. Ports are those outside of `services` \
+        and of what was learned.",
+    fires: "A listener that nobody has declared may be a backdoor, a tool that somebody forgot, or a service that should \
+        not be reachable. The first connection is told.",
+    spares: "Ports in `services`, and what was accepted while netwatch learned (`learn`, 24 h by default, unless services \
+        are declared). Ports that refuse or do not answer. It is held back while a scan of the source goes on. Where it \
+        is not known which networks are ours, on a tap without `local`, nothing is told.",
+    advice: "See who listens there (`ss -ltnp`). Declare what should be there in `services`; delete the learned file in \
+        the state directory to learn anew.",
+};
+
+pub(super) const IOC_IP: Text = Text {
+    measures: "Packets from and to one address that a feed lists, by address and feed, on either direction that netwatch \
+        sees. Private, local and multicast addresses and those on the allow-list are never looked up.",
+    fires: "The first packet is told, once in an hour for each address and feed. What only knocks from outside is \
+        information: everybody is scanned. It is high where a host of ours began to talk to the address, or where the \
+        address completed a handshake with a host of ours. A feed can say another severity.",
+    spares: "Answers that hosts of ours give to what came from there, such as the reset of a closed port, do not make it \
+        high.",
+    advice: "Look at which host of ours talked to it, and at what the feed says about the entry \
+        (`netwatch feeds lookup ADDRESS`). Feeds age: one that is never updated lists innocent people. `[[allow]]` takes the address.",
+};
+
+pub(super) const PAYLOAD_MATCH: Text = Text {
+    measures: "The first bytes that each side of a new flow sends, compared with signatures: those that come with \
+        netwatch, and those in files of your own. They are sampled, at a bounded rate; what was not looked at is counted.",
+    fires: "A signature matched. The severity is the signature's. It says that somebody tried, not that it worked.",
+    spares: "What is encrypted cannot be seen. Flows that began before netwatch, and all but the first 2 KiB of a flow, are \
+        not looked at.",
+    advice: "See the signature's reference, and whether what was attacked is there at all. Signatures that are wrong about \
+        your traffic can be switched off by name (`disable`).",
+};
+
 pub(super) const DEGRADED: Text = Text {
     measures: "What netwatch itself could not see in a slot: packets that were counted, but under nobody's name, because \
         there were too many sources; packets that were counted under their destination only, because there were too \

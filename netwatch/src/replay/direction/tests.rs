@@ -9,8 +9,18 @@ fn addr(text: &str) -> Addr {
 /// TCP from and to these ports.
 fn packet(source: &str, dest: &str, (source_port, dest_port): (u16, u16), flags: u8) -> Packet {
     let reason = Verdict::IpOther;
-    let (sequence, acknowledgement, kind) = (0, 0, Kind::Tcp);
-    let transport = Transport { kind, reason, flags, source_port, dest_port, sequence, acknowledgement };
+    let (sequence, acknowledgement, payload_offset, payload_len) = (0, 0, 0, 0);
+    let transport = Transport {
+        kind: Kind::Tcp,
+        reason,
+        flags,
+        source_port,
+        dest_port,
+        sequence,
+        acknowledgement,
+        payload_offset,
+        payload_len,
+    };
     Packet { source: addr(source), dest: addr(dest), transport }
 }
 
