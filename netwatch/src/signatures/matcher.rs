@@ -27,7 +27,7 @@ pub struct Sample<'a> {
     pub proto: Proto,
     /// Whether who sent it began the flow, where that is known.
     pub client_is_source: Option<bool>,
-    /// TCP sequence number of the first byte; anything for UDP.
+    /// TCP sequence number of the first byte, which is one more than that of a packet with SYN; anything for UDP.
     pub sequence: u32,
     /// Bytes of payload that the packet had.
     pub payload_len: u32,

@@ -99,7 +99,7 @@ fn what_is_wrong_is_told_with_its_place() {
     }
     let twice = wrong(&[GOOD, GOOD].concat());
     assert!(twice.contains("f.toml:14:1: id: \"lab.beacon\" is that of f.toml:2 already"), "{twice}");
-    assert!(wrong("[signature]\nid = \"a\"").contains("f.toml:1:2: signature: write [[signature]]"));
+    assert!(wrong("[signature]\nid = \"a\"").contains(": signature: write [[signature]], with two brackets"));
     assert!(wrong("[[signatures]]").contains("unknown key \"signatures\"; did you mean \"signature\"?"));
     assert!(wrong("signature = [1]").contains("write [[signature]] and its keys below it"));
 }
