@@ -1,6 +1,7 @@
 //! The configuration file: TOML in, a layer of settings or all that is wrong with it out.
 
 pub(super) mod rules;
+pub(super) mod signatures;
 
 use core::ops::Range;
 use std::path::Path;
@@ -14,7 +15,7 @@ use crate::document::{self, Key, Reader, Value, quantity, text, whole};
 use crate::{guide, units};
 
 /// Keys at the root.
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 15] = [
     "profile",
     "interfaces",
     "window",
@@ -28,6 +29,7 @@ pub(super) const KEYS: [&str; 14] = [
     "notifications_per_minute",
     "local",
     "rules",
+    "signatures",
     "allow",
 ];
 /// Keys of an entry of the allow-list.
@@ -78,6 +80,7 @@ impl Reader {
                 }
                 "local" => layer.local = self.list(key, value, LOCAL_MAX, value::network),
                 "rules" => self.rules(&mut layer, key, value),
+                "signatures" => layer.signatures = self.signature_settings(value),
                 "allow" => layer.allow = self.allow_list(key, value),
                 _ => self.unknown(key, &KEYS),
             }

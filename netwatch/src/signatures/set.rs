@@ -148,8 +148,9 @@ impl Signatures {
 }
 
 impl Signature {
-    /// Where its first pattern lies, if all of them are found.
-    fn find(&self, bytes: &[u8], start: usize) -> Option<Range<usize>> {
+    /// Where its first pattern lies in `bytes[start..]`, if all of them are found; whoever sent the bytes.
+    #[must_use]
+    pub fn find(&self, bytes: &[u8], start: usize) -> Option<Range<usize>> {
         let (first, others) = self.patterns.split_first()?;
         let range = first.find(bytes, start)?;
         others.iter().all(|pattern| pattern.find(bytes, start).is_some()).then_some(range)
