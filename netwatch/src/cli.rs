@@ -3,6 +3,7 @@
 
 mod replay;
 mod run;
+mod signatures;
 mod values;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use replay::{EngineWish, ReplayArgs, SuggestArgs};
 pub use run::{PlaceArgs, RunArgs, SettingArgs};
+pub use signatures::{ChosenArgs, ProtoName, SenderName, SignaturesCommand};
 pub use values::{Format, LogLevel, MinSeverity, Profile, WatchMode, When};
 
 /// netwatch counts every packet of a network interface inside the kernel and turns the counts into alerts.
@@ -40,6 +42,9 @@ pub enum Command {
     /// List the rules, or explain one
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// List the payload signatures, check files of them, or try them on bytes
+    #[command(subcommand)]
+    Signatures(SignaturesCommand),
     /// Check a configuration file, or show what is in effect
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -1,4 +1,6 @@
-//! The commands that only print: `netwatch rules` and `netwatch config`.
+//! The commands that only print: `netwatch rules`, `netwatch signatures` and `netwatch config`.
+
+mod signatures;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -9,6 +11,8 @@ use crate::cli::{ConfigCommand, RulesCommand};
 use crate::config::Config;
 use crate::exit::Usage;
 use crate::{clock, guide};
+
+pub use signatures::signatures;
 
 /// `netwatch rules`.
 ///

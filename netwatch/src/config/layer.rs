@@ -1,6 +1,7 @@
 //! What one place says about settings, and which place wins.
 
 use core::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,28 @@ pub(super) struct Layer {
     pub notifications_per_minute: Option<Said<u64>>,
     pub local: Option<Said<Vec<Network>>>,
     pub rules: [RuleLayer; RuleId::COUNT],
+    pub signatures: SignatureLayer,
     pub allow: Vec<Said<AllowEntry>>,
+}
+
+/// What one place says about payload signatures.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SignatureLayer {
+    pub enabled: Option<Said<bool>>,
+    pub files: Option<Said<Vec<SignatureFile>>>,
+    pub starter: Option<Said<bool>>,
+    pub rate: Option<Said<u32>>,
+    pub disable: Option<Said<Vec<String>>>,
+    pub severity: Option<Said<Vec<(String, Severity)>>>,
+}
+
+/// A file of signatures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SignatureFile {
+    /// As it was written.
+    pub text: String,
+    /// Where it is: what the configuration file names is looked for beside it.
+    pub path: PathBuf,
 }
 
 /// What one place says about one rule.

@@ -9,12 +9,14 @@ use clap::ValueEnum;
 
 use super::Config;
 use super::layer::{AllowEntry, Origin, Said};
+use super::signatures::SignatureSettings;
 use crate::analysis::Severity;
 use crate::analysis::policy::LoginPorts;
 use crate::analysis::rules::Rule;
 
 /// Settings that are taken over while netwatch runs, and not only when it starts.
-const LIVE: [&str; 6] = ["profile", "min_severity", "notifications_per_minute", "local", "rules", "allow"];
+const LIVE: [&str; 7] =
+    ["profile", "min_severity", "notifications_per_minute", "local", "rules", "signatures", "allow"];
 
 /// One setting in effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +93,7 @@ impl Config {
         let config = Self {
             min_severity: new.min_severity,
             policy: new.policy,
+            signatures: SignatureSettings { set: new.signatures.set, ..self.signatures.clone() },
             allow: new.allow,
             rows,
             ..self.clone()
@@ -102,9 +105,11 @@ impl Config {
 impl Row {
     fn is_live(&self) -> bool {
         let root = self.table.split('.').next().unwrap_or_default();
-        self.lines
-            .first()
-            .is_some_and(|(key, _)| *key != "window" && (LIVE.contains(&root) || LIVE.contains(key)))
+        self.lines.first().is_some_and(|(key, _)| match (root, *key) {
+            // Windows are those of the start, and the kernel is told once what it samples.
+            (_, "window") | ("signatures", "enabled" | "rate") => false,
+            (root, key) => LIVE.contains(&root) || LIVE.contains(&key),
+        })
     }
 
     /// What makes it the same setting in two configurations.
@@ -177,8 +182,32 @@ pub(super) fn severity(key: &'static str, said: &Said<Severity>) -> Row {
 }
 
 pub(super) fn strings<T>(key: &'static str, said: &Said<Vec<T>>, text: impl Fn(&T) -> &str) -> Row {
+    strings_of("", key, said, text)
+}
+
+pub(super) fn strings_of<T>(
+    table: &'static str,
+    key: &'static str,
+    said: &Said<Vec<T>>,
+    text: impl Fn(&T) -> &str,
+) -> Row {
     let items: Vec<_> = said.value.iter().map(|item| quoted(text(item))).collect();
-    root(key, format!("[{}]", items.join(", ")), said)
+    in_table(table, key, format!("[{}]", items.join(", ")), said)
+}
+
+pub(super) fn number_of<T: Display>(table: &'static str, key: &'static str, said: &Said<T>) -> Row {
+    in_table(table, key, said.value.to_string(), said)
+}
+
+pub(super) fn severities(
+    table: &'static str,
+    key: &'static str,
+    said: &Said<Vec<(String, Severity)>>,
+) -> Row {
+    let item = |(id, severity): &(String, Severity)| format!("{} = {}", quoted(id), quoted(severity.name()));
+    let items: Vec<_> = said.value.iter().map(item).collect();
+    let value = if items.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", items.join(", ")) };
+    in_table(table, key, value, said)
 }
 
 /// What is in effect for one rule.
@@ -243,7 +272,11 @@ pub(super) fn allow(said: &Said<AllowEntry>) -> Row {
 }
 
 fn root<T>(key: &'static str, value: String, said: &Said<T>) -> Row {
-    Row { table: String::new(), lines: vec![(key, value)], origin: said.origin.clone() }
+    in_table("", key, value, said)
+}
+
+fn in_table<T>(table: &'static str, key: &'static str, value: String, said: &Said<T>) -> Row {
+    Row { table: table.to_owned(), lines: vec![(key, value)], origin: said.origin.clone() }
 }
 
 /// A TOML string, without anything a terminal would obey.

@@ -2,12 +2,13 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Key, Reader, Value, boolean, kind, quantity, text, value, whole};
 use crate::analysis::policy::LoginPorts;
 use crate::analysis::rules::{RULES, Reach, Rule};
 use crate::analysis::{RuleId, Severity};
 use crate::cli::MinSeverity;
 use crate::config::layer::{Layer, RuleLayer, Said};
+use crate::config::value;
+use crate::document::{Key, Reader, Value, boolean, kind, quantity, text, whole};
 use crate::nearest::nearest;
 use crate::{guide, units};
 
