@@ -26,6 +26,7 @@ pub mod printing;
 pub mod replay;
 pub mod signals;
 pub mod sinks;
+pub mod state;
 pub mod suggest;
 pub mod summary;
 pub mod suspects;

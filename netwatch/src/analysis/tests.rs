@@ -8,12 +8,13 @@ pub mod stage;
 const SECOND: u64 = 1_000_000_000;
 
 /// What the module is made of, but for its tests.
-const SOURCES: [(&str, &str); 26] = [
+const SOURCES: [(&str, &str); 27] = [
     ("cap.rs", include_str!("cap.rs")),
     ("crowd.rs", include_str!("crowd.rs")),
     ("dest.rs", include_str!("dest.rs")),
     ("early.rs", include_str!("early.rs")),
     ("evaluate.rs", include_str!("evaluate.rs")),
+    ("expected.rs", include_str!("expected.rs")),
     ("finding.rs", include_str!("finding.rs")),
     ("health.rs", include_str!("health.rs")),
     ("incident.rs", include_str!("incident.rs")),

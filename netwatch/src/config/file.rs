@@ -20,7 +20,7 @@ use crate::nearest::nearest;
 use crate::{guide, units};
 
 /// Keys at the root.
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 15] = [
     "profile",
     "interfaces",
     "window",
@@ -33,6 +33,7 @@ pub(super) const KEYS: [&str; 14] = [
     "min_severity",
     "notifications_per_minute",
     "local",
+    "state_dir",
     "rules",
     "allow",
 ];
@@ -145,6 +146,7 @@ impl Reader {
                         self.one(key, value, |value| whole(value, NOTIFICATIONS));
                 }
                 "local" => layer.local = self.list(key, value, LOCAL_MAX, value::network),
+                "state_dir" => layer.state_dir = self.one(key, value, |value| Ok(text(value)?.into())),
                 "rules" => self.rules(&mut layer, key, value),
                 "allow" => layer.allow = self.allow_list(key, value),
                 _ => self.unknown(key, &KEYS),

@@ -1,11 +1,13 @@
 //! What one place says about settings, and which place wins.
 
 use core::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::analysis::expected::ServiceRange;
 use crate::analysis::policy::{LoginPorts, Prefix};
 use crate::analysis::rules::PARAMS_MAX;
 use crate::analysis::{RuleId, Severity};
@@ -27,6 +29,8 @@ pub(super) struct Layer {
     pub min_severity: Option<Said<Severity>>,
     pub notifications_per_minute: Option<Said<u64>>,
     pub local: Option<Said<Vec<Network>>>,
+    /// Empty where nothing is to be kept.
+    pub state_dir: Option<Said<PathBuf>>,
     pub rules: [RuleLayer; RuleId::COUNT],
     pub allow: Vec<Said<AllowEntry>>,
 }
@@ -44,6 +48,10 @@ pub(super) struct RuleLayer {
     pub params: [Option<Said<u64>>; PARAMS_MAX],
     /// Of `port.hammer`.
     pub ports: Option<Said<LoginPorts>>,
+    /// Of `port.unusual`.
+    pub services: Option<Said<Vec<ServiceRange>>>,
+    /// Of `port.unusual`; zero where nothing is learned.
+    pub learn: Option<Said<Duration>>,
 }
 
 /// A value, and who said it.
