@@ -34,6 +34,7 @@ mod slow;
 #[path = "../../benches/support/mod.rs"]
 mod support;
 mod talk;
+mod unusual;
 mod wire;
 
 use netwatch::kernel::{Capacity, Options};
