@@ -85,18 +85,11 @@ impl Learned {
         if !self.goes_on(policy) || ended.confidence == Confidence::Flags {
             return;
         }
-        self.pass(ended.length_ns(), policy);
+        self.spent_ns = self.spent_ns.saturating_add(ended.length_ns());
         let slots = before.chain([ended]);
         for (key, _) in slots.flat_map(Slot::services).filter(|(key, stats)| is_accepted(key, stats, policy))
         {
             self.add(*key);
-        }
-    }
-
-    /// Takes note of time in which nothing was sent.
-    pub(super) fn pass(&mut self, length_ns: u64, policy: &Policy) {
-        if self.goes_on(policy) {
-            self.spent_ns = self.spent_ns.saturating_add(length_ns);
         }
     }
 

@@ -337,7 +337,7 @@ impl Analysis {
         for Interface { window, known, .. } in &mut self.interfaces {
             window.clear();
             known.usual.learn(&[], length_ns);
-            known.learned.pass(length_ns, &self.policy);
+            // Of services nothing is learned: recordings of different days may lie side by side.
         }
     }
 
