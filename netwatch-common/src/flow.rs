@@ -57,7 +57,9 @@ pub struct Flow {
     pub sent_ns: u64,
     /// How far the handshake has come that the other side began: one of the constants of this type.
     pub handshake: u32,
-    /// The sequence number of the SYN-ACK with which this host answered, in host byte order.
+    /// As long as the other side has not acknowledged it, the sequence number of the SYN-ACK with which this host answered,
+    /// in host byte order. From then on, and of connections that this host began, how many packets with payload were
+    /// looked at: those received in the low half, those sent in the other.
     pub answer: u32,
 }
 
@@ -75,6 +77,11 @@ impl Flow {
     pub const HANDSHAKE_ANSWERED: u32 = 1;
     /// The other side acknowledged the answer.
     pub const HANDSHAKE_COMPLETED: u32 = 2;
+    /// This host sent a SYN.
+    pub const HANDSHAKE_BEGUN: u32 = 3;
+    /// Packets with payload that are looked at in each direction of a connection: what tells an attack comes first.
+    pub const INSPECTED: u32 = 8;
+    const SENT_ONE: u32 = 1 << 16;
 
     /// How far beyond the answer an acknowledgement may lie that completes a handshake: a server that knows its client
     /// may send a little before that (TCP Fast Open).
@@ -101,7 +108,7 @@ impl Flow {
         Self {
             sent_ns: Self::tick(now_ns),
             handshake: Self::handshake_of(packet.transport.flags),
-            answer: packet.transport.sequence,
+            answer: if is_syn(packet.transport.flags) { 0 } else { packet.transport.sequence },
         }
     }
 
@@ -131,15 +138,54 @@ impl Flow {
         }
         if self.is_acknowledged_by(packet.transport.acknowledgement) {
             self.handshake = Self::HANDSHAKE_COMPLETED;
-            return Some(Sight { replies: Replies::Known, completed: 1 });
+            self.answer = 0;
+            return Some(Sight { completed: 1, ..Sight::of(Replies::Known) });
         }
         // Somebody guesses: the flow is not known to whoever sent this.
         Some(Sight::of(Replies::Unknown))
     }
 
+    /// Whether to look into the payload of a packet of the flow that comes from the other side, of which [`received`]
+    /// was told: whether it is one of the first that have any. Takes note that it was looked at. Connections that are older than what
+    /// is known of them are not looked into: nobody can tell whether these are their first bytes.
+    ///
+    /// [`received`]: Self::received
+    #[must_use]
+    #[inline(always)]
+    pub const fn inspects_received(&mut self, packet: &Packet) -> bool {
+        if !self.has_begun_with(packet) || self.answer & (Self::SENT_ONE - 1) >= Self::INSPECTED {
+            return false;
+        }
+        self.answer += 1;
+        true
+    }
+
+    /// The same of a packet that this host sends, of which [`sent`](Self::sent) was told.
+    #[must_use]
+    #[inline(always)]
+    pub const fn inspects_sent(&mut self, packet: &Packet) -> bool {
+        if !self.has_begun_with(packet) || self.answer >= Self::INSPECTED * Self::SENT_ONE {
+            return false;
+        }
+        self.answer += Self::SENT_ONE;
+        true
+    }
+
+    /// Whether the connection's beginning was seen, and the packet carries something.
+    #[inline(always)]
+    const fn has_begun_with(&self, packet: &Packet) -> bool {
+        packet.transport.payload_len > 0 && self.handshake >= Self::HANDSHAKE_COMPLETED
+    }
+
     #[inline(always)]
     const fn handshake_of(flags: u8) -> u32 {
-        if flags & (SYN | ACK) == SYN | ACK { Self::HANDSHAKE_ANSWERED } else { Self::HANDSHAKE_NONE }
+        if flags & (SYN | ACK) == SYN | ACK {
+            Self::HANDSHAKE_ANSWERED
+        } else if is_syn(flags) {
+            Self::HANDSHAKE_BEGUN
+        } else {
+            Self::HANDSHAKE_NONE
+        }
     }
 
     /// Whether a TCP packet with ACK on this flow acknowledges the answer to its SYN. Who forged the SYN's source has
@@ -157,6 +203,8 @@ pub struct Sight {
     pub replies: Replies,
     /// 1 where the packet completes a handshake that the other side began, 0 elsewhere.
     pub completed: u32,
+    /// 1 where its payload is to be looked into, 0 elsewhere.
+    pub inspect: u32,
 }
 
 impl Sight {
@@ -164,7 +212,7 @@ impl Sight {
     #[must_use]
     #[inline(always)]
     pub const fn of(replies: Replies) -> Self {
-        Self { replies, completed: 0 }
+        Self { replies, completed: 0, inspect: 0 }
     }
 }
 
@@ -227,9 +275,43 @@ mod tests {
         let guess = Some(Sight::of(Replies::Unknown));
         assert_eq!(flow.received(&tcp(ACK, 7, 1 << 20), SECOND), guess);
         assert_eq!(flow.received(&tcp(ACK, 7, u32::MAX), SECOND), guess);
-        let completes = Some(Sight { replies: Replies::Known, completed: 1 });
+        let completes = Some(Sight { completed: 1, ..Sight::of(Replies::Known) });
         assert_eq!(flow.received(&tcp(ACK, 7, 0), SECOND), completes);
         assert_eq!(flow.received(&tcp(ACK, 7, 0), SECOND), Some(Sight::of(Replies::Known)));
+    }
+
+    #[test]
+    fn the_first_packets_with_payload_are_looked_into_each_way() {
+        let with = |flags, sequence, payload_len| {
+            let packet = tcp(flags, sequence, sequence + 1);
+            Packet { transport: Transport { payload_len, ..packet.transport }, ..packet }
+        };
+        // We answer a SYN, then we begin one.
+        for (flags, sequence) in [(SYN | ACK, 5), (SYN, 0)] {
+            let mut flow = Flow::begun(&with(flags, sequence, 0), SECOND);
+            let mut looked = [0; 2];
+            for number in 0..2 * Flow::INSPECTED {
+                let received = with(ACK, 5, 100);
+                assert!(flow.received(&received, SECOND).is_some());
+                assert!(!flow.inspects_received(&with(ACK, 5, 0)), "{number}");
+                looked[0] += u32::from(flow.inspects_received(&received));
+                flow.sent(&received, SECOND);
+                looked[1] += u32::from(flow.inspects_sent(&received));
+            }
+            assert_eq!(looked, [Flow::INSPECTED; 2]);
+        }
+    }
+
+    #[test]
+    fn what_began_unseen_or_is_not_complete_is_not_looked_into() {
+        let mut older = Flow::begun(&tcp(ACK, 7, 7), SECOND);
+        let mut answered = Flow::begun(&tcp(SYN | ACK, 7, 7), SECOND);
+        let packet = tcp(ACK, 1, 1 << 30);
+        let guess = Packet { transport: Transport { payload_len: 9, ..packet.transport }, ..packet };
+        for flow in [&mut older, &mut answered] {
+            assert!(flow.received(&guess, SECOND).is_some());
+            assert!(!flow.inspects_received(&guess) && !flow.inspects_sent(&guess));
+        }
     }
 
     #[test]

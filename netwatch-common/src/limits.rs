@@ -11,3 +11,6 @@ pub const EXTENSION_HEADERS: usize = 8;
 /// The verifier wants a bound on every offset it cannot compute. Headers deeper than this do not occur in
 /// ordinary traffic even with jumbo frames; a packet that has them is malformed with a reason of its own.
 pub const HEADER_OFFSET: usize = 8 * 1024 - 1;
+
+/// Most bytes of a packet that a record of the ring of samples holds.
+pub const SAMPLE_BYTES: usize = 16 * 1024;

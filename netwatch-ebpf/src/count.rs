@@ -3,20 +3,22 @@
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::debug;
 use netwatch_common::{
-    Addr, Class, Control, Frame, Packet, Proto, Seen, Service, Sight, TargetKey, Verdict, classify, parse,
-    tables,
+    Addr, Class, Control, Frame, Kind, Packet, Proto, Replies, Sample, Seen, Service, Sight, TargetKey,
+    Verdict, classify, parse, tables,
 };
 
 use crate::{
-    clock, flows,
+    clock, feeds, flows,
     hints::{News, tell},
+    inspect,
     maps::{CONTROL, FORGOTTEN, JOB, PACKET, TOTALS, settings},
+    samples::Bytes,
     tables::Tables,
 };
 
 /// Counts one packet. Does nothing else: the caller passes the packet on whatever happens here.
 #[inline(always)]
-pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
+pub fn count<F: Frame, B: Bytes>(ctx: &XdpContext, frame: &F, packet_bytes: &B) {
     // The only entry of a per-CPU array always exists; the verifier wants to see the check.
     let Some(totals) = TOTALS.get_ptr_mut(0) else { return };
     // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
@@ -40,16 +42,18 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
             let now = clock::now();
             let sight = flows::look_up(ctx, packet, &settings(), control, now);
             let is_mirror = control.replies == Control::REPLIES_MIRRORED;
-            let is_first = is_mirror && flows::record(totals, packet, now);
+            let is_first = is_mirror && flows::record(totals, packet, now) & flows::FIRST != 0;
             let answers = if is_mirror { forget(packet.answers_udp(is_first, sight).into()) } else { 0 };
             let Some(job) = JOB.get_ptr_mut(0) else { return };
             // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
             unsafe { &mut *job }.write(packet, sight, bytes, now);
+            // SAFETY: as above.
+            unsafe { (*job).wish = wish_of(packet, sight, control) };
             // Looked up again, because what the compiler knows to be in memory it does not read from there.
             let Some(job) = JOB.get_ptr(0) else { return };
             // SAFETY: as above.
             let job = unsafe { &*job };
-            let Job { target, seen } = job;
+            let Job { target, seen, wish } = job;
             let mut tables = Tables::of_slot(slot);
             // What is told lies with the totals, so these are lent to one at a time.
             let places = tables::place(&mut tables, totals, target);
@@ -59,7 +63,14 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
             if answers != 0 {
                 count_answer(&mut tables, packet);
             }
-            checked(&seen.verdict)
+            if feeds::are_loaded(control) {
+                feeds::received(totals, packet, seen, slot, forget(is_first.into()).into());
+            }
+            let verdict = checked(&seen.verdict);
+            if B::ARE_THERE && inspect::may_be_wanted(control, *wish) {
+                inspect::inspect(packet_bytes, packet, verdict as u8, *wish, totals);
+            }
+            verdict
         }
     };
     totals.verdicts[verdict as usize] += 1;
@@ -85,6 +96,8 @@ fn count_answer(tables: &mut Tables, packet: &Packet) {
 pub struct Job {
     target: TargetKey,
     seen: Seen,
+    /// What is to be looked into of it.
+    wish: u32,
 }
 
 impl Job {
@@ -108,8 +121,18 @@ impl Job {
     }
 }
 
+/// What is to be looked into of a packet: of connections their first payload, and over UDP what answers nothing.
+#[inline(always)]
+fn wish_of(packet: &Packet, sight: Sight, control: &Control) -> u32 {
+    let asks = matches!(packet.transport.kind, Kind::Udp)
+        && packet.transport.payload_len > 0
+        && !matches!(sight.replies, Replies::Known)
+        && control.samples != 0;
+    u32::from(Sample::IN) | if asks || sight.inspect != 0 { inspect::PAYLOAD } else { 0 }
+}
+
 /// [`read`] has read a packet.
-const READ: u32 = 0;
+pub const READ: u32 = 0;
 /// It has read why there is none.
 const UNREADABLE: u32 = 1;
 
@@ -117,7 +140,7 @@ const UNREADABLE: u32 = 1;
 /// which way through the headers led to it, and follows what comes after once and not for each of them. A call of its own
 /// for the sake of the stack.
 #[inline(never)]
-fn read<F: Frame>(frame: &F) -> u32 {
+pub fn read<F: Frame>(frame: &F) -> u32 {
     match parse(frame, &settings()) {
         Ok(packet) => {
             if let Some(written) = PACKET.get_ptr_mut(0) {
@@ -138,7 +161,7 @@ fn read<F: Frame>(frame: &F) -> u32 {
 
 /// The verdict that was written last.
 #[inline(always)]
-fn forgotten_verdict() -> Verdict {
+pub fn forgotten_verdict() -> Verdict {
     let Some(forgotten) = FORGOTTEN.get_ptr(0) else { return Verdict::IpOther };
     // SAFETY: the value belongs to this CPU, and is a verdict that was just written.
     unsafe { checked(&*forgotten.cast::<Verdict>()) }

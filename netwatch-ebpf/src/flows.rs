@@ -1,48 +1,68 @@
 //! Which flows this host has sent on: written at egress, asked at ingress.
 
 use aya_ebpf::{
+    EbpfContext,
     bindings::bpf_sock_tuple,
     helpers::generated::{bpf_sk_release, bpf_skc_lookup_tcp},
-    programs::XdpContext,
 };
 use netwatch_common::flow_table::{self, FlowHash, FlowLine};
 use netwatch_common::{
-    Control, Flow, FlowKey, Kind, Packet, Replies, Settings, Sight, Totals, classify::is_late_reply, parse,
+    Control, Flow, FlowKey, Kind, Packet, Replies, Sample, Settings, Sight, Totals, Verdict,
+    classify::is_late_reply, parse,
 };
 
 use crate::{
     clock,
     context::Frame,
+    feeds, inspect,
     maps::{CONTROL, FLOWS, TOTALS, settings},
+    samples::Bytes,
     tables::{FLOW_FACTORS, FLOW_LINES, factor},
 };
 
-/// Takes note of a packet that this host sends.
+/// Takes note of a packet that this host sends, of which there may be something to look into.
 #[inline(always)]
-pub fn sent(frame: &Frame) {
+pub fn sent(frame: &Frame, bytes: &impl Bytes) {
     let Some(totals) = TOTALS.get_ptr_mut(0) else { return };
     // SAFETY: the value belongs to this CPU; the egress hook runs with bottom halves off, so that no XDP program
     // comes between.
     let totals = unsafe { &mut *totals };
     totals.sent += 1;
-    if let Ok(packet) = parse(frame, &settings()) {
-        record(totals, &packet, clock::now());
+    let Ok(packet) = parse(frame, &settings()) else { return };
+    let now = clock::now();
+    let recorded = record(totals, &packet, now);
+    let Some(control) = CONTROL.get_ptr(0) else { return };
+    // SAFETY: the pointer is to a live value of the map. Userspace may write to it, a word at a time.
+    let control = unsafe { &*control };
+    let wish = u32::from(Sample::OUT) | if recorded & INSPECT != 0 { inspect::PAYLOAD } else { 0 };
+    if inspect::may_be_wanted(control, wish) {
+        // What the host sends belongs to a flow that it knows.
+        inspect::inspect(bytes, &packet, Verdict::Known as u8, wish, totals);
+    }
+    if feeds::are_loaded(control) {
+        feeds::sent(totals, &packet, clock::wire_bytes(frame), now, recorded & FIRST);
     }
 }
 
-/// Makes the flow that answers `packet` known. Returns whether it was not before. A call of its own for the sake of the
-/// stack.
+/// A packet is the first of a flow, as far as that is known.
+pub const FIRST: u32 = 1;
+/// It is one of the first with payload.
+pub const INSPECT: u32 = 2;
+
+/// Makes the flow that answers `packet` known. Returns whether it was not before ([`FIRST`]), and whether there is
+/// something to look into ([`INSPECT`]). A call of its own for the sake of the stack.
 #[inline(never)]
-pub fn record(totals: &mut Totals, packet: &Packet, now: u64) -> bool {
-    let Some(key) = packet.answering_flow() else { return false };
+pub fn record(totals: &mut Totals, packet: &Packet, now: u64) -> u32 {
+    let Some(key) = packet.answering_flow() else { return 0 };
     let hash = hash(&key);
     if let Some((place, mut flow)) = flow_table::find(&mut Table, hash, now) {
         let before = flow;
         flow.sent(packet, now);
+        let inspect = is_inspecting() && flow.inspects_sent(packet);
         if flow != before {
             flow_table::update(&mut Table, place, hash, &flow);
         }
-        return false;
+        return if inspect { INSPECT } else { 0 };
     }
     totals.flows_new += 1;
     totals.flows_lost += u64::from(flow_table::enter(&mut Table, hash, &Flow::begun(packet, now), now));
@@ -54,7 +74,15 @@ pub fn record(totals: &mut Totals, packet: &Packet, now: u64) -> bool {
     {
         totals.flows_again += 1;
     }
-    true
+    let has_payload = matches!(packet.transport.kind, Kind::Udp) && packet.transport.payload_len > 0;
+    FIRST | if has_payload && is_inspecting() { INSPECT } else { 0 }
+}
+
+/// Whether payload is looked into.
+#[inline(always)]
+fn is_inspecting() -> bool {
+    // SAFETY: the pointer is to a live value of the map. Userspace may write to it, a word at a time.
+    CONTROL.get_ptr(0).is_some_and(|control| unsafe { (&raw const (*control).samples).read_volatile() } != 0)
 }
 
 /// The table of flows.
@@ -81,7 +109,13 @@ fn hash(key: &FlowKey) -> FlowHash {
 
 /// What is known of the flow of an incoming packet.
 #[inline(always)]
-pub fn look_up(ctx: &XdpContext, packet: &Packet, settings: &Settings, control: &Control, now: u64) -> Sight {
+pub fn look_up<C: EbpfContext>(
+    ctx: &C,
+    packet: &Packet,
+    settings: &Settings,
+    control: &Control,
+    now: u64,
+) -> Sight {
     if control.replies == Control::REPLIES_BY_FLAGS {
         return Sight::of(Replies::ByFlags);
     }
@@ -90,9 +124,12 @@ pub fn look_up(ctx: &XdpContext, packet: &Packet, settings: &Settings, control: 
     };
     let hash = hash(&key);
     if let Some((place, mut flow)) = flow_table::find(&mut Table, hash, now) {
-        let before = flow.handshake;
-        if let Some(sight) = flow.received(packet, now) {
-            if flow.handshake != before {
+        let before = flow;
+        if let Some(mut sight) = flow.received(packet, now) {
+            if control.samples != 0 && flow.inspects_received(packet) {
+                sight.inspect = 1;
+            }
+            if flow != before {
                 flow_table::update(&mut Table, place, hash, &flow);
             }
             return sight;
@@ -109,7 +146,7 @@ pub fn look_up(ctx: &XdpContext, packet: &Packet, settings: &Settings, control: 
 /// Whether a packet of no known flow may belong to one that is older than the program. For TCP the kernel is
 /// asked; for UDP the ports have to do.
 #[inline(always)]
-fn is_older(ctx: &XdpContext, packet: &Packet, key: &FlowKey, settings: &Settings) -> bool {
+fn is_older<C: EbpfContext>(ctx: &C, packet: &Packet, key: &FlowKey, settings: &Settings) -> bool {
     match packet.transport.kind {
         // The sockets of this host have nothing to do with recorded packets.
         Kind::Tcp if clock::is_replay() => false,
@@ -124,7 +161,7 @@ struct Tuple([u32; 9]);
 
 /// Whether this host has a TCP connection with these ends. Linux 5.2.
 #[inline(never)]
-fn has_socket(ctx: &XdpContext, key: &FlowKey, remote_port: u16, local_port: u16) -> bool {
+fn has_socket<C: EbpfContext>(ctx: &C, key: &FlowKey, remote_port: u16, local_port: u16) -> bool {
     const LISTEN: u32 = 10;
     // BPF_F_CURRENT_NETNS, -1.
     const CURRENT_NETNS: u64 = u64::MAX;
@@ -144,7 +181,7 @@ fn has_socket(ctx: &XdpContext, key: &FlowKey, remote_port: u16, local_port: u16
     let tuple: *mut bpf_sock_tuple = (&raw mut tuple).cast();
     // SAFETY: the tuple is on this stack and of the size given; the socket is released on every path.
     unsafe {
-        let socket = bpf_skc_lookup_tcp(ctx.ctx.cast(), tuple, size, CURRENT_NETNS, 0);
+        let socket = bpf_skc_lookup_tcp(ctx.as_ptr(), tuple, size, CURRENT_NETNS, 0);
         if socket.is_null() {
             return false;
         }

@@ -3,10 +3,14 @@
 use std::process::ExitCode;
 
 use crate::capture::OpenError;
+use crate::filter;
 use crate::kernel::Error;
 
 /// The exit code of a command that could use only part of a capture, or none.
 pub const DAMAGED: u8 = 10;
+
+/// The exit code of a filter where libpcap, which knows the language, is not installed.
+pub const NO_LIBPCAP: u8 = 11;
 
 /// A bad option or value.
 #[derive(Debug, thiserror::Error)]
@@ -26,14 +30,20 @@ fn number(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<OpenError>().is_some() {
         return DAMAGED;
     }
+    match error.downcast_ref::<filter::Error>() {
+        Some(filter::Error::NoLibpcap(_)) => return NO_LIBPCAP,
+        Some(filter::Error::Expression { .. } | filter::Error::Untranslatable { .. }) => return 2,
+        None => {}
+    }
     match error.downcast_ref::<Error>() {
         Some(Error::NoSuchInterface(_) | Error::NoDefaultRoute) => 3,
         Some(Error::Permission { .. }) => 4,
         Some(Error::KernelTooOld { .. }) => 5,
-        Some(Error::MapMemory { .. }) => 6,
+        Some(Error::MapMemory { .. } | Error::FeedMemory { .. }) => 6,
         Some(Error::Verifier { .. }) => 7,
         Some(
             Error::Busy { .. }
+            | Error::ViewBusy(_)
             | Error::NativeRefused { .. }
             | Error::Attach { .. }
             | Error::LinkType { .. }
@@ -62,6 +72,7 @@ mod tests {
             (Error::MapMemory { megabytes: 128, source: source() }, 6, "`--map-memory`"),
             (Error::Verifier { reason: "no".into(), log: "a\nb".into() }, 7, "`--verifier-log`"),
             (Error::Busy { interface: name(), holder: String::new() }, 8, "stop its owner"),
+            (Error::ViewBusy(name()), 8, "stop that one first"),
             (Error::NativeRefused { interface: name(), source: source() }, 8, "`--xdp-mode auto`"),
             (Error::Attach { interface: name(), mode: "generic", source: source() }, 8, "cannot attach"),
             (Error::LinkType { interface: name(), link_type: 803 }, 8, "link type 803"),
@@ -78,6 +89,14 @@ mod tests {
         assert_eq!(number(&Usage("--slot: no".into()).into()), 2);
         let refused = OpenError { path: "a.pcap".into(), reason: Refusal::Directory };
         assert_eq!(number(&refused.into()), DAMAGED);
+        let expression = || "tpc".to_owned();
+        assert_eq!(number(&filter::Error::NoLibpcap("no".into()).into()), NO_LIBPCAP);
+        let refused = filter::Error::Expression { expression: expression(), reason: "syntax error".into() };
+        assert_eq!(number(&refused.into()), 2);
+        assert_eq!(
+            number(&filter::Error::Untranslatable { expression: expression(), reason: "no" }.into()),
+            2
+        );
         assert_eq!(number(&anyhow::anyhow!("other")), 1);
     }
 }

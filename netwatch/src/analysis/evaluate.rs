@@ -1,10 +1,13 @@
 //! One evaluation: the window is looked at through the rules, and findings become incidents.
 
+mod addresses;
+
 use netwatch_common::{Addr, Hint};
 
 use super::crowd::Crowd;
 use super::dest::{self, Senders};
 use super::early::Look;
+use super::events::Event;
 use super::finding::{Check, Evidence, Finding, Permit, RuleSet};
 use super::incident::{self, Fingerprint, InterfaceId, Moment, Sent};
 use super::incidents::{Incidents, Side};
@@ -37,7 +40,13 @@ impl<'a> Evaluation<'a> {
     ///
     /// Of sources that sent nothing in the newest slot, there is less than before: only those that have incidents, or
     /// were notable, are looked at, unless the policy has changed since.
-    pub(super) fn slot(&mut self, window: &Window, known: &mut Knowledge, drained: &Slot) {
+    pub(super) fn slot(
+        &mut self,
+        window: &Window,
+        known: &mut Knowledge,
+        drained: &Slot,
+        listed: Vec<Event>,
+    ) {
         self.floods(window, known, drained);
         // What was sent before something had to be learned is no surprise either.
         let before = window.last(if known.is_policy_new { usize::MAX } else { 0 });
@@ -48,6 +57,7 @@ impl<'a> Evaluation<'a> {
         }
         known.is_policy_new = false;
         self.shared_scans(window, known, drained);
+        self.turn_events(window, known, listed);
         self.itself(window, drained);
         known.memory.tidy(self.now_ns);
         self.incidents.forget(self.now_ns);
@@ -376,7 +386,12 @@ fn losses(health: &Health) -> u64 {
     const FEW: u64 = 100;
     let is_unusual = health.malformed > FEW && health.malformed * 100 > health.seen;
     let malformed = if is_unusual { health.malformed } else { 0 };
-    health.nameless().saturating_add(health.hints_lost).saturating_add(health.late).saturating_add(malformed)
+    health
+        .nameless()
+        .saturating_add(health.hints_lost)
+        .saturating_add(health.events_lost)
+        .saturating_add(health.late)
+        .saturating_add(malformed)
 }
 
 /// How far back a rule looks, in nanoseconds.

@@ -137,6 +137,15 @@ impl Finding {
         Self { severity, weight: policy.weight(self.check.rule, severity), ..self }
     }
 
+    /// Makes it as severe as a feed or a signature says, unless the operator says how severe it is.
+    #[must_use]
+    pub fn graded(self, severity: Severity, policy: &Policy) -> Self {
+        if policy.of(self.check.rule).severity.is_some() {
+            return self;
+        }
+        Self { severity, weight: policy.weight(self.check.rule, severity), ..self }
+    }
+
     /// Makes it at most so severe, unless the operator says how severe it is.
     #[must_use]
     pub fn at_most(self, severity: Severity, policy: &Policy) -> Self {

@@ -21,6 +21,8 @@ pub struct Health {
     pub cut: u64,
     /// Hints that found no room: what they would have told was told later.
     pub hints_lost: u64,
+    /// Sightings of listed addresses, and samples of payload, that there was no room for.
+    pub events_lost: u64,
     /// Slots that were drained much too late, or not to their end.
     pub late: u64,
 }
@@ -35,6 +37,7 @@ impl Health {
         folded: 0,
         cut: 0,
         hints_lost: 0,
+        events_lost: 0,
         late: 0,
     };
 
@@ -53,6 +56,7 @@ impl Health {
             folded: 0,
             cut: 0,
             hints_lost: now.hints_lost - before.hints_lost,
+            events_lost: 0,
             late,
         }
     }
@@ -66,6 +70,7 @@ impl Health {
         self.folded = self.folded.saturating_add(other.folded);
         self.cut = self.cut.saturating_add(other.cut);
         self.hints_lost = self.hints_lost.saturating_add(other.hints_lost);
+        self.events_lost = self.events_lost.saturating_add(other.events_lost);
         self.late = self.late.saturating_add(other.late);
     }
 

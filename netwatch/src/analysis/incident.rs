@@ -315,6 +315,7 @@ impl Incident {
             degraded: self.degraded,
             opened_ns: self.opened_ns,
             suppressed: self.suppressed,
+            detail: None,
         }
     }
 

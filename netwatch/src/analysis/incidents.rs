@@ -1,10 +1,12 @@
 //! All incidents: findings become openings, updates and closes, so that an attack is one alert and not thousands.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use netwatch_common::Addr;
 
 use super::cap::Cap;
+use super::detail::Detail;
 use super::finding::{Activity, Check, Evidence, Finding, RuleSet};
 use super::incident::{Closed, Fingerprint, Incident, InterfaceId, Moment, Next, Sent};
 use super::limits::{CLOSED_INCIDENTS, OPEN_INCIDENTS};
@@ -20,6 +22,8 @@ pub(super) struct Incidents {
     active_by_rule: [usize; RuleId::COUNT],
     /// Those that were told and whose close still mutes them.
     closed: BTreeMap<Fingerprint, Closed>,
+    /// What is known of those that are about an address, beside numbers.
+    details: BTreeMap<Fingerprint, Arc<Detail>>,
     cap: Cap,
     counters: Counters,
 }
@@ -36,12 +40,8 @@ impl Incidents {
             if let Some(number) = incident.number() {
                 self.counters.closed += 1;
                 let state = State::Close(CloseReason::Shutdown);
-                transitions.push(incident.transition(
-                    state,
-                    number,
-                    &key,
-                    &moment(key.interface, key.check.rule),
-                ));
+                let told = incident.transition(state, number, &key, &moment(key.interface, key.check.rule));
+                transitions.push(detailed(told, self.details.get(&key)));
             }
         }
         transitions
@@ -145,7 +145,37 @@ impl Incidents {
             }
         };
         incident.tell(finding, self.counters.opened, moment.now_ns);
-        Some(incident.transition(state, incident.number()?, &key, moment))
+        let told = incident.transition(state, incident.number()?, &key, moment);
+        Some(detailed(told, self.details.get(&key)))
+    }
+
+    /// Begins or continues the incident of a finding about an address, of which this is known.
+    pub(super) fn advance_with(
+        &mut self,
+        key: Fingerprint,
+        finding: &Finding,
+        detail: Arc<Detail>,
+        sent: &Sent,
+        moment: &Moment<'_>,
+        most: u64,
+    ) -> Option<Transition> {
+        let dests = match &*detail {
+            Detail::Listed(listed) => listed.hosts.summary(),
+            Detail::Matched(matched) => matched.dests.summary(),
+        };
+        let (Sent::Slot(stats) | Sent::Early(stats)) = *sent;
+        self.details.insert(key, detail);
+        let told =
+            self.advance(key, finding, &Evidence { stats, dests, ..Evidence::default() }, sent, moment, most);
+        if !self.active.contains_key(&key) {
+            self.details.remove(&key);
+        }
+        told
+    }
+
+    /// Whether an incident goes on, told or held back.
+    pub(super) fn is_active(&self, key: &Fingerprint) -> bool {
+        self.active.contains_key(key)
     }
 
     /// What had to wait in the minute that is over, if one is.
@@ -208,7 +238,8 @@ impl Incidents {
         }
         let number = incident.number()?;
         self.counters.closed += 1;
-        Some(incident.transition(State::Close(reason), number, key, moment))
+        let told = incident.transition(State::Close(reason), number, key, moment);
+        Some(detailed(told, self.details.get(key)))
     }
 
     /// The incidents of a source or destination.
@@ -220,6 +251,18 @@ impl Incidents {
             .filter(move |(key, _)| side.is_of(key.check.rule))
             .map(|(key, incident)| (key.check, incident))
     }
+}
+
+/// Adds what is known beside numbers, and the numbers that come from there.
+fn detailed(told: Transition, detail: Option<&Arc<Detail>>) -> Transition {
+    let Some(detail) = detail else { return told };
+    let (packets, bytes) = match &**detail {
+        Detail::Listed(listed) => (listed.packets(), listed.bytes),
+        Detail::Matched(_) => (0, 0),
+    };
+    let (first_ns, last_ns) = detail.times();
+    let spoofable = detail.is_spoofable();
+    Transition { packets, bytes, first_ns, last_ns, spoofable, detail: Some(Arc::clone(detail)), ..told }
 }
 
 /// The check that comes before all others.

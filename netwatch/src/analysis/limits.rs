@@ -93,3 +93,7 @@ pub const EARLY_EVALUATIONS: usize = 2_000;
 /// Floods that are told before their slot ends, per interface and slot: where there are more, the end of the slot
 /// tells whether they are one flood of many sources.
 pub const EARLY_FLOODS: usize = 16;
+
+/// Addresses with what a feed or a signature says about them that are followed at once, per interface. Further ones are
+/// lost, which `netwatch.degraded` says.
+pub const EVENTS: usize = 4_096;

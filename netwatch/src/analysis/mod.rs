@@ -9,8 +9,10 @@
 mod cap;
 mod crowd;
 mod dest;
+pub mod detail;
 pub mod early;
 mod evaluate;
+mod events;
 pub mod expected;
 pub mod finding;
 mod health;
@@ -32,7 +34,9 @@ pub mod window;
 
 use netwatch_common::{Addr, Hint, PortHash};
 
+pub use detail::Detail;
 pub use early::{HintRates, Look};
+pub use events::Event;
 pub use expected::Learned;
 pub use incident::InterfaceId;
 pub use policy::Policy;
@@ -43,6 +47,7 @@ pub use transition::{CloseReason, Counters, DestSummary, Digest, Peer, State, Su
 
 use early::Early;
 use evaluate::Evaluation;
+use events::Events;
 use incident::Moment;
 use incidents::{Incidents, Side};
 use learn::Usual;
@@ -118,6 +123,7 @@ struct Knowledge {
     usual: Usual,
     learned: Learned,
     early: Early,
+    events: Events,
     /// Sources of which so much was seen that a few hints more may break a rule; ascending.
     notable: Vec<Addr>,
     /// Those that were when the slot before ended.
@@ -176,11 +182,16 @@ impl Analysis {
         let is_part = |newest: &Slot| slot.end_ns.saturating_sub(newest.start_ns) <= longest_ns;
         let is_part = window.newest().is_some_and(is_part);
         *confidence = slot.confidence;
+        let listed = core::mem::take(&mut slot.listed);
+        slot.health.events_lost += known.events.take_lost();
         known.early.slot_drained(slot.number);
         let followed = self.incidents.followed(id, Side::Source);
         let is_known =
             |addr: Addr| followed.binary_search(&addr).is_ok() || known.notable.binary_search(&addr).is_ok();
         slot.fold(self.setting.port_hash, is_known);
+        if !is_part {
+            known.events.begin_slot();
+        }
         let drained = if is_part {
             window.extend_newest(&mut slot, is_known);
             Some(&slot)
@@ -200,7 +211,33 @@ impl Analysis {
             confidence: drained.confidence,
             transitions: Vec::new(),
         };
-        evaluation.slot(window, known, drained);
+        evaluation.slot(window, known, drained, listed);
+        evaluation.transitions
+    }
+
+    /// Takes note of what was seen in the slot that goes on, before it ends, and returns what that means. Of a listed
+    /// address it is all that was seen in the slot so far with one host of ours, and the end of the slot tells all of it
+    /// once more ([`Slot::listed`]); of a signature it is one flow more.
+    pub fn events(
+        &mut self,
+        id: InterfaceId,
+        events: impl IntoIterator<Item = Event>,
+        now_ns: u64,
+    ) -> Vec<Transition> {
+        let Some(Interface { name, window, confidence, known }) = self.interfaces.get_mut(id.0) else {
+            return Vec::new();
+        };
+        let mut evaluation = Evaluation {
+            setting: &self.setting,
+            policy: &self.policy,
+            incidents: &mut self.incidents,
+            id,
+            name,
+            now_ns,
+            confidence: *confidence,
+            transitions: Vec::new(),
+        };
+        evaluation.events(window, known, events);
         evaluation.transitions
     }
 
@@ -328,7 +365,9 @@ impl Analysis {
     /// slots without packets then change nothing but the time, and [`rest`](Self::rest) stands for any number of them.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        self.incidents.is_empty() && self.interfaces.iter().all(|interface| interface.window.is_silent())
+        let is_silent =
+            |interface: &Interface| interface.window.is_silent() && interface.known.events.is_empty();
+        self.incidents.is_empty() && self.interfaces.iter().all(is_silent)
     }
 
     /// Lets so many nanoseconds without packets pass on all interfaces, where the analysis [is at

@@ -3,6 +3,7 @@
 use netwatch_common::entries::Entry;
 use netwatch_common::{Addr, Ports, Service, TargetKey};
 
+use super::events::Event;
 pub use super::health::Health;
 use super::packed::Packed;
 use super::stats::{SourceStats, TargetStats};
@@ -77,6 +78,8 @@ pub struct Slot {
     pub confidence: Confidence,
     /// How well counting went.
     pub health: Health,
+    /// What was seen in it of listed addresses, in any order: each address and feed once for each host of ours.
+    pub listed: Vec<Event>,
     sources: Vec<(Addr, Packed)>,
     targets: Vec<(TargetKey, TargetStats)>,
     /// The targets once more, summed over sources, with what nobody in particular sent: sorted by destination and
@@ -142,6 +145,7 @@ impl Slot {
             number: 0,
             confidence: Confidence::Flags,
             health: Health::NOTHING,
+            listed: Vec::new(),
             sources: Vec::new(),
             targets: Vec::new(),
             services: Vec::new(),

@@ -8,12 +8,15 @@ pub mod stage;
 const SECOND: u64 = 1_000_000_000;
 
 /// What the module is made of, but for its tests.
-const SOURCES: [(&str, &str); 27] = [
+const SOURCES: [(&str, &str); 30] = [
     ("cap.rs", include_str!("cap.rs")),
     ("crowd.rs", include_str!("crowd.rs")),
     ("dest.rs", include_str!("dest.rs")),
+    ("detail.rs", include_str!("detail.rs")),
     ("early.rs", include_str!("early.rs")),
     ("evaluate.rs", include_str!("evaluate.rs")),
+    ("evaluate/addresses.rs", include_str!("evaluate/addresses.rs")),
+    ("events.rs", include_str!("events.rs")),
     ("expected.rs", include_str!("expected.rs")),
     ("finding.rs", include_str!("finding.rs")),
     ("health.rs", include_str!("health.rs")),
@@ -48,7 +51,8 @@ fn analysis_imports_nothing_from_its_environment() {
         "std::env",
         "std::process",
         "std::thread",
-        "std::sync",
+        "std::sync::atomic",
+        "std::sync::mpsc",
         "std::os",
         "core::time",
         "Instant",
@@ -64,6 +68,9 @@ fn analysis_imports_nothing_from_its_environment() {
         "unsafe",
         "HashMap",
         "Mutex",
+        "RwLock",
+        "Condvar",
+        "OnceLock",
         "RefCell",
         "println!",
         "tracing",

@@ -1,9 +1,11 @@
 //! What happens to an incident, with everything an alert must explain.
 
 use core::net::IpAddr;
+use std::sync::Arc;
 
 use netwatch_common::{Class, Proto, Techniques};
 
+use super::detail::Detail;
 use super::limits::FIRST_DESTS;
 use super::ports::PortSummary;
 use super::rules::{RuleId, Severity};
@@ -76,6 +78,8 @@ pub struct Transition {
     pub opened_ns: u64,
     /// How often the opening of this incident was held back ([`Suppression`]) since its last close.
     pub suppressed: u64,
+    /// Which feed or signature it is about, where it is about one, and what is known of it.
+    pub detail: Option<Arc<Detail>>,
 }
 
 /// A source as it is told: an address, or the network that it is accounted with.

@@ -2,7 +2,8 @@
 //!
 //! [`Captures`] is all that others need. In reading order: [`limits`] (every bound), `input` (bytes, decompressed),
 //! `buffer` (a window on them), `pcap` and `pcapng` (records; `record` is what they have in common), `link` (Ethernet
-//! frames of other link types), `file` (one capture), [`counts`] and [`error`] (what became of it all).
+//! frames of other link types), `file` (one capture), [`counts`] and [`error`] (what became of it all). [`mod@write`] is the
+//! other way round: it makes pcapng files.
 //!
 //! Nothing that a file says is believed: lengths are checked before they are used, memory is bounded whatever is
 //! stated, and where a capture is damaged its reading ends and a [`Problem`] says where.
@@ -29,6 +30,7 @@ mod link;
 mod pcap;
 mod pcapng;
 mod record;
+pub mod write;
 
 #[cfg(test)]
 mod tests;

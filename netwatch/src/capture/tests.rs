@@ -8,6 +8,7 @@ mod merge;
 mod open;
 mod property;
 mod seeds;
+mod write;
 
 use std::io::Cursor;
 

@@ -55,7 +55,7 @@ impl Egress {
         let (hook, options) = if tcx {
             (EgressHook::Tcx, TcAttachOptions::TcxOrder(LinkOrder::default()))
         } else {
-            make_way(interface).map_err(failed)?;
+            make_way(interface, TcAttachType::Egress, PROGRAM).map_err(failed)?;
             (EgressHook::Clsact, TcAttachOptions::Netlink(NlOptions::default()))
         };
         let link = program
@@ -77,13 +77,13 @@ impl Egress {
     }
 }
 
-/// Makes sure that there is a clsact qdisc, and that no filter of ours is there that a crash has left.
-fn make_way(interface: &str) -> io::Result<()> {
+/// Makes sure that there is a clsact qdisc, and that no filter of this name is there that a crash has left.
+pub(super) fn make_way(interface: &str, hook: TcAttachType, program: &str) -> io::Result<()> {
     match tc::qdisc_add_clsact(interface).map_err(source_of) {
         Err(error) if error.raw_os_error() != Some(libc::EEXIST) => return Err(error),
         _ => {}
     }
-    match tc::qdisc_detach_program(interface, TcAttachType::Egress, PROGRAM).map_err(source_of) {
+    match tc::qdisc_detach_program(interface, hook, program).map_err(source_of) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -61,6 +61,14 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// The kernel would not give the memory for a set of listed addresses.
+    #[error("no memory for feeds of {megabytes} MiB ({source}); leave some of their entries out")]
+    FeedMemory {
+        /// What was asked for.
+        megabytes: u64,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// The verifier refused the program.
     #[error("the kernel's verifier refused the program: {reason}; `--verifier-log` prints its whole log")]
     Verifier {
@@ -79,6 +87,11 @@ pub enum Error {
         /// " (id N)" where known.
         holder: String,
     },
+    /// Another live view has its filters there, and there are no tcx links.
+    #[error(
+        "another `netwatch watch` watches {0}, and before Linux 6.6 there can be one at a time; stop that one first"
+    )]
+    ViewBusy(String),
     /// Native mode was demanded and is not to be had.
     #[error(
         "cannot attach to {interface} in native mode ({source}); use `--xdp-mode auto` to fall back to generic mode"
@@ -156,28 +169,33 @@ impl Error {
         }
     }
 
+    /// Translates an error of making a map for listed addresses.
+    pub(super) fn from_feeds(error: MapError, bytes: u64) -> Self {
+        match Self::from_map(error, bytes.max(1)) {
+            Self::MapMemory { megabytes, source } => Self::FeedMemory { megabytes, source },
+            other => other,
+        }
+    }
+
     /// Translates an error of loading a program into the kernel.
     #[must_use]
     pub fn from_program_load(error: ProgramError) -> Self {
         match error {
             ProgramError::LoadError { io_error, verifier_log } => {
-                let log = verifier_log.to_string();
-                match io_error.raw_os_error() {
-                    // Without CAP_PERFMON it is the verifier that refuses, over arithmetic on pointers.
-                    _ if !super::host::missing_capabilities().is_empty() => {
-                        Self::permission("load a BPF program")
-                    }
-                    Some(libc::EPERM) if verifier_reason(&log).is_none() => {
-                        Self::permission("load a BPF program")
-                    }
-                    _ if log.trim().is_empty() => Self::System { call: "load the program", source: io_error },
-                    _ => Self::Verifier {
-                        reason: verifier_reason(&log).unwrap_or_else(|| io_error.to_string()),
-                        log,
-                    },
-                }
+                Self::refused(io_error, verifier_log.to_string())
             }
             other => Self::Object(other.to_string()),
+        }
+    }
+
+    /// What the kernel says of a program that it does not load, and its verifier's log.
+    pub(super) fn refused(error: io::Error, log: String) -> Self {
+        match error.raw_os_error() {
+            // Without CAP_PERFMON it is the verifier that refuses, over arithmetic on pointers.
+            _ if !super::host::missing_capabilities().is_empty() => Self::permission("load a BPF program"),
+            Some(libc::EPERM) if verifier_reason(&log).is_none() => Self::permission("load a BPF program"),
+            _ if log.trim().is_empty() => Self::System { call: "load the program", source: error },
+            _ => Self::Verifier { reason: verifier_reason(&log).unwrap_or_else(|| error.to_string()), log },
         }
     }
 }

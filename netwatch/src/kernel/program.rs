@@ -9,12 +9,15 @@ use aya::{
     programs::{ProgramError, ProgramFd, SchedClassifier, Xdp, XdpMode, links::FdLink},
 };
 use aya_log::EbpfLogger;
-use netwatch_common::{Addr, Control, Flow, Settings, Totals, entries::Entry, secrets::Secrets};
+use netwatch_common::{
+    Addr, Control, Flow, ListedCounts, ListedKey, Settings, Totals, entries::Entry, prefixes::Line,
+    secrets::Secrets,
+};
 
 use super::{
     Capacity, EgressHook, EgressWish, Error, Hints, Reader,
     egress::{self, Egress},
-    error, host,
+    error, feeds, host, limits,
     maps::{Maps, Wire},
     object,
     tables::{self, Numbers},
@@ -65,6 +68,8 @@ pub struct Options {
     pub replay: bool,
     /// What hashes are made with.
     pub secrets: Secrets,
+    /// Pairs of a listed address and another that are counted in each slot, at most.
+    pub listed: u32,
 }
 
 impl Options {
@@ -78,6 +83,7 @@ impl Options {
             log_level: 0,
             replay: false,
             secrets: tables::random_secrets(),
+            listed: limits::listed_pairs(host::possible_cpus() as u64),
         }
     }
 }
@@ -118,6 +124,7 @@ impl Watch {
         let numbers = Numbers::of(&options.capacity, &options.secrets, host::possible_cpus());
         let mut loader = EbpfLoader::new();
         tables::prepare(&mut loader, &numbers);
+        feeds::prepare(&mut loader, options.listed);
         let mut object = loader
             .verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS)
             .override_global("SETTINGS", &settings, true)
@@ -245,6 +252,24 @@ impl Watch {
     /// Sets which sources get an entry in any case, however crowded it is: a thousand of them or so.
     pub fn set_suspects(&self, suspects: &[Addr]) {
         self.maps.set_suspects(suspects);
+    }
+
+    /// Sets which addresses are listed. See [`Maps::set_feeds`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; the old set then stays.
+    pub fn set_feeds(&mut self, lines: &[Line]) -> Result<(), Error> {
+        self.maps.set_feeds(lines)
+    }
+
+    /// Empties what the last swap took out of use of the counts of listed addresses. See [`Maps::drain_listed`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; what was not handed over comes with a later slot.
+    pub fn drain_listed(&mut self, each: impl FnMut(ListedKey, ListedCounts)) -> Result<(), Error> {
+        self.maps.drain_listed(each)
     }
 
     /// Lets the program count into empty maps where it cannot be running. See [`Maps::turn`].

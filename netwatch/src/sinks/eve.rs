@@ -11,10 +11,11 @@ use core::net::IpAddr;
 use netwatch_common::{Class, Proto, Techniques};
 use serde::{Serialize, Serializer};
 
+use super::detail::{self, Ends};
 use super::text::HeldBack;
 use super::words::{Source, Units, Window};
 use super::{Renderer, Wall};
-use crate::analysis::{Confidence, DestSummary, Digest, Peer, RuleId, Severity, State, Transition};
+use crate::analysis::{Confidence, DestSummary, Detail, Digest, Peer, RuleId, Severity, State, Transition};
 use crate::guide;
 
 /// A line of EVE.
@@ -24,6 +25,8 @@ pub(super) struct Event<'a, C> {
     event_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     src_ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dest_ip: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,11 +85,13 @@ pub(crate) struct Context<'a> {
     last_seen: String,
     suppressed: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
-    attack_id: &'static str,
+    attack_id: &'a str,
     confidence: &'static str,
     spoofable: bool,
     degraded: bool,
     reference: String,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    detail: Option<detail::Context<'a>>,
 }
 
 /// What EVE has no keys for, of a digest.
@@ -102,13 +107,15 @@ pub(super) struct DigestContext<'a> {
 
 /// The line of a transition.
 pub(super) fn event<'a>(t: &'a Transition, renderer: &Renderer) -> Event<'a, Context<'a>> {
+    let ends = Ends::of(t);
     Event {
         timestamp: timestamp(t.at_ns, renderer),
         event_type: "alert",
-        src_ip: t.source.map(address),
-        dest_ip: t.dest,
-        dest_port: t.port,
-        proto: t.proto.map(protocol),
+        src_ip: ends.source,
+        src_port: ends.source_port,
+        dest_ip: ends.dest,
+        dest_port: ends.dest_port,
+        proto: proto(t).map(protocol),
         in_iface: Some(&t.interface),
         alert: Alert {
             // netwatch only watches.
@@ -153,7 +160,10 @@ pub(crate) fn context(t: &Transition, wall: Wall, incident: String) -> Context<'
         first_seen: rfc3339(t.first_ns),
         last_seen: rfc3339(t.last_ns),
         suppressed: t.suppressed,
-        attack_id: t.rule.rule().attack_id,
+        attack_id: match t.detail.as_deref() {
+            Some(Detail::Matched(matched)) => &matched.signature.attack_id,
+            _ => t.rule.rule().attack_id,
+        },
         confidence: match t.confidence {
             Confidence::Flags => "flags",
             Confidence::Flows => "flows",
@@ -161,6 +171,16 @@ pub(crate) fn context(t: &Transition, wall: Wall, incident: String) -> Context<'
         spoofable: t.spoofable,
         degraded: t.degraded,
         reference: guide::reference(t.rule.rule()),
+        detail: t.detail.as_deref().map(detail::Context::of),
+    }
+}
+
+/// The protocol that an alert is about.
+fn proto(t: &Transition) -> Option<Proto> {
+    match t.detail.as_deref() {
+        None => t.proto,
+        Some(Detail::Listed(listed)) => listed.service.map(|(proto, _)| proto),
+        Some(Detail::Matched(matched)) => Some(matched.proto),
     }
 }
 
@@ -188,6 +208,7 @@ pub(super) fn digest<'a>(digest: &'a Digest, renderer: &Renderer) -> Event<'a, D
         timestamp: timestamp(digest.at_ns, renderer),
         event_type: "alert",
         src_ip: None,
+        src_port: None,
         dest_ip: None,
         dest_port: None,
         proto: None,
@@ -278,6 +299,15 @@ const fn priority(severity: Severity) -> u8 {
 }
 
 fn signature(t: &Transition) -> String {
+    match t.detail.as_deref() {
+        None => {}
+        Some(Detail::Listed(listed)) => {
+            return format!("NETWATCH {}: listed by {}", t.rule.name(), listed.listing.feed);
+        }
+        Some(Detail::Matched(matched)) => {
+            return format!("NETWATCH {}: {}", t.rule.name(), matched.signature.name);
+        }
+    }
     // At a close the window is empty, and its number would say nothing.
     let number = if matches!(t.state, State::Close(_)) { t.peak } else { t.observed };
     let units = Units { distinct: true, port: t.port, ..Units::of(t, number) };

@@ -4,6 +4,7 @@
 //! change a line. Read it in this order: [`text`] (for people), `words` (its
 //! numbers and names), [`eve`] (for machines), [`writer`].
 
+mod detail;
 pub mod eve;
 pub mod text;
 pub(crate) mod words;

@@ -62,6 +62,7 @@ pub(super) fn scan(state: State) -> Transition {
         last_ns: 10 * SECOND,
         opened_ns: 11 * SECOND,
         suppressed: 0,
+        detail: None,
     }
 }
 
@@ -205,7 +206,17 @@ fn a_line_of_json_is_an_eve_alert() {
 /// Keys of EVE that a line may use; the schema allows no others.
 #[test]
 fn keys_outside_of_the_context_are_those_of_eve() {
-    let root = ["alert", "dest_ip", "dest_port", "event_type", "in_iface", "proto", "src_ip", "timestamp"];
+    let root = [
+        "alert",
+        "dest_ip",
+        "dest_port",
+        "event_type",
+        "in_iface",
+        "proto",
+        "src_ip",
+        "src_port",
+        "timestamp",
+    ];
     let alert = ["action", "category", "context", "gid", "rev", "severity", "signature", "signature_id"];
     for state in [State::Open, State::Update, QUIET, SHUTDOWN] {
         for rule in RuleId::ALL {
@@ -219,9 +230,10 @@ fn keys_outside_of_the_context_are_those_of_eve() {
             assert!(keys(&event).iter().all(|key| root.contains(&key.as_str())), "{line}");
             for (key, is_there) in [
                 ("src_ip", t.source.is_some()),
-                ("dest_ip", t.dest.is_some()),
-                ("dest_port", t.port.is_some()),
-                ("proto", t.proto.is_some()),
+                ("src_port", rule == RuleId::PayloadMatch),
+                ("dest_ip", t.dest.is_some() || t.detail.is_some()),
+                ("dest_port", t.port.is_some() || t.detail.is_some()),
+                ("proto", t.proto.is_some() || t.detail.is_some()),
             ] {
                 assert_eq!(event.get(key).is_some(), is_there, "{key}: {line}");
             }

@@ -5,8 +5,8 @@ use core::net::SocketAddr;
 
 use netwatch_common::{Proto, Techniques};
 
-use super::Renderer;
 use super::words::{Amount, Bytes, Count, Duration, Port, Printable, Ranges, Source, Units, Window};
+use super::{Renderer, detail};
 use crate::analysis::rules::Subject;
 use crate::analysis::{CloseReason, Digest, RuleId, Severity, State, Transition};
 
@@ -25,6 +25,25 @@ impl Display for Line<'_> {
         write!(f, "{:.0} ", renderer.wall.at(t.at_ns))?;
         column(f, t.severity.name(), t.severity, renderer.colour)?;
         write!(f, " {:6} {:17} ", t.state.name(), t.rule.name())?;
+        if let Some(detail) = &t.detail {
+            detail::line(f, t, detail)?;
+        } else {
+            self.counted(f)?;
+        }
+        if t.degraded && t.rule != RuleId::Degraded {
+            f.write_str("; counting was lossy")?;
+        }
+        if t.suppressed > 0 {
+            write!(f, "; held back {} before", Count(t.suppressed, "time"))?;
+        }
+        write!(f, "; incident {}", renderer.incident(t))
+    }
+}
+
+impl Line<'_> {
+    /// What was counted, of whom.
+    fn counted(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let t = self.transition;
         who(f, t)?;
         match t.state {
             State::Open | State::Update => does(f, t)?,
@@ -48,13 +67,7 @@ impl Display for Line<'_> {
             (true, None) => f.write_str("; sources may be spoofed")?,
             (false, _) => {}
         }
-        if t.degraded && t.rule != RuleId::Degraded {
-            f.write_str("; counting was lossy")?;
-        }
-        if t.suppressed > 0 {
-            write!(f, "; held back {} before", Count(t.suppressed, "time"))?;
-        }
-        write!(f, "; incident {}", renderer.incident(t))
+        Ok(())
     }
 }
 

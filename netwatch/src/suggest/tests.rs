@@ -37,6 +37,7 @@ pub(super) fn scan(incident: u64) -> Transition {
         last_ns: 10_000_000_000,
         opened_ns: 11_000_000_000,
         suppressed: 0,
+        detail: None,
     }
 }
 

@@ -35,6 +35,7 @@ mod slow;
 mod support;
 mod talk;
 mod unusual;
+mod view;
 mod wire;
 
 use netwatch::kernel::{Capacity, Options};

