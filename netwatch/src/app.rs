@@ -361,12 +361,12 @@ impl App {
         let drained =
             spawn_blocking(move || drain(watched, slot, true)).await.context("drain an interface")?;
         self.drained(drained);
-        if let Some(state) = self.state.take() {
-            state.finish(learned(&self.watched, &self.analysis)).await;
-        }
         let (closing, digest) = self.analysis.close_all(clock::monotonic_ns());
         self.tell_digest(digest);
         self.tell(&closing);
+        if let Some(state) = self.state.take() {
+            state.finish(learned(&self.watched, &self.analysis)).await;
+        }
         let interfaces =
             self.watched.iter().map(|watched| (&*watched.name, &watched.totals, &watched.drained));
         let text = summary::text(interfaces, &self.analysis, &self.output);

@@ -108,8 +108,12 @@ pub fn learned(name: &str, learned: Option<&Learned>, is_kept: bool) {
     let Some(learned) = learned else { return };
     let services = learned.services().len() + learned.everywhere().len();
     let services = Count(services as u64, "service");
+    let without_room = match learned.everywhere().len() {
+        0 => String::new(),
+        many => format!(", {many} of them on all addresses for want of room"),
+    };
     let hint = if is_kept { "" } else { "; `--state-dir` keeps them for the next run" };
-    info!("{name}: learned {services}: from now on port.unusual tells of others{hint}");
+    info!("{name}: learned {services}{without_room}: from now on port.unusual tells of others{hint}");
 }
 
 /// The summary at the end, several lines: of each interface its name, what was counted and what was drained.
