@@ -1,4 +1,6 @@
-//! The commands that only print: `netwatch rules` and `netwatch config`.
+//! The commands that only print: `netwatch rules`, `netwatch config` and `netwatch feeds`.
+
+mod feeds;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -9,6 +11,8 @@ use crate::cli::{ConfigCommand, RulesCommand};
 use crate::config::Config;
 use crate::exit::Usage;
 use crate::{clock, guide};
+
+pub use feeds::feeds;
 
 /// `netwatch rules`.
 ///

@@ -10,6 +10,7 @@ use crate::analysis::policy::{LoginPorts, Prefix};
 use crate::analysis::rules::PARAMS_MAX;
 use crate::analysis::{RuleId, Severity};
 use crate::cli::{Format, Profile, WatchMode};
+use crate::feeds::FeedConfig;
 use crate::kernel::ModeWish;
 
 /// What the command line or a file says. What it says nothing about is `None`.
@@ -29,6 +30,7 @@ pub(super) struct Layer {
     pub local: Option<Said<Vec<Network>>>,
     pub rules: [RuleLayer; RuleId::COUNT],
     pub allow: Vec<Said<AllowEntry>>,
+    pub feeds: Vec<Said<FeedConfig>>,
 }
 
 /// What one place says about one rule.

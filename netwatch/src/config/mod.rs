@@ -19,6 +19,8 @@ use jiff::Timestamp;
 use crate::analysis::policy::{Allow, Counting, NOTIFICATIONS_PER_MINUTE, Prefix};
 use crate::analysis::{Policy, Severity};
 use crate::cli::{Format, LogLevel, PlaceArgs, Profile, RunArgs, SettingArgs, WatchMode};
+use crate::feeds::FeedConfig;
+use crate::feeds::limits::FEEDS_MAX;
 use crate::kernel::ModeWish;
 use crate::{guide, units};
 
@@ -44,6 +46,8 @@ pub const FILE_BYTES_MAX: u64 = 1 << 20;
 pub const LOCAL_MAX: usize = 256;
 /// Most entries of the allow-list: each is compared with each source that breaks a rule.
 pub const ALLOW_MAX: usize = 1024;
+/// Most tags of a feed.
+pub const TAGS_MAX: usize = 16;
 /// Most problems of one file that are told.
 pub const PROBLEMS_MAX: usize = 50;
 
@@ -85,6 +89,8 @@ pub struct Config {
     pub stop_after: Option<Duration>,
     /// What the kernel program logs.
     pub kernel_log: LogLevel,
+    /// Feeds of addresses that are known to be bad.
+    pub feeds: Vec<FeedConfig>,
     /// How the rules are applied, but for the allow-list.
     policy: Policy,
     allow: Vec<AllowEntry>,
@@ -192,6 +198,7 @@ impl Config {
         let min_severity = first([line.min_severity, file.min_severity], Severity::Low);
         let notifications = first([file.notifications_per_minute], NOTIFICATIONS_PER_MINUTE);
         let local = first([line.local, file.local], Vec::new());
+        let feeds = feeds(line.feeds, file.feeds)?;
 
         let mut all = vec![
             show::choice("profile", &profile),
@@ -209,6 +216,7 @@ impl Config {
         ];
         all.append(&mut rules.rows);
         all.extend(file.allow.iter().map(show::allow));
+        all.extend(feeds.iter().map(show::feed));
         Ok(Self {
             interfaces: interfaces.value,
             format: format.value,
@@ -222,6 +230,7 @@ impl Config {
             map_memory: map_memory.value,
             stop_after: None,
             kernel_log: LogLevel::Off,
+            feeds: feeds.into_iter().map(|said| said.value).collect(),
             policy: Policy {
                 rules: rules.policies,
                 counting: if literal { Counting::Everything } else { Counting::Evidence },
@@ -235,6 +244,20 @@ impl Config {
             typed: (typed.0.clone(), typed.1.clone()),
         })
     }
+}
+
+/// Feeds of the file, and then those that were typed; of the same name, the one that was typed.
+fn feeds(typed: Vec<Said<FeedConfig>>, file: Vec<Said<FeedConfig>>) -> Result<Vec<Said<FeedConfig>>, String> {
+    let is_typed = |feed: &Said<FeedConfig>| typed.iter().any(|other| other.value.name == feed.value.name);
+    let mut feeds: Vec<_> = file.into_iter().filter(|feed| !is_typed(feed)).collect();
+    feeds.extend(typed);
+    if feeds.len() > FEEDS_MAX {
+        return Err(format!(
+            "--feed: at most {FEEDS_MAX} feeds, those of the file included, not {}",
+            feeds.len()
+        ));
+    }
+    Ok(feeds)
 }
 
 /// Checks names of interfaces and drops repetitions.
@@ -294,6 +317,13 @@ fn command_line(typed: &SettingArgs, place: &PlaceArgs) -> Result<Layer, String>
         if typed.local.len() > LOCAL_MAX {
             return Err(format!("--local: at most {LOCAL_MAX} networks, not {}", typed.local.len()));
         }
+    }
+    for text in &typed.feeds {
+        let value = value::feed(text).map_err(|wrong| format!("--feed: {wrong}"))?;
+        if layer.feeds.iter().any(|feed| feed.value.name == value.name) {
+            return Err(format!("--feed: there are two called {:?}", value.name));
+        }
+        layer.feeds.push(Said { value, origin: Origin::CommandLine });
     }
     for pair in &typed.thresholds {
         let option = |wrong| format!("--threshold: {wrong}");
