@@ -16,6 +16,7 @@ use netwatch_common::{
 };
 
 use crate::{
+    closer::{FIRST, Note},
     entry,
     hints::{News, tell},
     maps::CONTROL,
@@ -84,10 +85,9 @@ pub fn received(totals: &mut Totals, packet: &Packet, seen: &Seen, slot: u32, is
 
 /// Counts a packet that this host sends where it goes to a listed address; the rest as above.
 #[inline(never)]
-pub fn sent(totals: &mut Totals, packet: &Packet, bytes: u64, now_ns: u64, is_first: u32) {
-    let Some(control) = CONTROL.get_ptr(0) else { return };
-    // SAFETY: as above. Read once, so that all that is counted of the packet belongs to the same slot.
-    let slot = unsafe { (&raw const (*control).slot).read_volatile() };
+pub fn sent(totals: &mut Totals, packet: &Packet, note: &Note) {
+    let Note { bytes, now_ns, slot, about } = *note;
+    let is_first = about & FIRST;
     write(&Circumstances { bytes, now_ns, completed: 0, is_known: 0, is_first, padding: 0 }, slot);
     if is_listed(&packet.dest) != 0 {
         count(totals, packet, Hint::TO_LISTED);

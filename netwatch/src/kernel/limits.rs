@@ -28,6 +28,9 @@ const FILTER_SHARE: u64 = 8;
 /// others do.
 const ENTRIES_PER_LINE: u32 = 5;
 
+/// Room for packets that are looked into or kept as evidence, in bytes: 2,000 of full size and more.
+pub const SAMPLE_RING: u32 = 4 << 20;
+
 /// Pairs of a listed address and another that are counted in each slot, where there are few CPUs.
 const LISTED_MOST: u64 = 8192;
 /// And where there are many.

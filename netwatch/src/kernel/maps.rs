@@ -145,6 +145,24 @@ impl Maps {
         }
     }
 
+    /// Tells the programs how many packets of each kind they may send to be looked into, in each period; 0 is none.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; everything is then as it was.
+    pub(super) fn inspect(&mut self, samples: u32) -> Result<(), Error> {
+        self.tell(Control { samples, ..self.set })
+    }
+
+    /// Tells the programs that packets of some sources may be wanted.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; everything is then as it was.
+    pub(super) fn keep_evidence(&mut self) -> Result<(), Error> {
+        self.tell(Control { wanted: 1, ..self.set })
+    }
+
     /// Puts a set of listed addresses ([`netwatch_common::prefixes`]) in the place of the one that programs look packets up
     /// in; without any prefix in it, they look nothing up any more. No packet goes by unjudged.
     ///

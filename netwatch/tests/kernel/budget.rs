@@ -1,7 +1,7 @@
 //! What the kernel program costs the verifier, and what must not be in it.
 
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
-use netwatch::kernel::{Error, Watch, object, program::size_of_program};
+use netwatch::kernel::{Error, Watch, object, size::size_of_program};
 use netwatch_common::Verdict;
 
 use crate::options;
@@ -15,12 +15,18 @@ const MACHINE_CODE: u32 = 44 * 1024;
 
 #[test]
 fn the_program_keeps_its_budget() {
-    let mut watch = Watch::load(&options()).unwrap();
-    let size = size_of_program(watch.program().unwrap()).unwrap();
-    println!("{size:?}");
-    let verified = size.verified_instructions.expect("this kernel tells");
-    assert!(verified <= VERIFIED_INSTRUCTIONS, "{verified} instructions verified");
-    assert!(size.machine_code_bytes <= MACHINE_CODE, "{} bytes", size.machine_code_bytes);
+    for closer in [false, true] {
+        let mut watch = Watch::load(&netwatch::kernel::Options { closer, ..options() }).unwrap();
+        let counts = size_of_program(watch.program().unwrap()).unwrap();
+        let sizes = [Some(counts), watch.size_of_closer().unwrap()];
+        println!("{sizes:?}");
+        assert_eq!(sizes[1].is_some(), closer);
+        for size in sizes.into_iter().flatten() {
+            let verified = size.verified_instructions.expect("this kernel tells");
+            assert!(verified <= VERIFIED_INSTRUCTIONS, "{verified} instructions verified");
+            assert!(size.machine_code_bytes <= MACHINE_CODE, "{} bytes", size.machine_code_bytes);
+        }
+    }
 }
 
 #[test]

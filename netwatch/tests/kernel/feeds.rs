@@ -26,6 +26,11 @@ const NOBODY: [u8; 6] = [0, 0, 0x5e, 0, 0x53, 0xff];
 const BAD: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
 const GOOD: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 8);
 
+/// Programs that look closer.
+fn closer() -> Options {
+    Options { closer: true, ..options() }
+}
+
 /// The set of a feed with these lines.
 fn lines(text: &str, never: &[Prefix]) -> Vec<Line> {
     let contents = Contents::read(text.as_bytes(), true, jiff::Timestamp::UNIX_EPOCH).unwrap();
@@ -89,7 +94,7 @@ fn the_kernel_finds_what_the_host_finds() {
             }
         }
         let lines = lines(&text, &netwatch::feeds::NEVER);
-        let mut watch = Watch::load(&options()).unwrap();
+        let mut watch = Watch::load(&closer()).unwrap();
         watch.set_feeds(&lines).unwrap();
         let mut found = 0;
         for addr in &addrs {
@@ -114,7 +119,7 @@ fn the_kernel_finds_what_the_host_finds() {
 
 #[test]
 fn without_feeds_nothing_is_looked_up_and_they_can_go_again() {
-    let mut watch = Watch::load(&options()).unwrap();
+    let mut watch = Watch::load(&closer()).unwrap();
     give(&mut watch, &syn(BAD), 3);
     watch.set_feeds(&lines("203.0.113.7", &[])).unwrap();
     give(&mut watch, &syn(BAD), 5);
@@ -131,7 +136,7 @@ fn without_feeds_nothing_is_looked_up_and_they_can_go_again() {
 fn what_goes_on_with_a_listed_address_is_counted_each_way() {
     const START_NS: u64 = 1 << 40;
     stay();
-    let mut rerun = Rerun::load(&Options { ..options() }, Control::REPLIES_BY_FLOWS, START_NS).unwrap();
+    let mut rerun = Rerun::load(&closer(), Control::REPLIES_BY_FLOWS, START_NS).unwrap();
     rerun.set_feeds(&lines("203.0.113.7", &[])).unwrap();
     let at = |now_ns: u64| Replayed { now_ns: START_NS + now_ns, wire_bytes: 100 };
     let from = || Frame::ipv4(BAD, HERE);
@@ -202,7 +207,7 @@ fn what_goes_on_with_a_listed_address_is_counted_each_way() {
 
 #[test]
 fn on_a_mirror_both_ends_are_looked_up() {
-    let mut watch = Watch::load(&options()).unwrap();
+    let mut watch = Watch::load(&closer()).unwrap();
     watch.set_feeds(&lines("203.0.113.7", &[])).unwrap();
     let out = Frame::ipv4(HERE, BAD).tcp(40_000, 443, SYN).build();
     give(&mut watch, &out, 3);
@@ -223,7 +228,7 @@ fn on_a_mirror_both_ends_are_looked_up() {
 #[test]
 fn what_finds_no_room_is_counted_as_lost() {
     const ROOM: u64 = 64;
-    let mut watch = Watch::load(&Options { listed: ROOM as u32, ..options() }).unwrap();
+    let mut watch = Watch::load(&Options { listed: ROOM as u32, ..closer() }).unwrap();
     watch.set_feeds(&lines("203.0.113.0/24", &[])).unwrap();
     let mut counted = BTreeMap::new();
     for slot in 1..=3 {
@@ -244,7 +249,7 @@ fn what_finds_no_room_is_counted_as_lost() {
 
 #[test]
 fn a_flood_of_listed_sources_keeps_to_its_allowance() {
-    let mut watch = Watch::load(&Options { listed: 20_000, ..options() }).unwrap();
+    let mut watch = Watch::load(&Options { listed: 20_000, ..closer() }).unwrap();
     watch.set_feeds(&lines("203.0.0.0/16", &[])).unwrap();
     let mut hints = watch.take_hints().unwrap();
     let start = Instant::now();
@@ -275,7 +280,7 @@ fn no_packet_goes_by_unjudged_while_sets_are_replaced() {
     let mut watch = lab
         .watched()
         .run(|| {
-            let mut watch = Watch::load(&options()).unwrap();
+            let mut watch = Watch::load(&closer()).unwrap();
             let index = nix::net::if_::if_nametoindex("nw0").unwrap();
             watch.attach("nw0", index, ModeWish::Native).unwrap();
             watch
