@@ -3,24 +3,24 @@
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::debug;
 use netwatch_common::{
-    Addr, Class, Control, Frame, Kind, Packet, Proto, Replies, Sample, Seen, Service, Sight, TargetKey,
-    Verdict, classify, parse, tables,
+    Addr, Class, Control, Frame, Packet, Proto, Seen, Service, Sight, TargetKey, Verdict, classify, parse,
+    tables,
 };
 
 use crate::{
-    clock, flows,
+    clock, closer, flows,
     hints::{News, tell},
-    inspect,
     maps::{CONTROL, FORGOTTEN, JOB, PACKET, TOTALS, settings},
-    samples::Bytes,
     tables::Tables,
 };
 
-/// Counts one packet. Does nothing else: the caller passes the packet on whatever happens here.
+/// Counts one packet. Does nothing else: the caller passes the packet on whatever happens here. Returns whether there is
+/// more to do about it ([`closer`]), which never is so without `MORE`.
 #[inline(always)]
-pub fn count<F: Frame, B: Bytes>(ctx: &XdpContext, frame: &F, packet_bytes: &B) {
+pub fn count<F: Frame, const MORE: bool>(ctx: &XdpContext, frame: &F) -> bool {
+    let mut more = false;
     // The only entry of a per-CPU array always exists; the verifier wants to see the check.
-    let Some(totals) = TOTALS.get_ptr_mut(0) else { return };
+    let Some(totals) = TOTALS.get_ptr_mut(0) else { return false };
     // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
     let totals = unsafe { &mut *totals };
     let bytes = clock::wire_bytes(frame);
@@ -30,30 +30,33 @@ pub fn count<F: Frame, B: Bytes>(ctx: &XdpContext, frame: &F, packet_bytes: &B) 
     let verdict = match read(frame) {
         UNREADABLE.. => forgotten_verdict(),
         READ => {
-            let Some(packet) = PACKET.get_ptr(0) else { return };
+            let Some(packet) = PACKET.get_ptr(0) else { return false };
             // SAFETY: the value belongs to this CPU, and was just written.
             let packet = unsafe { &*packet };
-            let Some(control) = CONTROL.get_ptr(0) else { return };
+            let Some(control) = CONTROL.get_ptr(0) else { return false };
             // SAFETY: the pointer is to a live value of the map. Userspace may write to it, a word at a time.
             let control = unsafe { &*control };
             // Read once, so that both counts of a packet belong to the same slot.
             // SAFETY: as above.
             let slot = unsafe { (&raw const control.slot).read_volatile() };
             let now = clock::now();
-            let sight = flows::look_up(ctx, packet, &settings(), control, now);
+            let sight = flows::look_up::<_, MORE>(ctx, packet, &settings(), control, now);
             let is_mirror = control.replies == Control::REPLIES_MIRRORED;
-            let is_first = is_mirror && flows::record(totals, packet, now) & flows::FIRST != 0;
+            let is_first = is_mirror && flows::record::<false>(totals, packet, now) & closer::FIRST != 0;
             let answers = if is_mirror { forget(packet.answers_udp(is_first, sight).into()) } else { 0 };
-            let Some(job) = JOB.get_ptr_mut(0) else { return };
+            let Some(job) = JOB.get_ptr_mut(0) else { return false };
             // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
             unsafe { &mut *job }.write(packet, sight, bytes, now);
-            // SAFETY: as above.
-            unsafe { (*job).wish = wish_of(packet, sight, control) };
+            if MORE {
+                let about = closer::about(packet, sight, control, is_first);
+                more = closer::is_wanted(control, about);
+                closer::note(slot, about, bytes, now);
+            }
             // Looked up again, because what the compiler knows to be in memory it does not read from there.
-            let Some(job) = JOB.get_ptr(0) else { return };
+            let Some(job) = JOB.get_ptr(0) else { return false };
             // SAFETY: as above.
             let job = unsafe { &*job };
-            let Job { target, seen, wish } = job;
+            let Job { target, seen } = job;
             let mut tables = Tables::of_slot(slot);
             // What is told lies with the totals, so these are lent to one at a time.
             let places = tables::place(&mut tables, totals, target);
@@ -63,17 +66,14 @@ pub fn count<F: Frame, B: Bytes>(ctx: &XdpContext, frame: &F, packet_bytes: &B) 
             if answers != 0 {
                 count_answer(&mut tables, packet);
             }
-            let verdict = checked(&seen.verdict);
-            if B::ARE_THERE && inspect::may_be_wanted(control, *wish) {
-                inspect::inspect(packet_bytes, packet, verdict as u8, *wish, totals);
-            }
-            verdict
+            checked(&seen.verdict)
         }
     };
     totals.verdicts[verdict as usize] += 1;
     if verdict.class() as u8 == Class::Malformed as u8 {
         log_malformed(ctx, verdict as u32, bytes);
     }
+    more
 }
 
 /// Counts for whoever asked what a packet answers that there is an answer. A call of its own for the sake of the stack.
@@ -91,10 +91,8 @@ fn count_answer(tables: &mut Tables, packet: &Packet) {
 /// What is to be counted of a packet. It lies in a map and not on the stack, of which there are 512 bytes; and what is
 /// read from there the verifier does not know, so it follows all verdicts at once and not each on its own.
 pub struct Job {
-    target: TargetKey,
-    seen: Seen,
-    /// What is to be looked into of it.
-    wish: u32,
+    pub target: TargetKey,
+    pub seen: Seen,
 }
 
 impl Job {
@@ -116,16 +114,6 @@ impl Job {
         let Addr([.., high, low]) = packet.source;
         (seen.host[0], seen.host[1]) = (high, low);
     }
-}
-
-/// What is to be looked into of a packet: of connections their first payload, and over UDP what answers nothing.
-#[inline(always)]
-fn wish_of(packet: &Packet, sight: Sight, control: &Control) -> u32 {
-    let asks = matches!(packet.transport.kind, Kind::Udp)
-        && packet.transport.payload_len > 0
-        && !matches!(sight.replies, Replies::Known)
-        && control.samples != 0;
-    u32::from(Sample::IN) | if asks || sight.inspect != 0 { inspect::PAYLOAD } else { 0 }
 }
 
 /// [`read`] has read a packet.
@@ -167,7 +155,7 @@ pub fn forgotten_verdict() -> Verdict {
 /// A verdict that lies in a map, behind a check of its bound: the compiler knows that it needs none, but the verifier
 /// does not.
 #[inline(always)]
-fn checked(verdict: &Verdict) -> Verdict {
+pub fn checked(verdict: &Verdict) -> Verdict {
     // SAFETY: a verdict is a byte, and may be read as one.
     let number = unsafe { core::ptr::from_ref(verdict).cast::<u8>().read_volatile() };
     bytemuck::checked::try_cast(number).unwrap_or(Verdict::IpOther)

@@ -8,9 +8,10 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use netwatch_common::sample::{INSPECTED_WORDS, Rate, WANTED_MAX, Wanted};
-use netwatch_common::{Addr, Control, Kind, Packet, Sample, Totals};
+use netwatch_common::{Addr, Kind, Packet, Sample, Totals};
 
 use crate::clock;
+use crate::closer::PAYLOAD;
 use crate::maps::CONTROL;
 use crate::samples::{Bytes, scratch};
 
@@ -33,30 +34,37 @@ struct Had {
     evidence: u64,
 }
 
-/// What of a packet is wanted.
-#[derive(Clone, Copy)]
-pub struct Wish {
-    /// Whether it is one of the first with payload of its flow.
-    pub payload: bool,
-    /// Whether it is received or sent: [`Sample::IN`], [`Sample::OUT`].
-    pub direction: u8,
-}
-
 /// Most bytes of a packet that are looked into, from its link header on.
 const MOST: u32 = 2_048;
 
-/// Sends what is wanted of a packet. A call of its own for the sake of the stack.
+/// Sends what is wanted of a packet that is received. A call of its own for the sake of the stack.
 #[inline(never)]
-pub fn inspect<B: Bytes>(bytes: &B, packet: &Packet, verdict: u8, wish: u32, totals: &mut Totals) {
-    let wish = Wish { payload: wish & PAYLOAD != 0, direction: (wish & 1) as u8 };
+pub fn received<B: Bytes>(bytes: &B, packet: &Packet, verdict: u8, about: u32, totals: &mut Totals) {
+    inspect(bytes, packet, (verdict, Sample::IN), about, totals);
+}
+
+/// The same of a packet that is sent.
+#[inline(never)]
+pub fn sent<B: Bytes>(bytes: &B, packet: &Packet, verdict: u8, about: u32, totals: &mut Totals) {
+    inspect(bytes, packet, (verdict, Sample::OUT), about, totals);
+}
+
+#[inline(always)]
+fn inspect<B: Bytes>(
+    bytes: &B,
+    packet: &Packet,
+    (verdict, direction): (u8, u8),
+    about: u32,
+    totals: &mut Totals,
+) {
     let Some(control) = CONTROL.get_ptr(0) else { return };
     // SAFETY: the pointer is to a live value of the map. Userspace may write to it, a word at a time.
     let control = unsafe { &*control };
     let Some(had) = HAD.get_ptr_mut(0) else { return };
     // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
     let had = unsafe { &mut *had };
-    let is_payload = wish.payload && is_inspected(packet);
-    let is_evidence = control.wanted != 0 && is_wanted(packet, wish.direction);
+    let is_payload = about & PAYLOAD != 0 && is_inspected(packet);
+    let is_evidence = control.wanted != 0 && is_wanted(packet, direction);
     if !is_payload && !is_evidence {
         return;
     }
@@ -78,22 +86,13 @@ pub fn inspect<B: Bytes>(bytes: &B, packet: &Packet, verdict: u8, wish: u32, tot
     sample.payload_at = packet.transport.payload_offset;
     sample.vlan = 0;
     sample.verdict = verdict;
-    sample.direction = wish.direction;
+    sample.direction = direction;
     sample.purpose = purpose;
     if scratch.send(&copied, MOST) {
         totals.samples += 1;
     } else {
         totals.samples_lost += 1;
     }
-}
-
-/// A wish as a word, which the verifier need not know: the direction, and [`PAYLOAD`].
-pub const PAYLOAD: u32 = 2;
-
-/// Whether anything of a packet may be wanted at all.
-#[inline(always)]
-pub const fn may_be_wanted(control: &Control, wish: u32) -> bool {
-    control.wanted != 0 || wish & PAYLOAD != 0
 }
 
 /// Whether either of its ports is one that is looked into.

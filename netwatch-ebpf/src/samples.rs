@@ -46,9 +46,6 @@ pub struct Scratch {
 
 /// What a packet can be copied from.
 pub trait Bytes {
-    /// Whether there are any.
-    const ARE_THERE: bool = true;
-
     /// Its length, link header included.
     fn len(&self) -> u32;
 
@@ -96,23 +93,6 @@ impl Bytes for Buffers<'_> {
     unsafe fn copy(&self, to: *mut u8, len: u32) -> bool {
         // SAFETY: the context is the program's own; for the room the caller answers.
         unsafe { bpf_xdp_load_bytes(self.ctx.ctx, 0, to.cast(), len) == 0 }
-    }
-}
-
-/// Nothing: before Linux 5.18 an XDP program has no way to copy so many bytes of a packet.
-pub struct Nothing;
-
-impl Bytes for Nothing {
-    const ARE_THERE: bool = false;
-
-    #[inline(always)]
-    fn len(&self) -> u32 {
-        0
-    }
-
-    #[inline(always)]
-    unsafe fn copy(&self, _: *mut u8, _: u32) -> bool {
-        false
     }
 }
 

@@ -15,6 +15,7 @@ mod document;
 pub mod drained;
 pub mod ethtool;
 pub mod exit;
+pub mod feeds;
 pub mod filter;
 pub mod guide;
 pub mod heap;
