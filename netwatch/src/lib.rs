@@ -30,6 +30,7 @@ pub mod replay;
 pub mod signals;
 pub mod signatures;
 pub mod sinks;
+pub mod state;
 pub mod suggest;
 pub mod summary;
 pub mod suspects;

@@ -15,7 +15,7 @@ use crate::document::{self, Key, Reader, Value, quantity, text, whole};
 use crate::{guide, units};
 
 /// Keys at the root.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 16] = [
     "profile",
     "interfaces",
     "window",
@@ -28,6 +28,7 @@ pub(super) const KEYS: [&str; 15] = [
     "min_severity",
     "notifications_per_minute",
     "local",
+    "state_dir",
     "rules",
     "signatures",
     "allow",
@@ -79,6 +80,7 @@ impl Reader {
                         self.one(key, value, |value| whole(value, NOTIFICATIONS));
                 }
                 "local" => layer.local = self.list(key, value, LOCAL_MAX, value::network),
+                "state_dir" => layer.state_dir = self.one(key, value, |value| Ok(text(value)?.into())),
                 "rules" => self.rules(&mut layer, key, value),
                 "signatures" => layer.signatures = self.signature_settings(value),
                 "allow" => layer.allow = self.allow_list(key, value),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::analysis::expected::ServiceRange;
 use crate::analysis::policy::{LoginPorts, Prefix};
 use crate::analysis::rules::PARAMS_MAX;
 use crate::analysis::{RuleId, Severity};
@@ -28,6 +29,8 @@ pub(super) struct Layer {
     pub min_severity: Option<Said<Severity>>,
     pub notifications_per_minute: Option<Said<u64>>,
     pub local: Option<Said<Vec<Network>>>,
+    /// Empty where nothing is to be kept.
+    pub state_dir: Option<Said<PathBuf>>,
     pub rules: [RuleLayer; RuleId::COUNT],
     pub signatures: SignatureLayer,
     pub allow: Vec<Said<AllowEntry>>,
@@ -66,6 +69,10 @@ pub(super) struct RuleLayer {
     pub params: [Option<Said<u64>>; PARAMS_MAX],
     /// Of `port.hammer`.
     pub ports: Option<Said<LoginPorts>>,
+    /// Of `port.unusual`.
+    pub services: Option<Said<Vec<ServiceRange>>>,
+    /// Of `port.unusual`; zero where nothing is learned.
+    pub learn: Option<Said<Duration>>,
 }
 
 /// A value, and who said it.

@@ -44,6 +44,12 @@ pub const INTERFACES_MAX: usize = 64;
 pub const LOCAL_MAX: usize = 256;
 /// Most entries of the allow-list: each is compared with each source that breaks a rule.
 pub const ALLOW_MAX: usize = 1024;
+/// Most services that are declared.
+pub const SERVICES_MAX: usize = 1024;
+/// Shortest time for which services are learned.
+pub const LEARN_MIN: Duration = Duration::from_secs(1);
+/// Longest time for which services are learned.
+pub const LEARN_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Fewest and most notifications within a minute.
 pub const NOTIFICATIONS: (u64, u64) = (1, 100_000);
@@ -84,6 +90,8 @@ pub struct Config {
     pub map_memory: u64,
     /// Which payload signatures are looked for.
     pub signatures: SignatureSettings,
+    /// Where what was learned is kept from one run to the next.
+    pub state_dir: Option<PathBuf>,
     /// When to stop by itself.
     pub stop_after: Option<Duration>,
     /// What the kernel program logs.
@@ -195,6 +203,7 @@ impl Config {
         let min_severity = first([line.min_severity, file.min_severity], Severity::Low);
         let notifications = first([file.notifications_per_minute], NOTIFICATIONS_PER_MINUTE);
         let local = first([line.local, file.local], Vec::new());
+        let state_dir = first([line.state_dir, file.state_dir], PathBuf::new());
 
         let (signatures, mut signature_rows) = signatures::resolve(line.signatures, file.signatures)?;
 
@@ -211,6 +220,7 @@ impl Config {
             show::severity("min_severity", &min_severity),
             show::number("notifications_per_minute", &notifications),
             show::strings("local", &local, |network| &network.text),
+            show::path("state_dir", &state_dir),
         ];
         all.append(&mut rules.rows);
         all.append(&mut signature_rows);
@@ -227,6 +237,7 @@ impl Config {
             slots,
             map_memory: map_memory.value,
             signatures,
+            state_dir: Some(state_dir.value).filter(|path| !path.as_os_str().is_empty()),
             stop_after: None,
             kernel_log: LogLevel::Off,
             policy: Policy {
@@ -234,6 +245,7 @@ impl Config {
                 counting: if literal { Counting::Everything } else { Counting::Evidence },
                 local: local.value.iter().map(|network| network.prefix).collect(),
                 login_ports: rules.login_ports,
+                expected: rules.expected,
                 notifications_per_minute: notifications.value,
                 ..Policy::default()
             },
@@ -289,6 +301,7 @@ fn command_line(typed: &SettingArgs, place: &PlaceArgs) -> Result<Layer, String>
         xdp_mode: place.xdp_mode.and_then(said),
         mode: typed.mode.and_then(said),
         format: typed.format.and_then(said),
+        state_dir: place.state_dir.clone().and_then(said),
         min_severity: typed.min_severity.map(value::severity).and_then(said),
         ..Layer::default()
     };

@@ -3,6 +3,7 @@
 use core::fmt::Display;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -11,6 +12,7 @@ use super::Config;
 use super::layer::{AllowEntry, Origin, Said};
 use super::signatures::SignatureSettings;
 use crate::analysis::Severity;
+use crate::analysis::expected::ServiceRange;
 use crate::analysis::policy::LoginPorts;
 use crate::analysis::rules::Rule;
 
@@ -172,6 +174,10 @@ pub(super) fn size(key: &'static str, said: &Said<u64>) -> Row {
     root(key, quoted(&text), said)
 }
 
+pub(super) fn path(key: &'static str, said: &Said<PathBuf>) -> Row {
+    root(key, quoted(&said.value.display().to_string()), said)
+}
+
 pub(super) fn choice<T: ValueEnum>(key: &'static str, said: &Said<T>) -> Row {
     let value = said.value.to_possible_value();
     root(key, quoted(value.as_ref().map_or("", |value| value.get_name())), said)
@@ -222,6 +228,8 @@ pub(super) struct RuleInEffect {
     pub params: Vec<Said<u64>>,
     /// Of `port.hammer` only.
     pub ports: Option<Said<LoginPorts>>,
+    /// Of `port.unusual` only: services, and for how long others are learned.
+    pub expected: Option<(Said<Vec<ServiceRange>>, Said<Duration>)>,
 }
 
 pub(super) fn rule(rule: &Rule, said: &RuleInEffect) -> Vec<Row> {
@@ -242,6 +250,12 @@ pub(super) fn rule(rule: &Rule, said: &RuleInEffect) -> Vec<Row> {
     }
     if let Some(said) = &said.ports {
         row("ports", ports(&said.value), &said.origin);
+    }
+    if let Some((services, learn)) = &said.expected {
+        let items: Vec<_> = services.value.iter().map(|range| quoted(&range.to_string())).collect();
+        row("services", format!("[{}]", items.join(", ")), &services.origin);
+        let length = if learn.value.is_zero() { "off".to_owned() } else { time(learn.value) };
+        row("learn", quoted(&length), &learn.origin);
     }
     rows
 }
