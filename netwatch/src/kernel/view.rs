@@ -135,7 +135,7 @@ impl View {
         let capacity = Capacity { sources: 1, targets: 1, blocks: 1, flows: FLOWS };
         let numbers = Numbers::of(&capacity, &tables::random_secrets(), host::possible_cpus());
         let settings = Wire(options.settings);
-        let snap_bytes = options.snap_bytes.clamp(1, SAMPLE_BYTES as u32);
+        let snap_bytes = options.snap_bytes.clamp(1, SAMPLE_BYTES);
         let one_of = options.one_of.max(1);
         let rate = options.rate.unwrap_or(Rate { packets: 0, period_ns: 0 });
         let mut loader = EbpfLoader::new();
