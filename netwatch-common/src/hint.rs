@@ -18,7 +18,8 @@ pub struct Hint {
     /// The slot that the packet was counted in ([`Control::slot`](crate::Control::slot)).
     pub slot: u32,
     /// [`Self::PROBE`]: how many targets the source has probed on this CPU in this slot, this one included.
-    /// [`Self::PACKETS`]: how many packets that nobody asked for it has sent likewise.
+    /// [`Self::PACKETS`]: how many packets that nobody asked for it has sent likewise. [`Self::LISTED`]: which way the
+    /// packet went.
     pub number: u32,
     /// When: coarse monotonic nanoseconds.
     pub at_ns: u64,
@@ -29,6 +30,14 @@ impl Hint {
     pub const PROBE: u32 = 1;
     /// The source has sent as many packets that nobody asked for as may make a flood.
     pub const PACKETS: u32 = 2;
+    /// A packet from or to a listed address is the first of its kind between the two in this slot: see
+    /// [`ListedCounts::count`](crate::ListedCounts::count). The listed address is the target's source, whichever way the
+    /// packet went; the service is the packet's.
+    pub const LISTED: u32 = 3;
+    /// Number of a hint about a listed address: the packet came from it.
+    pub const FROM_LISTED: u32 = 1;
+    /// The packet went to it.
+    pub const TO_LISTED: u32 = 2;
     /// Targets of a source about which there are hints, on each CPU in each slot: beyond, the end of the slot is
     /// soon enough.
     pub const MAX_PROBES: u32 = 64;
@@ -55,8 +64,8 @@ impl Hint {
     }
 }
 
-/// What one CPU may still tell for the time being of sources' first targets: a flood of forged sources makes a hint
-/// for every packet.
+/// What one CPU may still tell for the time being of sources' first targets, or of listed addresses: a flood of forged
+/// sources makes a hint for every packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Allowance {
@@ -80,7 +89,8 @@ impl Allowance {
     /// whether the reader is not so far behind that there should be room for what matters more.
     #[inline(always)]
     pub fn take(&mut self, kind: u32, number: u32, now_ns: u64, has_room: impl FnOnce() -> bool) -> bool {
-        if kind != Hint::PROBE || number >= Self::TELLING {
+        let is_telling = kind == Hint::PROBE && number >= Self::TELLING;
+        if kind == Hint::PACKETS || is_telling {
             return true;
         }
         if now_ns.wrapping_sub(self.since_ns) >= Self::PERIOD_NS {
@@ -111,6 +121,7 @@ mod tests {
             allowance.take(Hint::PROBE, 3, now, || true) && allowance.take(Hint::PACKETS, 1, now, || true)
         );
         assert!(!allowance.take(Hint::PROBE, 2, now + Allowance::PERIOD_NS - 1, || true));
+        assert!(!allowance.take(Hint::LISTED, 7, now, || true), "whatever its number");
         assert!(allowance.take(Hint::PROBE, 2, now + Allowance::PERIOD_NS, || true));
         assert!(
             !allowance.take(Hint::PROBE, 2, now + Allowance::PERIOD_NS, || false),

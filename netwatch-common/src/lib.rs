@@ -8,7 +8,8 @@
 //! verdict per packet), [`verdict`] (the list of verdicts and classes), [`wire`]
 //! and [`target`] (what is counted), [`ports`] (probed ports in little room), [`entries`], [`index`], [`filter`] and
 //! [`tables`] (where it is counted, and who gets a place), [`secrets`], [`flow`] (what makes an answer one) and
-//! [`flow_table`], [`hint`] (what cannot wait), [`sample`] (packets that leave the kernel), [`limits`].
+//! [`flow_table`], [`hint`] (what cannot wait), [`prefixes`] (is an address in a set of prefixes) and [`listed`] (what is
+//! counted of those that are), [`sample`] (packets that leave the kernel), [`limits`].
 #![no_std]
 
 pub mod classify;
@@ -21,9 +22,11 @@ pub mod frame;
 pub mod hint;
 pub mod index;
 pub mod limits;
+pub mod listed;
 pub mod packet;
 pub mod parse;
 pub mod ports;
+pub mod prefixes;
 pub mod sample;
 pub mod secrets;
 pub mod tables;
@@ -35,6 +38,7 @@ pub use classify::{Replies, Settings, classify};
 pub use flow::{Flow, FlowKey, Sight};
 pub use frame::Frame;
 pub use hint::{Allowance, Hint};
+pub use listed::{ListedCounts, ListedKey};
 pub use packet::{Kind, Packet, Transport};
 pub use parse::parse;
 pub use ports::{PortHash, PortSet, Ports};

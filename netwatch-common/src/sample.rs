@@ -26,7 +26,7 @@ pub struct Sample {
     pub verdict: u8,
     /// [`Self::IN`] or [`Self::OUT`].
     pub direction: u8,
-    /// Who wants it: one of the constants of this type.
+    /// Who wants it: of the constants of this type.
     pub purpose: u8,
     /// Always zero.
     pub padding: [u8; 5],
@@ -39,7 +39,7 @@ impl Sample {
     pub const OUT: u8 = 1;
     /// `netwatch watch` shows it.
     pub const WATCH: u8 = 0;
-    /// Its payload is looked into.
+    /// Its payload is looked into. It may be evidence, too: both bits are set then.
     pub const PAYLOAD: u8 = 1;
     /// It is kept as evidence of an incident.
     pub const EVIDENCE: u8 = 2;
@@ -104,6 +104,22 @@ impl WatchTotals {
     }
 }
 
+/// Words of the map that says whose payload is looked into: a bit for each port, of TCP and then of UDP.
+pub const INSPECTED_WORDS: u32 = 2 * 65_536 / 64;
+
+/// Sources of which packets are wanted at once.
+pub const WANTED_MAX: u32 = 256;
+
+/// How many packets of a source are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Wanted {
+    /// How many more.
+    pub left: u32,
+    /// Always zero.
+    pub padding: u32,
+}
+
 /// So many packets in each period of time, for all CPUs together: a word that they share holds the number of the period,
 /// and in its last bits how many packets it has had.
 pub struct Rate;
@@ -111,6 +127,8 @@ pub struct Rate;
 impl Rate {
     /// Bits of the word that count packets.
     const BITS: u32 = 24;
+    /// The period of what a program sends of its own accord, in nanoseconds: 100 ms.
+    pub const PERIOD_NS: u64 = 100_000_000;
     /// Most packets in a period.
     pub const MOST: u32 = (1 << Self::BITS) - 1;
 

@@ -43,6 +43,12 @@ impl Service {
         self.0
     }
 
+    /// Of which [`Self::number`] is the number.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
     /// Protocol and port, where it is one.
     #[must_use]
     pub const fn port(self) -> Option<(Proto, u16)> {

@@ -225,8 +225,13 @@ pub struct Control {
     pub hint_crossing: u32,
     /// The [`Hint::PROBE`](crate::Hint::PROBE) that has this number wakes the reader; 0 is none.
     pub hint_probes: u32,
-    /// Always zero.
-    pub padding: u32,
+    /// Not 0 where there is a set of listed addresses to look packets up in.
+    pub feeds: u32,
+    /// Packets of each kind that a CPU may send to be looked into, in each [period](crate::sample::Rate::PERIOD_NS); 0
+    /// where payload is not looked into.
+    pub samples: u32,
+    /// Not 0 where there may be sources of which packets are wanted.
+    pub wanted: u32,
 }
 
 impl Control {
@@ -280,6 +285,16 @@ pub struct Totals {
     pub flows_again: u64,
     /// Packets that the egress program looked at.
     pub sent: u64,
+    /// Packets that were sent to be looked into.
+    pub samples: u64,
+    /// Packets that were not, because this CPU had sent as many as it may for the time being.
+    pub samples_withheld: u64,
+    /// Packets that were not, because the ring had no room for them.
+    pub samples_lost: u64,
+    /// Packets from or to a listed address; one of which both ends are listed counts twice.
+    pub listed: u64,
+    /// Those of them that are counted under no [`ListedKey`](crate::ListedKey), because there was no room.
+    pub listed_lost: u64,
     /// Packets by [`Verdict`].
     pub verdicts: [u64; Verdict::COUNT],
 }
@@ -316,8 +331,8 @@ impl Totals {
 
 const _: () = assert!(size_of::<Addr>() == 16 && align_of::<Addr>() == 4);
 const _: () = assert!(size_of::<SourceCounts>() == 96);
-const _: () = assert!(size_of::<Totals>() == 8 * (13 + Verdict::COUNT));
-const _: () = assert!(size_of::<Control>() == 32 && size_of::<Replayed>() == 16);
+const _: () = assert!(size_of::<Totals>() == 8 * (18 + Verdict::COUNT));
+const _: () = assert!(size_of::<Control>() == 40 && size_of::<Replayed>() == 16);
 
 #[cfg(test)]
 mod tests {

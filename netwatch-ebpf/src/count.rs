@@ -8,17 +8,19 @@ use netwatch_common::{
 };
 
 use crate::{
-    clock, flows,
+    clock, closer, flows,
     hints::{News, tell},
     maps::{CONTROL, FORGOTTEN, JOB, PACKET, TOTALS, settings},
     tables::Tables,
 };
 
-/// Counts one packet. Does nothing else: the caller passes the packet on whatever happens here.
+/// Counts one packet. Does nothing else: the caller passes the packet on whatever happens here. Returns whether there is
+/// more to do about it ([`closer`]), which never is so without `MORE`.
 #[inline(always)]
-pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
+pub fn count<F: Frame, const MORE: bool>(ctx: &XdpContext, frame: &F) -> bool {
+    let mut more = false;
     // The only entry of a per-CPU array always exists; the verifier wants to see the check.
-    let Some(totals) = TOTALS.get_ptr_mut(0) else { return };
+    let Some(totals) = TOTALS.get_ptr_mut(0) else { return false };
     // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
     let totals = unsafe { &mut *totals };
     let bytes = clock::wire_bytes(frame);
@@ -28,25 +30,30 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
     let verdict = match read(frame) {
         UNREADABLE.. => forgotten_verdict(),
         READ => {
-            let Some(packet) = PACKET.get_ptr(0) else { return };
+            let Some(packet) = PACKET.get_ptr(0) else { return false };
             // SAFETY: the value belongs to this CPU, and was just written.
             let packet = unsafe { &*packet };
-            let Some(control) = CONTROL.get_ptr(0) else { return };
+            let Some(control) = CONTROL.get_ptr(0) else { return false };
             // SAFETY: the pointer is to a live value of the map. Userspace may write to it, a word at a time.
             let control = unsafe { &*control };
             // Read once, so that both counts of a packet belong to the same slot.
             // SAFETY: as above.
             let slot = unsafe { (&raw const control.slot).read_volatile() };
             let now = clock::now();
-            let sight = flows::look_up(ctx, packet, &settings(), control, now);
+            let sight = flows::look_up::<_, MORE>(ctx, packet, &settings(), control, now);
             let is_mirror = control.replies == Control::REPLIES_MIRRORED;
-            let is_first = is_mirror && flows::record(totals, packet, now);
+            let is_first = is_mirror && flows::record::<false>(totals, packet, now) & closer::FIRST != 0;
             let answers = if is_mirror { forget(packet.answers_udp(is_first, sight).into()) } else { 0 };
-            let Some(job) = JOB.get_ptr_mut(0) else { return };
+            let Some(job) = JOB.get_ptr_mut(0) else { return false };
             // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
             unsafe { &mut *job }.write(packet, sight, bytes, now);
+            if MORE {
+                let about = closer::about(packet, sight, control, is_first);
+                more = closer::is_wanted(control, about);
+                closer::note(slot, about, bytes, now);
+            }
             // Looked up again, because what the compiler knows to be in memory it does not read from there.
-            let Some(job) = JOB.get_ptr(0) else { return };
+            let Some(job) = JOB.get_ptr(0) else { return false };
             // SAFETY: as above.
             let job = unsafe { &*job };
             let Job { target, seen } = job;
@@ -66,6 +73,7 @@ pub fn count<F: Frame>(ctx: &XdpContext, frame: &F) {
     if verdict.class() as u8 == Class::Malformed as u8 {
         log_malformed(ctx, verdict as u32, bytes);
     }
+    more
 }
 
 /// Counts for whoever asked what a packet answers that there is an answer. A call of its own for the sake of the stack.
@@ -83,8 +91,8 @@ fn count_answer(tables: &mut Tables, packet: &Packet) {
 /// What is to be counted of a packet. It lies in a map and not on the stack, of which there are 512 bytes; and what is
 /// read from there the verifier does not know, so it follows all verdicts at once and not each on its own.
 pub struct Job {
-    target: TargetKey,
-    seen: Seen,
+    pub target: TargetKey,
+    pub seen: Seen,
 }
 
 impl Job {
@@ -147,7 +155,7 @@ pub fn forgotten_verdict() -> Verdict {
 /// A verdict that lies in a map, behind a check of its bound: the compiler knows that it needs none, but the verifier
 /// does not.
 #[inline(always)]
-fn checked(verdict: &Verdict) -> Verdict {
+pub fn checked(verdict: &Verdict) -> Verdict {
     // SAFETY: a verdict is a byte, and may be read as one.
     let number = unsafe { core::ptr::from_ref(verdict).cast::<u8>().read_volatile() };
     bytemuck::checked::try_cast(number).unwrap_or(Verdict::IpOther)

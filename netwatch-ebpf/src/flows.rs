@@ -7,42 +7,59 @@ use aya_ebpf::{
 };
 use netwatch_common::flow_table::{self, FlowHash, FlowLine};
 use netwatch_common::{
-    Control, Flow, FlowKey, Kind, Packet, Replies, Settings, Sight, Totals, classify::is_late_reply, parse,
+    Control, Flow, FlowKey, Kind, Packet, Replies, Settings, Sight, Totals, classify::is_late_reply,
 };
 
 use crate::{
     clock,
+    closer::{self, FIRST, PAYLOAD},
     context::Frame,
-    maps::{CONTROL, FLOWS, TOTALS, settings},
+    count::{READ, read},
+    maps::{CONTROL, FLOWS, PACKET, TOTALS},
     tables::{FLOW_FACTORS, FLOW_LINES, factor},
 };
 
-/// Takes note of a packet that this host sends.
+/// Takes note of a packet that this host sends. Returns whether there is more to do about it ([`closer`]), which never is
+/// so without `MORE`.
 #[inline(always)]
-pub fn sent(frame: &Frame) {
-    let Some(totals) = TOTALS.get_ptr_mut(0) else { return };
+pub fn sent<const MORE: bool>(frame: &Frame) -> bool {
+    let Some(totals) = TOTALS.get_ptr_mut(0) else { return false };
     // SAFETY: the value belongs to this CPU; the egress hook runs with bottom halves off, so that no XDP program
     // comes between.
     let totals = unsafe { &mut *totals };
     totals.sent += 1;
-    if let Ok(packet) = parse(frame, &settings()) {
-        record(totals, &packet, clock::now());
+    if read(frame) != READ {
+        return false;
     }
+    let (Some(packet), Some(control)) = (PACKET.get_ptr(0), CONTROL.get_ptr(0)) else { return false };
+    // SAFETY: the packet belongs to this CPU, and was just written; to the other one userspace may write, a word at a time.
+    let (packet, control) = unsafe { (&*packet, &*control) };
+    let now = clock::now();
+    let about = record::<MORE>(totals, packet, now);
+    if !MORE || !closer::is_wanted(control, about) {
+        return false;
+    }
+    // Read once, so that all that is counted of the packet belongs to the same slot.
+    // SAFETY: as above.
+    let slot = unsafe { (&raw const control.slot).read_volatile() };
+    closer::note(slot, about, clock::wire_bytes(frame), now);
+    true
 }
 
-/// Makes the flow that answers `packet` known. Returns whether it was not before. A call of its own for the sake of the
-/// stack.
+/// Makes the flow that answers `packet` known. Returns whether it was not before ([`FIRST`]), and whether there is
+/// something to look into ([`PAYLOAD`]), which never is so without `MORE`. A call of its own for the sake of the stack.
 #[inline(never)]
-pub fn record(totals: &mut Totals, packet: &Packet, now: u64) -> bool {
-    let Some(key) = packet.answering_flow() else { return false };
+pub fn record<const MORE: bool>(totals: &mut Totals, packet: &Packet, now: u64) -> u32 {
+    let Some(key) = packet.answering_flow() else { return 0 };
     let hash = hash(&key);
     if let Some((place, mut flow)) = flow_table::find(&mut Table, hash, now) {
         let before = flow;
         flow.sent(packet, now);
+        let inspect = MORE && is_inspecting() && flow.inspects_sent(packet);
         if flow != before {
             flow_table::update(&mut Table, place, hash, &flow);
         }
-        return false;
+        return if inspect { PAYLOAD } else { 0 };
     }
     totals.flows_new += 1;
     totals.flows_lost += u64::from(flow_table::enter(&mut Table, hash, &Flow::begun(packet, now), now));
@@ -54,7 +71,15 @@ pub fn record(totals: &mut Totals, packet: &Packet, now: u64) -> bool {
     {
         totals.flows_again += 1;
     }
-    true
+    let has_payload = matches!(packet.transport.kind, Kind::Udp) && packet.transport.payload_len > 0;
+    FIRST | if MORE && has_payload && is_inspecting() { PAYLOAD } else { 0 }
+}
+
+/// Whether payload is looked into.
+#[inline(always)]
+fn is_inspecting() -> bool {
+    // SAFETY: the pointer is to a live value of the map. Userspace may write to it, a word at a time.
+    CONTROL.get_ptr(0).is_some_and(|control| unsafe { (&raw const (*control).samples).read_volatile() } != 0)
 }
 
 /// The table of flows.
@@ -81,7 +106,7 @@ fn hash(key: &FlowKey) -> FlowHash {
 
 /// What is known of the flow of an incoming packet.
 #[inline(always)]
-pub fn look_up<C: EbpfContext>(
+pub fn look_up<C: EbpfContext, const MORE: bool>(
     ctx: &C,
     packet: &Packet,
     settings: &Settings,
@@ -96,9 +121,12 @@ pub fn look_up<C: EbpfContext>(
     };
     let hash = hash(&key);
     if let Some((place, mut flow)) = flow_table::find(&mut Table, hash, now) {
-        let before = flow.handshake;
-        if let Some(sight) = flow.received(packet, now) {
-            if flow.handshake != before {
+        let before = flow;
+        if let Some(mut sight) = flow.received(packet, now) {
+            if MORE && control.samples != 0 && flow.inspects_received(packet) {
+                sight.inspect = 1;
+            }
+            if flow != before {
                 flow_table::update(&mut Table, place, hash, &flow);
             }
             return sight;

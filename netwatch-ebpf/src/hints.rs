@@ -15,6 +15,8 @@ const WAKES_PER_TICK: u32 = 16;
 #[repr(C)]
 pub struct Telling {
     allowance: Allowance,
+    /// Of hints about listed addresses: those of sources that probe are told whatever these do.
+    listed: Allowance,
     /// The tick of the last hint: coarse monotonic nanoseconds.
     tick_ns: u64,
     /// Hints sent in the tick.
@@ -45,7 +47,8 @@ pub fn tell(totals: &mut Totals, target: &TargetKey, news: &News) {
     let Some(telling) = TELLING.get_ptr_mut(0) else { return };
     // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
     let telling = unsafe { &mut *telling };
-    if !telling.allowance.take(news.kind, news.number, news.now, || !is_half_full()) {
+    let allowance = if news.kind == Hint::LISTED { &mut telling.listed } else { &mut telling.allowance };
+    if !allowance.take(news.kind, news.number, news.now, || !is_half_full()) {
         totals.hints_withheld += 1;
         return;
     }

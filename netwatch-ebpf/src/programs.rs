@@ -10,26 +10,59 @@ use aya_ebpf::{
 
 use netwatch_common::Sample;
 
-use crate::{context::Frame, count::count, flows, watch};
+use crate::samples::Buffers;
+use crate::{closer, context::Frame, count::count, flows, watch};
 
 /// For kernels and drivers that know multi-buffer frames (Linux 5.18).
 #[xdp(frags)]
 pub fn netwatch_frags(ctx: XdpContext) -> u32 {
-    count(&ctx, &Frame::multi_buffer(&ctx));
+    count::<_, false>(&ctx, &Frame::multi_buffer(&ctx));
+    XDP_PASS
+}
+
+/// The same, where packets may be looked at more closely.
+#[xdp(frags)]
+pub fn netwatch_more(ctx: XdpContext) -> u32 {
+    if count::<_, true>(&ctx, &Frame::multi_buffer(&ctx)) {
+        closer::look(&ctx);
+    }
+    XDP_PASS
+}
+
+/// Looks closer at a packet that was counted.
+#[xdp(frags)]
+pub fn netwatch_closer(ctx: XdpContext) -> u32 {
+    closer::received(&Buffers::of(&ctx, &Frame::multi_buffer(&ctx)));
     XDP_PASS
 }
 
 /// For all others.
 #[xdp]
 pub fn netwatch(ctx: XdpContext) -> u32 {
-    count(&ctx, &Frame::single_buffer(&ctx));
+    count::<_, false>(&ctx, &Frame::single_buffer(&ctx));
     XDP_PASS
 }
 
 /// Takes note of what the host sends. "Unspecified" means: as if this program were not there.
 #[classifier]
 pub fn netwatch_egress(ctx: TcContext) -> i32 {
-    flows::sent(&Frame::outgoing(&ctx));
+    flows::sent::<false>(&Frame::outgoing(&ctx));
+    TC_ACT_UNSPEC
+}
+
+/// The same, where packets may be looked at more closely.
+#[classifier]
+pub fn netwatch_egress_more(ctx: TcContext) -> i32 {
+    if flows::sent::<true>(&Frame::outgoing(&ctx)) {
+        closer::look_at_sent(&ctx);
+    }
+    TC_ACT_UNSPEC
+}
+
+/// Looks closer at a packet that is sent.
+#[classifier]
+pub fn netwatch_closer_sent(ctx: TcContext) -> i32 {
+    closer::sent(&ctx);
     TC_ACT_UNSPEC
 }
 
@@ -37,7 +70,7 @@ pub fn netwatch_egress(ctx: TcContext) -> i32 {
 /// are told by their names.
 #[classifier]
 pub fn netwatch_view_sent(ctx: TcContext) -> i32 {
-    flows::sent(&Frame::outgoing(&ctx));
+    flows::sent::<false>(&Frame::outgoing(&ctx));
     TC_ACT_UNSPEC
 }
 

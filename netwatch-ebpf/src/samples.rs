@@ -3,6 +3,8 @@
 //! A packet is copied into memory of this CPU's own first, and from there into the ring: the verifier wants to know the
 //! size of what is reserved in a ring beforehand, and that of a packet it cannot know.
 
+#![expect(clippy::cast_possible_truncation, reason = "no packet is that long")]
+
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
@@ -68,11 +70,17 @@ impl Bytes for TcContext {
 }
 
 /// The frame of an XDP program that the kernel may hand several buffers. Linux 5.18.
-#[allow(dead_code, reason = "the hooks of the stack do without; XDP programs that send samples do not")]
 pub struct Buffers<'a> {
     pub ctx: &'a XdpContext,
     /// Of all buffers together.
     pub len: u32,
+}
+
+impl<'a> Buffers<'a> {
+    #[inline(always)]
+    pub fn of(ctx: &'a XdpContext, frame: &impl netwatch_common::Frame) -> Self {
+        Self { ctx, len: frame.len() as u32 }
+    }
 }
 
 impl Bytes for Buffers<'_> {

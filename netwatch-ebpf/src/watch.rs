@@ -111,7 +111,7 @@ fn judge(ctx: &TcContext, copied: &Copied, direction: u8) -> (Verdict, u32) {
 fn replies(ctx: &TcContext, packet: &Packet) -> Replies {
     let Some(control) = CONTROL.get_ptr(0) else { return Replies::Unknown };
     // SAFETY: the pointer is to a live value of the map, which userspace has written before there were packets.
-    flows::look_up(ctx, packet, &settings(), unsafe { &*control }, clock::now()).replies
+    flows::look_up::<_, false>(ctx, packet, &settings(), unsafe { &*control }, clock::now()).replies
 }
 
 /// Whether this packet is the one of so many, on this CPU.

@@ -39,7 +39,7 @@ fn number(error: &anyhow::Error) -> u8 {
         Some(Error::NoSuchInterface(_) | Error::NoDefaultRoute) => 3,
         Some(Error::Permission { .. }) => 4,
         Some(Error::KernelTooOld { .. }) => 5,
-        Some(Error::MapMemory { .. }) => 6,
+        Some(Error::MapMemory { .. } | Error::FeedMemory { .. }) => 6,
         Some(Error::Verifier { .. }) => 7,
         Some(
             Error::Busy { .. }

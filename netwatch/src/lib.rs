@@ -14,6 +14,7 @@ pub mod config;
 pub mod drained;
 pub mod ethtool;
 pub mod exit;
+pub mod feeds;
 pub mod filter;
 pub mod guide;
 pub mod heap;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use anyhow::Context as _;
 use aya::Ebpf;
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
-use netwatch::kernel::program::{ProgramSize, size_of_program};
+use netwatch::kernel::size::{ProgramSize, size_of_program};
 use netwatch::kernel::{Options, Watch, limits, object};
 use xtask::traffic::Frame;
 use xtask::traffic::network::Extension;

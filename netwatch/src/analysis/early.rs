@@ -90,6 +90,10 @@ impl Early {
     ) -> Vec<Addr> {
         let mut worth = Vec::new();
         for hint in hints {
+            // Listed addresses are another matter than scans and floods.
+            if hint.kind == Hint::LISTED {
+                continue;
+            }
             if self.drained.is_some_and(|drained| !is_later(hint.slot, drained)) {
                 continue;
             }

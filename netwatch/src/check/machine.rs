@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{Line, Standing, line};
-use crate::kernel::{Error, Options, Watch, host, object, program};
+use crate::kernel::{Error, Options, Watch, host, object, size};
 
 /// What is to say before anything is tried.
 pub(super) fn lines() -> Vec<Line> {
@@ -17,7 +17,7 @@ pub(super) fn trial(map_memory: u64) -> Line {
         return line(Standing::Problem, TOPIC, Error::NoObject.to_string());
     }
     let size = Watch::load(&Options::of_this_host(map_memory)).and_then(|mut watch| {
-        program::size_of_program(watch.program()?).map_err(|error| Error::Object(error.to_string()))
+        size::size_of_program(watch.program()?).map_err(|error| Error::Object(error.to_string()))
     });
     match size {
         Ok(size) => {

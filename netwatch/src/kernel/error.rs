@@ -61,6 +61,14 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// The kernel would not give the memory for a set of listed addresses.
+    #[error("no memory for feeds of {megabytes} MiB ({source}); leave some of their entries out")]
+    FeedMemory {
+        /// What was asked for.
+        megabytes: u64,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// The verifier refused the program.
     #[error("the kernel's verifier refused the program: {reason}; `--verifier-log` prints its whole log")]
     Verifier {
@@ -158,6 +166,14 @@ impl Error {
                 Self::MapMemory { megabytes: bytes >> 20, source }
             }
             _ => Self::System { call: "bpf map", source },
+        }
+    }
+
+    /// Translates an error of making a map for listed addresses.
+    pub(super) fn from_feeds(error: MapError, bytes: u64) -> Self {
+        match Self::from_map(error, bytes.max(1)) {
+            Self::MapMemory { megabytes, source } => Self::FeedMemory { megabytes, source },
+            other => other,
         }
     }
 

@@ -1,5 +1,6 @@
 //! How many sources and targets the kernel may count at once, from a budget of memory.
 
+use netwatch_common::ListedCounts;
 use netwatch_common::entries::{Fill, Source, Target};
 use netwatch_common::filter::Block;
 use netwatch_common::flow_table::FlowLine;
@@ -26,6 +27,24 @@ const FILTER_SHARE: u64 = 8;
 /// Entries per line of an index, at most and on average: with that many one in 60,000 finds no room in its line, all
 /// others do.
 const ENTRIES_PER_LINE: u32 = 5;
+
+/// Room for packets that are looked into or kept as evidence, in bytes: 2,000 of full size and more.
+pub const SAMPLE_RING: u32 = 4 << 20;
+
+/// Pairs of a listed address and another that are counted in each slot, where there are few CPUs.
+const LISTED_MOST: u64 = 8192;
+/// And where there are many.
+const LISTED_LEAST: u64 = 1024;
+/// Memory for both halves of these pairs, in bytes; it comes on top of the budget for maps.
+const LISTED_MEMORY: u64 = 16 << 20;
+
+/// How many pairs of a listed address and another are counted in each slot on a machine with `cpus` possible CPUs.
+#[must_use]
+pub fn listed_pairs(cpus: u64) -> u32 {
+    let pair = size_of::<ListedCounts>() as u64 * cpus.max(1);
+    let pairs = (LISTED_MEMORY / BUFFERS / pair).clamp(LISTED_LEAST, LISTED_MOST);
+    u32::try_from(pairs).unwrap_or(u32::MAX)
+}
 
 /// Entries of the tables of one interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

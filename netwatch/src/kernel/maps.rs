@@ -12,9 +12,15 @@ use aya::{
     maps::{Array, ArrayOfMaps, Map, MapData, MapError, PerCpuArray, RingBuf},
 };
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
-use netwatch_common::{Addr, Control, Totals, entries::Entry, secrets::Secrets};
+use bytemuck::Zeroable as _;
+use netwatch_common::{
+    Addr, Control, ListedCounts, ListedKey, Totals,
+    entries::Entry,
+    prefixes::{HEADS, Line},
+    secrets::Secrets,
+};
 
-use super::{Capacity, Error, Hints, Reader, tables::Regions};
+use super::{Capacity, Error, Hints, Reader, feeds::Feeds, tables::Regions};
 use crate::analysis::HintRates;
 
 /// Lets a type of `netwatch-common`, which knows nothing of aya, cross aya's interface.
@@ -35,6 +41,7 @@ pub struct Maps {
     regions: Arc<Regions>,
     totals: PerCpuArray<MapData, Wire<Totals>>,
     hints: Option<Hints>,
+    feeds: Feeds,
     /// No program counts in the half that is not in use.
     is_idle: bool,
 }
@@ -58,6 +65,7 @@ impl Maps {
             regions: Arc::new(Regions::take(object, capacity, secrets, cpus)?),
             totals: take(object, "TOTALS")?,
             hints: Some(Hints::new(take::<RingBuf<MapData>>(object, "HINTS")?)),
+            feeds: Feeds::take(object, cpus)?,
             is_idle: false,
         };
         maps.wait_for_programs()?;
@@ -114,7 +122,7 @@ impl Maps {
     /// Looks into tables that are in use.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.regions))
+        Reader::new(Arc::clone(&self.regions), self.feeds.tables())
     }
 
     /// Tells the programs how replies are told from now on, and until when unknown connections may be older than
@@ -135,6 +143,55 @@ impl Maps {
             // for them, and all others count in the other half.
             unsafe { self.regions.drain(self.set.slot.wrapping_sub(1), each) }
         }
+    }
+
+    /// Tells the programs how many packets of each kind they may send to be looked into, in each period; 0 is none.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; everything is then as it was.
+    pub(super) fn inspect(&mut self, samples: u32) -> Result<(), Error> {
+        self.tell(Control { samples, ..self.set })
+    }
+
+    /// Tells the programs that packets of some sources may be wanted.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; everything is then as it was.
+    pub(super) fn keep_evidence(&mut self) -> Result<(), Error> {
+        self.tell(Control { wanted: 1, ..self.set })
+    }
+
+    /// Puts a set of listed addresses ([`netwatch_common::prefixes`]) in the place of the one that programs look packets up
+    /// in; without any prefix in it, they look nothing up any more. No packet goes by unjudged.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; the old set then stays.
+    pub fn set_feeds(&mut self, lines: &[Line]) -> Result<(), Error> {
+        let are_listed = lines.iter().take(HEADS as usize).any(|head| *head != Line::zeroed());
+        if are_listed {
+            self.feeds.set(lines)?;
+            self.tell(Control { feeds: 1, ..self.set })
+        } else {
+            self.tell(Control { feeds: 0, ..self.set })?;
+            self.feeds.set(&[])
+        }
+    }
+
+    /// Hands over what was counted of listed addresses in the slot that the last swap has ended, each pair once; what
+    /// [`drain`](Self::drain) says holds here, too.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error. What was not handed over comes with the next slot but one.
+    pub fn drain_listed(&mut self, each: impl FnMut(ListedKey, ListedCounts)) -> Result<(), Error> {
+        if !self.is_idle {
+            return Ok(());
+        }
+        let listed = self.totals()?.listed;
+        self.feeds.drain(self.set.slot.wrapping_sub(1), listed, each)
     }
 
     /// Sets which sources get an entry in any case, instead of those that did.

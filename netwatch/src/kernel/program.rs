@@ -1,7 +1,7 @@
 //! Load the program, attach it to an interface, and keep both together.
 
+use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::{fmt, io};
 
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
@@ -9,48 +9,24 @@ use aya::{
     programs::{ProgramError, ProgramFd, SchedClassifier, Xdp, XdpMode, links::FdLink},
 };
 use aya_log::EbpfLogger;
-use netwatch_common::{Addr, Control, Flow, Settings, Totals, entries::Entry, secrets::Secrets};
+use netwatch_common::{
+    Addr, Control, Flow, ListedCounts, ListedKey, Settings, Totals, entries::Entry, prefixes::Line,
+    secrets::Secrets,
+};
 
 use super::{
-    Capacity, EgressHook, EgressWish, Error, Hints, Reader,
+    Capacity, EgressHook, EgressWish, Error, Hints, InspectedPorts, Mode, ModeWish, Reader, Samples, Wanting,
+    closer::{self, Closer},
     egress::{self, Egress},
-    error, host,
+    error, feeds, host, limits,
     maps::{Maps, Wire},
-    object,
+    mode::is_about_mode,
+    object, samples,
+    size::{ProgramSize, size_of_program},
     tables::{self, Numbers},
 };
 use crate::analysis::HintRates;
 use crate::logging::KernelLog;
-
-/// How the user wants the program attached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum ModeWish {
-    /// Native where the driver can, generic otherwise.
-    #[default]
-    Auto,
-    /// In the driver, or not at all.
-    Native,
-    /// In the network stack: works on every interface, costs more.
-    Generic,
-}
-
-/// How the program is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// In the driver.
-    Native,
-    /// In the network stack.
-    Generic,
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Native => "native",
-            Self::Generic => "generic",
-        })
-    }
-}
 
 /// What the loader must know.
 #[derive(Clone, Copy, Debug)]
@@ -63,8 +39,14 @@ pub struct Options {
     pub log_level: u8,
     /// Whether the program is to be run on recorded packets, instead of watching.
     pub replay: bool,
+    /// Whether packets may be looked at more closely: in feeds, or into their payload. Linux 5.18.
+    pub closer: bool,
+    /// Bytes for packets on their way to userspace, where they may.
+    pub ring_bytes: u32,
     /// What hashes are made with.
     pub secrets: Secrets,
+    /// Pairs of a listed address and another that are counted in each slot, at most.
+    pub listed: u32,
 }
 
 impl Options {
@@ -77,7 +59,10 @@ impl Options {
             settings: Settings { ephemeral_first, ephemeral_last, ..Settings::DEFAULT },
             log_level: 0,
             replay: false,
+            closer: false,
+            ring_bytes: limits::SAMPLE_RING,
             secrets: tables::random_secrets(),
+            listed: limits::listed_pairs(host::possible_cpus() as u64),
         }
     }
 }
@@ -85,11 +70,25 @@ impl Options {
 /// A loaded program with its maps, attached to an interface or not. Dropping it detaches and unloads.
 pub struct Watch {
     object: Ebpf,
-    program: &'static str,
+    names: Names,
     maps: Maps,
     logger: Option<Logger>,
     link: Option<FdLink>,
     egress: Option<Egress>,
+    closer: Option<Closer>,
+}
+
+/// The programs that are used.
+#[derive(Clone, Copy)]
+struct Names {
+    received: &'static str,
+    sent: &'static str,
+}
+
+impl Names {
+    const SINGLE: Self = Self { received: "netwatch", sent: egress::PROGRAM };
+    const FRAGS: Self = Self { received: "netwatch_frags", sent: egress::PROGRAM };
+    const MORE: Self = Self { received: "netwatch_more", sent: "netwatch_egress_more" };
 }
 
 /// Reads what the program logs.
@@ -118,6 +117,10 @@ impl Watch {
         let numbers = Numbers::of(&options.capacity, &options.secrets, host::possible_cpus());
         let mut loader = EbpfLoader::new();
         tables::prepare(&mut loader, &numbers);
+        feeds::prepare(&mut loader, if options.closer { options.listed } else { 1 });
+        if options.closer {
+            loader.map_max_entries(samples::RING, options.ring_bytes);
+        }
         let mut object = loader
             .verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS)
             .override_global("SETTINGS", &settings, true)
@@ -126,9 +129,18 @@ impl Watch {
             .load(object)
             .map_err(|error| Error::from_load(error, bytes))?;
 
-        let program = if running >= host::MULTI_BUFFER_KERNEL { "netwatch_frags" } else { "netwatch" };
-        xdp(&mut object, program)?.load().map_err(Error::from_program_load)?;
-        egress_program(&mut object)?.load().map_err(Error::from_program_load)?;
+        if options.closer && running < host::MULTI_BUFFER_KERNEL {
+            let (running, needed) = (host::kernel_release(), host::MULTI_BUFFER_KERNEL.to_string());
+            return Err(Error::KernelTooOld { running, needed });
+        }
+        let names = match running >= host::MULTI_BUFFER_KERNEL {
+            true if options.closer => Names::MORE,
+            true => Names::FRAGS,
+            false => Names::SINGLE,
+        };
+        xdp(&mut object, names.received)?.load().map_err(Error::from_program_load)?;
+        sent_program(&mut object, names.sent)?.load().map_err(Error::from_program_load)?;
+        let closer = if options.closer { Some(Closer::load(&mut object)?) } else { None };
         let logger = match options.log_level {
             0 => None,
             _ => Some(
@@ -137,7 +149,7 @@ impl Watch {
             ),
         };
         let maps = Maps::new(&mut object, options.capacity, options.secrets, host::possible_cpus())?;
-        Ok(Self { object, program, maps, logger, link: None, egress: None })
+        Ok(Self { object, names, maps, logger, link: None, egress: None, closer })
     }
 
     /// Attaches to an interface, in native mode where it can be had and unless generic mode is wanted.
@@ -187,7 +199,7 @@ impl Watch {
     ) -> Result<EgressHook, Error> {
         // A filter of an earlier call would otherwise be taken for one that a crash has left.
         self.egress = None;
-        let egress = Egress::attach(egress_program(&mut self.object)?, interface, wish)?;
+        let egress = Egress::attach(sent_program(&mut self.object, self.names.sent)?, interface, wish)?;
         let hook = egress.hook;
         self.egress = Some(egress);
         self.maps.set_replies(Control::REPLIES_BY_FLOWS, now_ns + Flow::KNOWN_NS)?;
@@ -245,6 +257,54 @@ impl Watch {
     /// Sets which sources get an entry in any case, however crowded it is: a thousand of them or so.
     pub fn set_suspects(&self, suspects: &[Addr]) {
         self.maps.set_suspects(suspects);
+    }
+
+    /// Sets which addresses are listed. See [`Maps::set_feeds`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; the old set then stays.
+    pub fn set_feeds(&mut self, lines: &[Line]) -> Result<(), Error> {
+        self.maps.set_feeds(lines)
+    }
+
+    /// Looks into the first payload of new flows to and from these ports, at most so many packets of each kind in each
+    /// [period](netwatch_common::sample::Rate::PERIOD_NS) and on each CPU; none where that is 0. Nothing happens where
+    /// packets are not looked at more closely.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub fn inspect(&mut self, ports: &InspectedPorts, samples: u32) -> Result<(), Error> {
+        let Some(closer) = &self.closer else { return Ok(()) };
+        closer.inspect(ports);
+        self.maps.inspect(if ports.is_empty() { 0 } else { samples })
+    }
+
+    /// The packets that programs send to userspace, once; none where packets are not looked at more closely.
+    pub fn take_samples(&mut self) -> Option<Samples> {
+        self.closer.as_mut()?.take_samples()
+    }
+
+    /// Keeps packets of sources as evidence, which the value says once. `None` where packets are not looked at more closely,
+    /// or the value was taken.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub fn take_wanting(&mut self) -> Result<Option<Wanting>, Error> {
+        let Some(wanting) = self.closer.as_mut().and_then(Closer::take_wanting) else { return Ok(None) };
+        self.maps.keep_evidence()?;
+        Ok(Some(wanting))
+    }
+
+    /// Empties what the last swap took out of use of the counts of listed addresses. See [`Maps::drain_listed`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; what was not handed over comes with a later slot.
+    pub fn drain_listed(&mut self, each: impl FnMut(ListedKey, ListedCounts)) -> Result<(), Error> {
+        self.maps.drain_listed(each)
     }
 
     /// Lets the program count into empty maps where it cannot be running. See [`Maps::turn`].
@@ -312,7 +372,20 @@ impl Watch {
     ///
     /// The object does not hold the program.
     pub fn program(&mut self) -> Result<&Xdp, Error> {
-        xdp(&mut self.object, self.program).map(|program| &*program)
+        xdp(&mut self.object, self.names.received).map(|program| &*program)
+    }
+
+    /// What the program costs that looks at packets more closely; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not tell.
+    pub fn size_of_closer(&mut self) -> Result<Option<ProgramSize>, Error> {
+        if self.closer.is_none() {
+            return Ok(None);
+        }
+        let size = size_of_program(xdp(&mut self.object, closer::PROGRAM)?);
+        size.map(Some).map_err(|error| Error::Object(error.to_string()))
     }
 
     /// Tells how replies are told, and until when connections may be older than the program. See [`Maps::set_replies`].
@@ -329,7 +402,7 @@ impl Watch {
         let copy = |fd: &ProgramFd| fd.as_fd().try_clone_to_owned().map_err(Error::system("dup"));
         let no_fd = |error: ProgramError| Error::Object(error.to_string());
         let ingress = copy(self.program()?.fd().map_err(no_fd)?)?;
-        let egress = copy(egress_program(&mut self.object)?.fd().map_err(no_fd)?)?;
+        let egress = copy(sent_program(&mut self.object, self.names.sent)?.fd().map_err(no_fd)?)?;
         Ok([ingress, egress])
     }
 
@@ -342,7 +415,7 @@ impl Watch {
     }
 
     fn try_attach(&mut self, index: u32, mode: XdpMode) -> io::Result<()> {
-        let program = xdp(&mut self.object, self.program).map_err(io::Error::other)?;
+        let program = xdp(&mut self.object, self.names.received).map_err(io::Error::other)?;
         let link = program.attach_to_if_index(index, mode).map_err(error::attach_source)?;
         // Where the kernel refuses a BPF link, aya attaches through netlink, and such a program would outlive a
         // crash of its owner. Every kernel that netwatch runs on has them (5.9); if it happens all the same, say so and stop.
@@ -354,28 +427,6 @@ impl Watch {
     }
 }
 
-/// The verifier's cost and the size of a loaded program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProgramSize {
-    /// Instructions the verifier walked. Linux 5.16.
-    pub verified_instructions: Option<u32>,
-    /// Bytes of machine code.
-    pub machine_code_bytes: u32,
-}
-
-/// Asks the kernel about a loaded program.
-///
-/// # Errors
-///
-/// The system call's error.
-pub fn size_of_program(program: &Xdp) -> Result<ProgramSize, ProgramError> {
-    let info = program.info()?;
-    Ok(ProgramSize {
-        verified_instructions: info.verified_instruction_count(),
-        machine_code_bytes: info.size_jitted(),
-    })
-}
-
 fn xdp<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, Error> {
     object
         .program_mut(name)
@@ -383,21 +434,11 @@ fn xdp<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, Error> {
         .ok_or_else(|| Error::Object(format!("it has no XDP program {name}")))
 }
 
-fn egress_program(object: &mut Ebpf) -> Result<&mut SchedClassifier, Error> {
+fn sent_program<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier, Error> {
     object
-        .program_mut(egress::PROGRAM)
+        .program_mut(name)
         .and_then(|program| <&mut SchedClassifier>::try_from(program).ok())
-        .ok_or_else(|| Error::Object("it has no egress program".into()))
-}
-
-/// Whether the kernel refused the mode rather than the program: the driver has no native XDP, or not for this
-/// MTU or with these offloads.
-fn is_about_mode(error: &io::Error) -> bool {
-    const ENOTSUPP: i32 = 524;
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE | libc::ENOSPC | libc::ENOMEM | ENOTSUPP)
-    )
+        .ok_or_else(|| Error::Object(format!("it has no egress program {name}")))
 }
 
 fn attach_error(interface: &str, mode: &'static str, source: io::Error) -> Error {

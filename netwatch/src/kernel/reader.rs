@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use netwatch_common::{Addr, Ports, SourceCounts, TargetCounts, TargetKey};
+use netwatch_common::{Addr, ListedCounts, ListedKey, Ports, SourceCounts, TargetCounts, TargetKey};
 
+use super::feeds::ListedTables;
 use super::tables::Regions;
 
 /// Reads single entries of the tables, from any thread, while programs count in them and while [`Watch`] drains
@@ -17,13 +18,14 @@ use super::tables::Regions;
 #[derive(Clone)]
 pub struct Reader {
     regions: Arc<Regions>,
+    listed: Arc<ListedTables>,
     sources: Vec<SourceCounts>,
     targets: Vec<TargetCounts>,
 }
 
 impl Reader {
-    pub(super) const fn new(regions: Arc<Regions>) -> Self {
-        Self { regions, sources: Vec::new(), targets: Vec::new() }
+    pub(super) const fn new(regions: Arc<Regions>, listed: Arc<ListedTables>) -> Self {
+        Self { regions, listed, sources: Vec::new(), targets: Vec::new() }
     }
 
     /// What the CPUs have counted of a source so far; `source` is as it is accounted
@@ -44,5 +46,11 @@ impl Reader {
     pub fn target(&mut self, slot: u32, target: &TargetKey) -> Option<&[TargetCounts]> {
         self.regions.target(slot, target, &mut self.targets);
         (!self.targets.is_empty()).then_some(&self.targets)
+    }
+    /// What the CPUs have counted of a listed address and another so far; `None` where there is no entry, or the kernel
+    /// does not tell. Costs a system call.
+    #[must_use]
+    pub fn listed(&self, slot: u32, key: &ListedKey) -> Option<ListedCounts> {
+        self.listed.get(slot, key).ok().flatten()
     }
 }

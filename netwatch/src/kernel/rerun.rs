@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use bytemuck::{Pod, Zeroable};
-use netwatch_common::{Flow, Replayed, Settings, Totals, parse};
+use netwatch_common::{Flow, ListedCounts, ListedKey, Replayed, Settings, Totals, parse, prefixes::Line};
 use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
 
@@ -132,6 +132,24 @@ impl Rerun {
         self.watch.turn()?;
         self.watch.drain(|entry| counted.add(entry));
         Ok(counted)
+    }
+
+    /// Sets which addresses are listed. See [`Watch::set_feeds`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub fn set_feeds(&mut self, lines: &[Line]) -> Result<(), Error> {
+        self.watch.set_feeds(lines)
+    }
+
+    /// What was counted of listed addresses in the slot that was ended last, once.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub fn drain_listed(&mut self, each: impl FnMut(ListedKey, ListedCounts)) -> Result<(), Error> {
+        self.watch.drain_listed(each)
     }
 
     /// What was counted since the start.

@@ -53,6 +53,13 @@ impl<T: Pod> Shared<T> {
         }
     }
 
+    /// Puts values in place from the first on, of a map that no program knows yet.
+    pub(super) fn write_all(&self, values: &[T]) {
+        let count = values.len().min(self.len);
+        // SAFETY: both are valid for so many values, and do not overlap: the one is a mapping of its own.
+        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.start.as_ptr(), count) };
+    }
+
     /// Some values as they lie there; none where they are not all inside the map.
     ///
     /// # Safety

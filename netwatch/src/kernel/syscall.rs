@@ -10,6 +10,10 @@ pub const UPDATE_ELEMENT: libc::c_long = 2;
 /// `BPF_PROG_LOAD`, which returns a descriptor.
 pub const LOAD_PROGRAM: libc::c_long = 5;
 
+/// `BPF_MAP_LOOKUP_ELEM`.
+pub const MAP_LOOKUP: libc::c_long = 1;
+/// `BPF_MAP_LOOKUP_AND_DELETE_BATCH`. Linux 5.6.
+pub const MAP_LOOKUP_AND_DELETE_BATCH: libc::c_long = 25;
 /// `BPF_PROG_TEST_RUN`, called `BPF_PROG_RUN` since Linux 5.14.
 pub const TEST_RUN: libc::c_long = 10;
 /// `BPF_PROG_QUERY`. Linux 6.6 for tcx.

@@ -1,25 +1,32 @@
 //! What the kernel program costs the verifier, and what must not be in it.
 
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
-use netwatch::kernel::{Error, Watch, object, program::size_of_program};
+use netwatch::kernel::{Error, Watch, object, size::size_of_program};
 use netwatch_common::Verdict;
 
 use crate::options;
 
 /// Instructions that the verifier may walk, of the million it allows. Room for other compilers: with LLVM 22 it
-/// walks about 110,000.
+/// walks about 140,000.
 const VERIFIED_INSTRUCTIONS: u32 = 300_000;
-/// Bytes of machine code: with LLVM 22 it is 28,000, of which a known source's packet touches a quarter.
-const MACHINE_CODE: u32 = 36 * 1024;
+/// Bytes of machine code: with LLVM 22 it is 37,000, of which a known source's packet touches a fifth. What is done for listed
+/// addresses is 9,000 of them, and touched only where there are feeds.
+const MACHINE_CODE: u32 = 44 * 1024;
 
 #[test]
 fn the_program_keeps_its_budget() {
-    let mut watch = Watch::load(&options()).unwrap();
-    let size = size_of_program(watch.program().unwrap()).unwrap();
-    println!("{size:?}");
-    let verified = size.verified_instructions.expect("this kernel tells");
-    assert!(verified <= VERIFIED_INSTRUCTIONS, "{verified} instructions verified");
-    assert!(size.machine_code_bytes <= MACHINE_CODE, "{} bytes", size.machine_code_bytes);
+    for closer in [false, true] {
+        let mut watch = Watch::load(&netwatch::kernel::Options { closer, ..options() }).unwrap();
+        let counts = size_of_program(watch.program().unwrap()).unwrap();
+        let sizes = [Some(counts), watch.size_of_closer().unwrap()];
+        println!("{sizes:?}");
+        assert_eq!(sizes[1].is_some(), closer);
+        for size in sizes.into_iter().flatten() {
+            let verified = size.verified_instructions.expect("this kernel tells");
+            assert!(verified <= VERIFIED_INSTRUCTIONS, "{verified} instructions verified");
+            assert!(size.machine_code_bytes <= MACHINE_CODE, "{} bytes", size.machine_code_bytes);
+        }
+    }
 }
 
 #[test]

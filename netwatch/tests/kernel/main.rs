@@ -18,6 +18,7 @@ mod conservation;
 mod drained;
 mod egress;
 mod evasions;
+mod feeds;
 mod floods;
 mod flows;
 mod generator;
