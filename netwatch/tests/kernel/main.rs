@@ -36,6 +36,7 @@ mod slow;
 mod support;
 mod talk;
 mod view;
+mod watch;
 mod wire;
 
 use netwatch::kernel::{Capacity, Options};
