@@ -19,6 +19,7 @@ mod drained;
 mod egress;
 mod evasions;
 mod feeds;
+mod filters;
 mod floods;
 mod flows;
 mod generator;
