@@ -21,7 +21,9 @@ const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 5);
 fn names_keep_their_numbers() {
     let mut numbers = Numbers::default();
     assert_eq!((numbers.of("b"), numbers.of("a"), numbers.of("b")), (Some(0), Some(1), Some(0)));
-    (0..70_000).for_each(|number| drop(numbers.of(&number.to_string())));
+    for number in 0..70_000 {
+        numbers.of(&number.to_string());
+    }
     assert_eq!((numbers.of("one more"), numbers.of("a")), (None, Some(1)));
 }
 
