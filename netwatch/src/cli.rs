@@ -4,6 +4,7 @@
 mod feeds;
 mod replay;
 mod run;
+mod signatures;
 mod values;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 pub use feeds::{FeedArgs, FeedsCommand};
 pub use replay::{EngineWish, ReplayArgs, SuggestArgs};
 pub use run::{PlaceArgs, RunArgs, SettingArgs};
+pub use signatures::{ChosenArgs, ProtoName, SenderName, SignaturesCommand};
 pub use values::{Format, LogLevel, MinSeverity, Profile, WatchMode, When};
 
 /// netwatch counts every packet of a network interface inside the kernel and turns the counts into alerts.
@@ -45,6 +47,9 @@ pub enum Command {
     /// List feeds of addresses that are known to be bad, check their files, or look an address up
     #[command(subcommand)]
     Feeds(FeedsCommand),
+    /// List the payload signatures, check files of them, or try them on bytes
+    #[command(subcommand)]
+    Signatures(SignaturesCommand),
     /// Check a configuration file, or show what is in effect
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -1,6 +1,7 @@
-//! The commands that only print: `netwatch rules`, `netwatch config` and `netwatch feeds`.
+//! The commands that only print: `netwatch rules`, `netwatch signatures`, `netwatch config` and `netwatch feeds`.
 
 mod feeds;
+mod signatures;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use crate::exit::Usage;
 use crate::{clock, guide};
 
 pub use feeds::feeds;
+pub use signatures::signatures;
 
 /// `netwatch rules`.
 ///

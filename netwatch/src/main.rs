@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Check(args) => run_check(&args),
         Command::Rules(command) => commands::rules(&command),
         Command::Feeds(command) => commands::feeds(&command),
+        Command::Signatures(command) => commands::signatures(command),
         Command::Config(command) => commands::config(&command),
     };
     result.unwrap_or_else(|error| {

@@ -3,20 +3,23 @@
 use core::fmt::Display;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
 use super::Config;
 use super::layer::{AllowEntry, Origin, Said};
+use super::signatures::SignatureSettings;
 use crate::analysis::Severity;
+use crate::analysis::expected::ServiceRange;
 use crate::analysis::policy::LoginPorts;
 use crate::analysis::rules::Rule;
 use crate::feeds::FeedConfig;
 
 /// Settings that are taken over while netwatch runs, and not only when it starts.
-const LIVE: [&str; 7] =
-    ["profile", "min_severity", "notifications_per_minute", "local", "rules", "allow", "feeds"];
+const LIVE: [&str; 8] =
+    ["profile", "min_severity", "notifications_per_minute", "local", "rules", "signatures", "allow", "feeds"];
 /// Tables of which there can be several.
 const LISTS: [&str; 2] = ["allow", "feeds"];
 
@@ -95,6 +98,7 @@ impl Config {
         let config = Self {
             min_severity: new.min_severity,
             policy: new.policy,
+            signatures: SignatureSettings { set: new.signatures.set, ..self.signatures.clone() },
             allow: new.allow,
             feeds: new.feeds,
             rows,
@@ -107,9 +111,11 @@ impl Config {
 impl Row {
     fn is_live(&self) -> bool {
         let root = self.table.split('.').next().unwrap_or_default();
-        self.lines
-            .first()
-            .is_some_and(|(key, _)| *key != "window" && (LIVE.contains(&root) || LIVE.contains(key)))
+        self.lines.first().is_some_and(|(key, _)| match (root, *key) {
+            // Windows are those of the start, and the kernel is told once what it samples.
+            (_, "window") | ("signatures", "enabled" | "rate") => false,
+            (root, key) => LIVE.contains(&root) || LIVE.contains(&key),
+        })
     }
 
     /// What makes it the same setting in two configurations.
@@ -172,6 +178,10 @@ pub(super) fn size(key: &'static str, said: &Said<u64>) -> Row {
     root(key, quoted(&text), said)
 }
 
+pub(super) fn path(key: &'static str, said: &Said<PathBuf>) -> Row {
+    root(key, quoted(&said.value.display().to_string()), said)
+}
+
 pub(super) fn choice<T: ValueEnum>(key: &'static str, said: &Said<T>) -> Row {
     let value = said.value.to_possible_value();
     root(key, quoted(value.as_ref().map_or("", |value| value.get_name())), said)
@@ -182,8 +192,32 @@ pub(super) fn severity(key: &'static str, said: &Said<Severity>) -> Row {
 }
 
 pub(super) fn strings<T>(key: &'static str, said: &Said<Vec<T>>, text: impl Fn(&T) -> &str) -> Row {
+    strings_of("", key, said, text)
+}
+
+pub(super) fn strings_of<T>(
+    table: &'static str,
+    key: &'static str,
+    said: &Said<Vec<T>>,
+    text: impl Fn(&T) -> &str,
+) -> Row {
     let items: Vec<_> = said.value.iter().map(|item| quoted(text(item))).collect();
-    root(key, format!("[{}]", items.join(", ")), said)
+    in_table(table, key, format!("[{}]", items.join(", ")), said)
+}
+
+pub(super) fn number_of<T: Display>(table: &'static str, key: &'static str, said: &Said<T>) -> Row {
+    in_table(table, key, said.value.to_string(), said)
+}
+
+pub(super) fn severities(
+    table: &'static str,
+    key: &'static str,
+    said: &Said<Vec<(String, Severity)>>,
+) -> Row {
+    let item = |(id, severity): &(String, Severity)| format!("{} = {}", quoted(id), quoted(severity.name()));
+    let items: Vec<_> = said.value.iter().map(item).collect();
+    let value = if items.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", items.join(", ")) };
+    in_table(table, key, value, said)
 }
 
 /// What is in effect for one rule.
@@ -198,6 +232,8 @@ pub(super) struct RuleInEffect {
     pub params: Vec<Said<u64>>,
     /// Of `port.hammer` only.
     pub ports: Option<Said<LoginPorts>>,
+    /// Of `port.unusual` only: services, and for how long others are learned.
+    pub expected: Option<(Said<Vec<ServiceRange>>, Said<Duration>)>,
 }
 
 pub(super) fn rule(rule: &Rule, said: &RuleInEffect) -> Vec<Row> {
@@ -218,6 +254,12 @@ pub(super) fn rule(rule: &Rule, said: &RuleInEffect) -> Vec<Row> {
     }
     if let Some(said) = &said.ports {
         row("ports", ports(&said.value), &said.origin);
+    }
+    if let Some((services, learn)) = &said.expected {
+        let items: Vec<_> = services.value.iter().map(|range| quoted(&range.to_string())).collect();
+        row("services", format!("[{}]", items.join(", ")), &services.origin);
+        let length = if learn.value.is_zero() { "off".to_owned() } else { time(learn.value) };
+        row("learn", quoted(&length), &learn.origin);
     }
     rows
 }
@@ -271,7 +313,11 @@ pub(super) fn feed(said: &Said<FeedConfig>) -> Row {
 }
 
 fn root<T>(key: &'static str, value: String, said: &Said<T>) -> Row {
-    Row { table: String::new(), lines: vec![(key, value)], origin: said.origin.clone() }
+    in_table("", key, value, said)
+}
+
+fn in_table<T>(table: &'static str, key: &'static str, value: String, said: &Said<T>) -> Row {
+    Row { table: table.to_owned(), lines: vec![(key, value)], origin: said.origin.clone() }
 }
 
 /// A TOML string, without anything a terminal would obey.

@@ -35,6 +35,7 @@ mod slow;
 #[path = "../../benches/support/mod.rs"]
 mod support;
 mod talk;
+mod unusual;
 mod view;
 mod wire;
 
