@@ -7,7 +7,7 @@ use netwatch_common::Proto;
 use crate::analysis::expected::ServiceRange;
 use crate::nearest::nearest;
 
-/// Reads `90`, `90s`, `1.5m`, `500ms`, `1h`; a bare number is seconds.
+/// Reads `90`, `90s`, `1.5m`, `500ms`, `1h`, `30d`; a bare number is seconds.
 ///
 /// # Errors
 ///
@@ -20,6 +20,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "" | "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
+        "d" => 86_400.0,
         _ => return Err(wrong()),
     };
     let number: f64 = number.parse().map_err(|_| wrong())?;
