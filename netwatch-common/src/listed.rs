@@ -45,6 +45,10 @@ pub struct ListedCounts {
     first_in: u64,
     /// What the first packet to it went to, likewise.
     first_out: u64,
+    /// When the first of [`udp_in`](Self::udp_in) came: monotonic nanoseconds; 0 where there was none.
+    pub udp_in_ns: u64,
+    /// When the first of [`udp_begun`](Self::udp_begun) was sent, likewise: who sends after something has come answers.
+    pub udp_begun_ns: u64,
     /// When the first packet came or went: coarse monotonic nanoseconds.
     pub first_ns: u64,
     /// When the last one did.
@@ -68,6 +72,8 @@ pub struct Circumstances {
     pub bytes: u64,
     /// When: coarse monotonic nanoseconds.
     pub now_ns: u64,
+    /// The same, not coarse; of UDP only.
+    pub exact_ns: u64,
     /// 1 where it completes a handshake that its sender began, 0 elsewhere.
     pub completed: u32,
     /// 1 where it belongs to a known flow, 0 elsewhere.
@@ -96,6 +102,8 @@ impl ListedCounts {
         probes_out: 0,
         first_in: 0,
         first_out: 0,
+        udp_in_ns: 0,
+        udp_begun_ns: 0,
         first_ns: 0,
         last_ns: 0,
     };
@@ -128,6 +136,7 @@ impl ListedCounts {
                     self.answered += 1;
                 }
                 if is_udp {
+                    self.udp_in_ns = first(self.udp_in_ns, seen.exact_ns);
                     self.udp_in += 1;
                 }
             }
@@ -143,6 +152,7 @@ impl ListedCounts {
                 }
                 if is_udp && seen.is_first != 0 {
                     is_news |= self.udp_begun == 0;
+                    self.udp_begun_ns = first(self.udp_begun_ns, seen.exact_ns);
                     self.udp_begun += 1;
                 }
                 if matches!(transport.kind, Kind::IcmpProbe) {
@@ -176,7 +186,7 @@ impl ListedCounts {
     pub fn merge(&mut self, other: &Self) {
         let later = if other.first_ns < self.first_ns { *self } else { *other };
         let earlier = if other.first_ns < self.first_ns { *other } else { *self };
-        let first = |earlier: u64, later: u64| if earlier == 0 { later } else { earlier };
+        let least = |one: u64, other: u64| if one == 0 || other == 0 { one | other } else { one.min(other) };
         *self = Self {
             packets_in: self.packets_in + other.packets_in,
             bytes_in: self.bytes_in + other.bytes_in,
@@ -190,10 +200,18 @@ impl ListedCounts {
             probes_out: self.probes_out + other.probes_out,
             first_in: first(earlier.first_in, later.first_in),
             first_out: first(earlier.first_out, later.first_out),
+            udp_in_ns: least(self.udp_in_ns, other.udp_in_ns),
+            udp_begun_ns: least(self.udp_begun_ns, other.udp_begun_ns),
             first_ns: first(earlier.first_ns, later.first_ns),
             last_ns: self.last_ns.max(other.last_ns),
         };
     }
+}
+
+/// The first of two values that is there.
+#[inline(always)]
+const fn first(earlier: u64, later: u64) -> u64 {
+    if earlier == 0 { later } else { earlier }
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "the lower half is the number")]
@@ -201,8 +219,8 @@ fn service(word: u64) -> Option<Service> {
     (word & IS_SET != 0).then(|| Service::from_number(word as u32))
 }
 
-const _: () = assert!(size_of::<ListedKey>() == 32 && size_of::<ListedCounts>() == 112);
-const _: () = assert!(size_of::<Circumstances>() == 32);
+const _: () = assert!(size_of::<ListedKey>() == 32 && size_of::<ListedCounts>() == 128);
+const _: () = assert!(size_of::<Circumstances>() == 40);
 
 #[cfg(test)]
 mod tests {
@@ -211,8 +229,15 @@ mod tests {
     use crate::wire::Proto;
     use core::net::Ipv4Addr;
 
-    const SEEN: Circumstances =
-        Circumstances { bytes: 60, now_ns: 7, completed: 0, is_known: 0, is_first: 0, padding: 0 };
+    const SEEN: Circumstances = Circumstances {
+        bytes: 60,
+        now_ns: 7,
+        exact_ns: 70,
+        completed: 0,
+        is_known: 0,
+        is_first: 0,
+        padding: 0,
+    };
 
     fn packet(kind: Kind, flags: u8, dest_port: u16) -> Packet {
         let transport = Transport { flags, dest_port, ..Transport::without_ports(kind) };
@@ -253,7 +278,7 @@ mod tests {
     fn the_earlier_of_two_has_the_first_packet() {
         let (mut early, mut late) = (ListedCounts::ZERO, ListedCounts::ZERO);
         count(&mut early, &packet(Kind::Tcp, SYN, 22), Way::In, &SEEN);
-        let later = Circumstances { now_ns: 9, ..SEEN };
+        let later = Circumstances { now_ns: 9, exact_ns: 90, is_first: 1, ..SEEN };
         count(&mut late, &packet(Kind::Tcp, SYN, 23), Way::In, &later);
         count(&mut late, &packet(Kind::Udp, 0, 53), Way::Out, &later);
         let mut sum = late;
@@ -261,6 +286,7 @@ mod tests {
         early.merge(&late);
         assert_eq!(early, sum);
         assert_eq!((sum.packets_in, sum.packets_out, sum.first_ns, sum.last_ns), (2, 1, 7, 9));
+        assert_eq!((sum.udp_in_ns, sum.udp_begun_ns), (0, 90));
         assert_eq!(sum.service_in(), Some(Service::new(Proto::Tcp, 22)));
         assert_eq!(sum.service_out(), Some(Service::new(Proto::Udp, 53)));
     }

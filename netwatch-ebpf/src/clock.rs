@@ -3,7 +3,7 @@
 //! [`REPLAY`] is frozen before the programs are verified, so the verifier drops the branch that is not taken: watching
 //! costs nothing more for it.
 
-use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
+use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
 use netwatch_common::Frame;
 
 use crate::maps::{REPLAY, REPLAYED};
@@ -23,6 +23,16 @@ pub fn now() -> u64 {
     }
     // SAFETY: the helper has no preconditions.
     unsafe { bpf_ktime_get_coarse_ns() }
+}
+
+/// The same, not coarse: 25 ns instead of 5.
+#[inline(always)]
+pub fn exact() -> u64 {
+    if is_replay() {
+        return now();
+    }
+    // SAFETY: as above.
+    unsafe { bpf_ktime_get_ns() }
 }
 
 /// Bytes of a packet on the wire.

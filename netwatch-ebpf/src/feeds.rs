@@ -9,13 +9,14 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use netwatch_common::{
-    Addr, Control, Hint, ListedCounts, ListedKey, Packet, Seen, TargetKey, Totals, Verdict,
+    Addr, Control, Hint, Kind, ListedCounts, ListedKey, Packet, Seen, TargetKey, Totals, Verdict,
     classify::{ACK, SYN},
     listed::{Circumstances, Way},
     prefixes::{Line, Lines, contains},
 };
 
 use crate::{
+    clock,
     closer::{FIRST, Note},
     entry,
     hints::{News, tell},
@@ -69,6 +70,7 @@ pub fn received(totals: &mut Totals, packet: &Packet, seen: &Seen, slot: u32, is
     let circumstances = Circumstances {
         bytes: seen.bytes,
         now_ns: seen.now_ns,
+        exact_ns: 0,
         completed: seen.completed,
         is_known: u32::from(is_answer && matches!(seen.verdict, Verdict::Known)),
         is_first,
@@ -88,7 +90,10 @@ pub fn received(totals: &mut Totals, packet: &Packet, seen: &Seen, slot: u32, is
 pub fn sent(totals: &mut Totals, packet: &Packet, note: &Note) {
     let Note { bytes, now_ns, slot, about } = *note;
     let is_first = about & FIRST;
-    write(&Circumstances { bytes, now_ns, completed: 0, is_known: 0, is_first, padding: 0 }, slot);
+    write(
+        &Circumstances { bytes, now_ns, exact_ns: 0, completed: 0, is_known: 0, is_first, padding: 0 },
+        slot,
+    );
     if is_listed(&packet.dest) != 0 {
         count(totals, packet, Hint::TO_LISTED);
     }
@@ -147,6 +152,9 @@ fn count(totals: &mut Totals, packet: &Packet, number: u32) {
     // SAFETY: maps live as long as the program, and the value belongs to this CPU.
     let counts = unsafe { &mut *counts };
     let way = if is_in { Way::In } else { Way::Out };
+    if matches!(packet.transport.kind, Kind::Udp) {
+        listing.circumstances.exact_ns = clock::exact();
+    }
     let seen = &listing.circumstances;
     if counts.count(packet, way, seen) {
         let news = News { kind: Hint::LISTED, slot: listing.slot, number, hint_probes: 0, now: seen.now_ns };

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tracing::{error, info, warn};
 
 use crate::analysis::policy::Prefix;
-use crate::analysis::{self, Analysis, Confidence, Digest, Policy, Slot, Transition};
+use crate::analysis::{self, Analysis, Confidence, Digest, Learned, Policy, Slot, Transition};
 use crate::cli::{WatchMode, When};
 use crate::config::{Changes as ConfigChanges, Config};
 use crate::iface::{Changes, Interface, Interfaces};
@@ -23,6 +23,7 @@ use crate::outlet::{Outlet, Trouble};
 use crate::printing::output;
 use crate::signals::{Asked, Signals};
 use crate::sinks::{Output, Wall};
+use crate::state::State;
 use crate::summary::{self, Summary};
 use crate::watched::Watched;
 use crate::{clock, exit::Usage, logging};
@@ -113,6 +114,8 @@ struct App {
     deadline: Option<Instant>,
     signals: Signals,
     summary: Summary,
+    /// What outlives the run; none where nothing does.
+    state: Option<State>,
 }
 
 impl App {
@@ -138,9 +141,14 @@ impl App {
             port_hash: options.secrets.of_ports(),
             policy: policy.clone(),
         });
+        let state = config.state_dir.as_deref().map(State::open).transpose();
+        let state = state.map_err(|wrong| Usage(wrong.to_string()))?;
         let (mut watched, mut live) = (Vec::new(), Vec::new());
         for interface in &found {
             let id = analysis.add_interface(&interface.name);
+            if let Some(learned) = state.as_ref().and_then(|state| state.learned(&interface.name)) {
+                analysis.remember(id, learned.clone());
+            }
             let mut watch = Watched::start(interface, id, &options, config.xdp_mode, config.mode)?;
             if let Some(logger) = watch.take_logger() {
                 logging::read_kernel_log(logger);
@@ -174,6 +182,7 @@ impl App {
             deadline: config.stop_after.map(|after| Instant::now() + after),
             signals: Signals::listen()?,
             summary: Summary::new(config.window()),
+            state,
             config,
         })
     }
@@ -201,6 +210,9 @@ impl App {
                 capacity.targets,
                 capacity.window_bytes(self.config.slots, cpus) >> 20
             );
+        }
+        for (name, learned) in learned(&self.watched, &self.analysis) {
+            summary::learning(name, learned, &self.policy);
         }
     }
 
@@ -272,9 +284,16 @@ impl App {
             }
             watched.tell_hints(&self.policy);
             self.summary.slot(&watched, &slot);
+            let learned = self.analysis.is_learning(watched.id);
             let transitions = self.analysis.push(watched.id, slot);
+            if learned && !self.analysis.is_learning(watched.id) {
+                summary::learned(&watched.name, self.analysis.learned(watched.id), self.state.is_some());
+            }
             self.watched.push(watched);
             self.tell(&transitions);
+        }
+        if let Some(state) = &mut self.state {
+            state.keep(Instant::now(), learned(&self.watched, &self.analysis));
         }
         let digest = self.analysis.digest(clock::monotonic_ns());
         self.tell_digest(digest);
@@ -345,6 +364,9 @@ impl App {
         let (closing, digest) = self.analysis.close_all(clock::monotonic_ns());
         self.tell_digest(digest);
         self.tell(&closing);
+        if let Some(state) = self.state.take() {
+            state.finish(learned(&self.watched, &self.analysis)).await;
+        }
         let interfaces =
             self.watched.iter().map(|watched| (&*watched.name, &watched.totals, &watched.drained));
         let text = summary::text(interfaces, &self.analysis, &self.output);
@@ -404,6 +426,14 @@ fn drain(watched: Vec<Watched>, slot: Duration, last: bool) -> Drained {
             |drain: thread::ScopedJoinHandle<'_, _>| drain.join().unwrap_or_else(|why| resume_unwind(why));
         first.into_iter().chain(drains.into_iter().map(resume)).collect()
     })
+}
+
+/// What was learned of each interface.
+fn learned<'a>(
+    watched: &'a [Watched],
+    analysis: &'a Analysis,
+) -> impl Iterator<Item = (&'a str, &'a Learned)> {
+    watched.iter().filter_map(|watched| Some((&*watched.name, analysis.learned(watched.id)?)))
 }
 
 /// Waits until interfaces are drained; for ever where none is.

@@ -1,8 +1,10 @@
 //! What the user types. [`config`](crate::config) turns it into what the program needs. Here are the subcommands; the
 //! options of the larger ones are in modules of their own.
 
+mod feeds;
 mod replay;
 mod run;
+mod signatures;
 mod values;
 mod watch;
 
@@ -10,8 +12,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use feeds::{FeedArgs, FeedsCommand};
 pub use replay::{EngineWish, ReplayArgs, SuggestArgs};
 pub use run::{PlaceArgs, RunArgs, SettingArgs};
+pub use signatures::{ChosenArgs, ProtoName, SenderName, SignaturesCommand};
 pub use values::{Format, LogLevel, MinSeverity, Profile, WatchMode, When};
 pub use watch::WatchArgs;
 
@@ -45,6 +49,12 @@ pub enum Command {
     /// List the rules, or explain one
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// List the payload signatures, check files of them, or try them on bytes
+    #[command(subcommand)]
+    Signatures(SignaturesCommand),
+    /// List feeds of addresses that are known to be bad, check their files, or look an address up
+    #[command(subcommand)]
+    Feeds(FeedsCommand),
     /// Check a configuration file, or show what is in effect
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -1,4 +1,7 @@
-//! The commands that only print: `netwatch rules` and `netwatch config`.
+//! The commands that only print: `netwatch rules`, `netwatch signatures`, `netwatch feeds` and `netwatch config`.
+
+mod feeds;
+mod signatures;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -9,6 +12,9 @@ use crate::cli::{ConfigCommand, RulesCommand};
 use crate::config::Config;
 use crate::exit::Usage;
 use crate::{clock, guide};
+
+pub use feeds::feeds;
+pub use signatures::signatures;
 
 /// `netwatch rules`.
 ///

@@ -153,6 +153,14 @@ fn facts(rule: &Rule) -> Vec<(&'static str, String)> {
     if rule.id == RuleId::PortHammer {
         facts.push(("ports", "those below unless set; \"any\" for all".to_owned()));
     }
+    if rule.id == RuleId::PortUnusual {
+        facts.push((
+            "services",
+            "none unless set: like \"tcp/22\", \"udp/53\" or \"tcp/8000-8010\"".to_owned(),
+        ));
+        let length = time(policy.expected.learn_ns / 1_000_000_000);
+        facts.push(("learn", format!("{length} unless set, or \"off\" where services are set: up to 720 h")));
+    }
     facts.push(("severity", severities(rule)));
     facts.push(("notify", rule.notifies().to_string()));
     if !rule.attack_id.is_empty() {
@@ -214,6 +222,10 @@ fn example(rule: &Rule) -> String {
     }
     if let (RuleId::PortHammer, LoginPorts::These(ports)) = (rule.id, Policy::default().login_ports) {
         let _ = writeln!(text, "ports = {ports:?}");
+    }
+    if rule.id == RuleId::PortUnusual {
+        let hours = Policy::default().expected.learn_ns / 3_600_000_000_000;
+        let _ = writeln!(text, "services = []\nlearn = \"{hours}h\"");
     }
     text
 }

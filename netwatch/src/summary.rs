@@ -7,10 +7,10 @@ use std::time::Duration;
 use netwatch_common::{Class, Totals, Verdict};
 use tracing::{info, warn};
 
-use crate::analysis::{Analysis, Severity, Slot, Suppression};
+use crate::analysis::{Analysis, Learned, Policy, RuleId, Severity, Slot, Suppression};
 use crate::drained::Drained;
 use crate::sinks::Output;
-use crate::sinks::words::Printable;
+use crate::sinks::words::{self, Count, Printable};
 use crate::watched::Watched;
 
 /// Collects slots until a status line is due.
@@ -85,6 +85,35 @@ impl Summary {
             complained: false,
         };
     }
+}
+
+/// Says what `port.unusual` waits for at the start, or why it will say nothing.
+pub fn learning(name: &str, learned: &Learned, policy: &Policy) {
+    let expected = &policy.expected;
+    if learned.goes_on(policy) {
+        let rest_ns = expected.learn_ns - learned.spent_ns;
+        let rest = words::Duration(rest_ns.max(1_000_000_000));
+        info!(
+            "{name}: learning for {rest} which services accept connections; port.unusual tells of others then"
+        );
+    } else if policy.of(RuleId::PortUnusual).enabled && !policy.knows_ours() {
+        info!(
+            "{name}: port.unusual says nothing, because nobody said which networks are ours; `--local` does"
+        );
+    }
+}
+
+/// Says that `port.unusual` waits no longer.
+pub fn learned(name: &str, learned: Option<&Learned>, is_kept: bool) {
+    let Some(learned) = learned else { return };
+    let services = learned.services().len() + learned.everywhere().len();
+    let services = Count(services as u64, "service");
+    let without_room = match learned.everywhere().len() {
+        0 => String::new(),
+        many => format!(", {many} of them on all addresses for want of room"),
+    };
+    let hint = if is_kept { "" } else { "; `--state-dir` keeps them for the next run" };
+    info!("{name}: learned {services}{without_room}: from now on port.unusual tells of others{hint}");
 }
 
 /// The summary at the end, several lines: of each interface its name, what was counted and what was drained.

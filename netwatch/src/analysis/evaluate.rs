@@ -48,6 +48,9 @@ impl<'a> Evaluation<'a> {
         listed: Vec<Event>,
     ) {
         self.floods(window, known, drained);
+        // What was sent before something had to be learned is no surprise either.
+        let before = window.last(if known.is_policy_new { usize::MAX } else { 0 });
+        known.learned.learn(drained, before, self.policy);
         known.notable_before = core::mem::take(&mut known.notable);
         for (slots, rules) in groups(self.policy, self.setting) {
             self.sources(window, known, drained, slots, rules);
@@ -88,6 +91,7 @@ impl<'a> Evaluation<'a> {
                     newest: stats,
                     newest_ns: self.setting.slot_ns,
                     slow: memory.slow_scan(addr, 0, self.now_ns),
+                    baseline: None,
                     rules: rules.only(EARLY).without(if early.may_tell_flood() {
                         RuleSet::default()
                     } else {
@@ -115,6 +119,7 @@ impl<'a> Evaluation<'a> {
             newest: now.stats,
             newest_ns: self.setting.slot_ns,
             slow: SlowScan::default(),
+            baseline: None,
             rules: EARLY,
             early: true,
         };
@@ -202,7 +207,8 @@ impl<'a> Evaluation<'a> {
         slots: usize,
         rules: RuleSet,
     ) {
-        let Knowledge { memory, notable, notable_before, is_policy_new, .. } = known;
+        let Knowledge { memory, notable, notable_before, is_policy_new, learned, .. } = known;
+        let baseline = learned.baseline(self.policy);
         let remembers = rules.contains(RuleId::ScanSlow);
         let newest_ns = window.newest().map_or(1, Slot::length_ns).max(self.setting.slot_ns);
         let with_incidents = self.incidents.followed(self.id, Side::Source);
@@ -223,7 +229,7 @@ impl<'a> Evaluation<'a> {
             }
             let reach_ns = this.policy.memory_ns(RuleId::ScanSlow);
             let slow = memory.slow_scan(addr, reach_ns, this.now_ns);
-            let case = source::Case { view, newest, newest_ns, slow, rules, early: false };
+            let case = source::Case { view, newest, newest_ns, slow, baseline, rules, early: false };
             if is_followed || case.may_fire(this.policy) {
                 let sent = Sent::Slot(drained.source(addr).unwrap_or_default());
                 this.source(&case, window, slots, &sent);
@@ -410,7 +416,7 @@ pub(super) fn slots_of(rule: RuleId, policy: &Policy, setting: &Setting) -> usiz
 }
 
 /// The rules about sources, in the order in which they are applied: what explains others comes first.
-const OF_SOURCES: [RuleId; 9] = [
+const OF_SOURCES: [RuleId; 10] = [
     RuleId::ScanStealth,
     RuleId::ScanSweepIcmp,
     RuleId::ScanVertical,
@@ -420,6 +426,7 @@ const OF_SOURCES: [RuleId; 9] = [
     RuleId::DosRate,
     RuleId::DosPackets,
     RuleId::PortHammer,
+    RuleId::PortUnusual,
 ];
 
 /// The rules about sources, with how many slots they look at; most often that is the same for all. Rules that look at

@@ -61,13 +61,17 @@ pub const SHARED_SOURCES: usize = 1_024;
 /// Destinations whose usual rates are learned, per interface.
 pub const LEARNED_DESTS: usize = 1_024;
 
+/// Services of single destinations that are learned as known, per interface. Further ones are known of all destinations.
+pub const LEARNED_SERVICES: usize = 16_384;
+
 /// Destinations that are looked at closely in one evaluation: those that get most.
 pub const FLOODED_DESTS: usize = 64;
 
 /// Ports of each of them that are looked at, those with incidents included: those that get most SYNs.
 pub const FLOODED_PORTS: usize = 64;
 
-/// Ports of a source that are looked at by themselves, those with incidents included.
+/// Ports of a source that are looked at by themselves, those with incidents included, and those with accepted connections
+/// last.
 pub const SCANNED_PORTS: usize = 64;
 
 /// Sources that hints tell of before their slot ends, per interface. Of others the end of the slot tells.

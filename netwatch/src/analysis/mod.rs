@@ -13,6 +13,7 @@ pub mod detail;
 pub mod early;
 mod evaluate;
 mod events;
+pub mod expected;
 pub mod finding;
 mod health;
 pub mod incident;
@@ -36,6 +37,7 @@ use netwatch_common::{Addr, Hint, PortHash};
 pub use detail::Detail;
 pub use early::{HintRates, Look};
 pub use events::Event;
+pub use expected::Learned;
 pub use incident::InterfaceId;
 pub use policy::Policy;
 pub use rules::{RuleId, Severity};
@@ -119,6 +121,7 @@ struct Interface {
 struct Knowledge {
     memory: Memory,
     usual: Usual,
+    learned: Learned,
     early: Early,
     events: Events,
     /// Sources of which so much was seen that a few hints more may break a rule; ascending.
@@ -238,6 +241,25 @@ impl Analysis {
         evaluation.transitions
     }
 
+    /// Begins with what an earlier run learned of an interface.
+    pub fn remember(&mut self, id: InterfaceId, learned: Learned) {
+        if let Some(interface) = self.interfaces.get_mut(id.0) {
+            interface.known.learned = learned;
+        }
+    }
+
+    /// Which services of an interface are known, so that a later run can begin with them.
+    #[must_use]
+    pub fn learned(&self, id: InterfaceId) -> Option<&Learned> {
+        self.interfaces.get(id.0).map(|interface| &interface.known.learned)
+    }
+
+    /// Whether what is accepted on an interface is learned now, and not told.
+    #[must_use]
+    pub fn is_learning(&self, id: InterfaceId) -> bool {
+        self.learned(id).is_some_and(|learned| learned.goes_on(&self.policy))
+    }
+
     /// Takes note of how replies are told from probes on an interface from now on.
     pub fn tell_confidence(&mut self, id: InterfaceId, confidence: Confidence) {
         if let Some(interface) = self.interfaces.get_mut(id.0) {
@@ -354,6 +376,7 @@ impl Analysis {
         for Interface { window, known, .. } in &mut self.interfaces {
             window.clear();
             known.usual.learn(&[], length_ns);
+            // Of services nothing is learned: recordings of different days may lie side by side.
         }
     }
 

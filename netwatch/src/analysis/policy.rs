@@ -5,6 +5,7 @@ use core::net::IpAddr;
 
 use netwatch_common::Addr;
 
+use super::expected::Expected;
 use super::finding::{Permit, RuleSet};
 use super::rules::{PARAMS_MAX, RULES, Reach, RuleId, Severity};
 
@@ -28,6 +29,8 @@ pub struct Policy {
     pub allow: Vec<Allow>,
     /// Ports behind which somebody asks for a password: those that `port.hammer` looks at.
     pub login_ports: LoginPorts,
+    /// Services on which connections are expected: `port.unusual` looks at the others.
+    pub expected: Expected,
     /// How many openings and updates are told within a minute, over all rules; the others wait.
     pub notifications_per_minute: u64,
 }
@@ -121,6 +124,7 @@ impl Default for Policy {
             connected: Vec::new(),
             allow: Vec::new(),
             login_ports: LoginPorts::These(LoginPorts::USUAL.to_vec()),
+            expected: Expected::default(),
             notifications_per_minute: NOTIFICATIONS_PER_MINUTE,
         }
     }

@@ -2,6 +2,7 @@
 
 use netwatch_common::{Class, Proto, Service, Techniques};
 
+use super::expected::{Learned, is_accepted, is_dynamic};
 use super::finding::{Activity, Aspect, Check, Evidence, Finding, Permit, RuleSet};
 use super::limits::SCANNED_PORTS;
 use super::memory::SlowScan;
@@ -10,7 +11,7 @@ use super::ports::PortSummary;
 use super::rules::{RuleId, Severity};
 use super::slot::ServiceKey;
 use super::stats::{SourceStats, TargetStats};
-use super::transition::Suppression;
+use super::transition::{DestSummary, Suppression};
 use super::view::{SourceView, probed_dests};
 
 /// What a source is judged by.
@@ -24,6 +25,8 @@ pub struct Case<'a> {
     pub newest_ns: u64,
     /// What it tried slowly.
     pub slow: SlowScan,
+    /// Services on which connections are no surprise; `None` where nothing is told of any.
+    pub baseline: Option<&'a Learned>,
     /// The rules to apply.
     pub rules: RuleSet,
     /// Whether the newest slot goes on: SYNs may still be answered.
@@ -75,7 +78,8 @@ impl Case<'_> {
         let mut ports: Vec<Check> = of_ports.collect();
         let room = SCANNED_PORTS.saturating_sub(ports.len());
         let is_new = |check: &Check| followed.binary_search(check).is_err();
-        ports.extend(self.busy_ports(policy).filter(is_new).take(room));
+        let busy = self.busy_ports(policy).chain(self.unusual_ports(policy));
+        ports.extend(busy.filter(is_new).take(room));
         ports.sort_unstable();
         let scans = ports.partition_point(|check| check.rule <= RuleId::ScanHorizontal);
         let (scans, others) = ports.split_at(scans);
@@ -93,6 +97,7 @@ impl Case<'_> {
             .filter(|check| self.rules.contains(check.rule) && policy.of(check.rule).enabled);
         whole.any(|check| self.most(check) > check.threshold(policy, false))
             || self.busy_ports(policy).next().is_some()
+            || self.unusual_ports(policy).next().is_some()
     }
 
     /// Whether so much was seen of what hints tell of that as much again breaks a rule. Those of `followed`, which are
@@ -162,6 +167,11 @@ impl Case<'_> {
                 techniques: Techniques::ECHO,
                 ..Evidence::default()
             },
+            (RuleId::PortUnusual, Aspect::Port(service)) => {
+                let mut dests = DestSummary::default();
+                self.unusual(service, policy).for_each(|(key, _)| dests.add(key.dest.into()));
+                Evidence { stats, dests, ..Evidence::default() }
+            }
             (_, Aspect::Port(service)) => {
                 let targets = view.service(service);
                 let mut ports = PortSummary::default();
@@ -183,6 +193,9 @@ impl Case<'_> {
                 probed_dests(self.view.service(service), policy).distinct
             }
             (RuleId::ScanSlow, _) if !self.is_slow_scan(policy) => 0,
+            (RuleId::PortUnusual, Aspect::Port(service)) => {
+                self.unusual(service, policy).map(|(_, stats)| u64::from(stats.completed)).sum()
+            }
             _ => self.most(check),
         }
     }
@@ -225,6 +238,37 @@ impl Case<'_> {
         )
     }
 
+    /// Ports on which more connections were accepted than is tolerated where none is expected.
+    fn unusual_ports(&self, policy: &Policy) -> impl Iterator<Item = Check> {
+        let most = self.limit(RuleId::PortUnusual, policy).filter(|_| self.baseline.is_some());
+        self.view.services().filter_map(move |(service, targets)| {
+            // Nearly no source gets further than this.
+            let most = most.filter(|_| targets.iter().any(|(_, stats)| stats.completed > 0))?;
+            let check = Check::port(RuleId::PortUnusual, service);
+            (self.observe(check, policy) > most).then_some(check)
+        })
+    }
+
+    /// The destinations that accepted connections to this service although none is expected there.
+    fn unusual(&self, service: Service, policy: &Policy) -> impl Iterator<Item = &(ServiceKey, TargetStats)> {
+        let baseline = self.baseline.filter(|_| !policy.expected.declares(service));
+        self.view.service(service).iter().filter(move |(key, stats)| {
+            is_accepted(key, stats, policy)
+                && baseline.is_some_and(|known| !known.knows(key))
+                && !self.is_called_back(key)
+        })
+    }
+
+    /// Whether a host opens a connection back to one that talks to it: a connection that the other side opened has a
+    /// dynamic port there, and so has that for the files of active FTP.
+    fn is_called_back(&self, key: &ServiceKey) -> bool {
+        let is_answer = |(other, stats): &(ServiceKey, TargetStats)| {
+            other.dest == key.dest && stats.rest > 0 && stats.opening == 0 && stats.completed == 0
+        };
+        let mut own = self.view.services().filter(|(service, _)| is_dynamic(*service));
+        is_dynamic(key.service) && own.any(|(_, targets)| targets.iter().any(is_answer))
+    }
+
     /// The threshold of a rule that applies.
     fn limit(&self, rule: RuleId, policy: &Policy) -> Option<u64> {
         let applies = self.rules.contains(rule) && policy.of(rule).enabled;
@@ -248,6 +292,7 @@ impl Case<'_> {
     /// What else the source, or somebody else, does that explains what a check found.
     fn explanation(&self, check: Check, activity: &Activity) -> Option<Suppression> {
         const STEALTH_OR_VERTICAL: RuleSet = RuleSet::of(&[RuleId::ScanStealth, RuleId::ScanVertical]);
+        const FAST_SCANS: RuleSet = RuleSet::SCANS.without(RuleSet::of(&[RuleId::ScanSlow]));
         let Activity { active, told, at_dest, .. } = *activity;
         let view = self.view;
         let probes = view.scanned_targets().saturating_mul(PACKETS_PER_TARGET);
@@ -278,6 +323,10 @@ impl Case<'_> {
             (RuleId::DosPackets | RuleId::DosRate, _) if in_scan(view.stats.packets()) => scan,
             (RuleId::DosRate, _) if told.contains(RuleId::DosRate) => flood,
             (RuleId::DosRate, _) if floods && view.unsolicited() * 2 >= view.stats.packets() => flood,
+            // What is remembered for an hour of a scan that was told as another does not hide what follows it.
+            (RuleId::PortUnusual, _) if active.intersects(FAST_SCANS) || told.contains(RuleId::ScanSlow) => {
+                scan
+            }
             (RuleId::PortHammer, Aspect::Port(service)) => {
                 let stats = sum(view.service(service));
                 let is_abandoned = u64::from(stats.completed.max(stats.rest)) * 5 < u64::from(stats.opening);

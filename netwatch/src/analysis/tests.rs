@@ -8,7 +8,7 @@ pub mod stage;
 const SECOND: u64 = 1_000_000_000;
 
 /// What the module is made of, but for its tests.
-const SOURCES: [(&str, &str); 29] = [
+const SOURCES: [(&str, &str); 30] = [
     ("cap.rs", include_str!("cap.rs")),
     ("crowd.rs", include_str!("crowd.rs")),
     ("dest.rs", include_str!("dest.rs")),
@@ -17,6 +17,7 @@ const SOURCES: [(&str, &str); 29] = [
     ("evaluate.rs", include_str!("evaluate.rs")),
     ("evaluate/addresses.rs", include_str!("evaluate/addresses.rs")),
     ("events.rs", include_str!("events.rs")),
+    ("expected.rs", include_str!("expected.rs")),
     ("finding.rs", include_str!("finding.rs")),
     ("health.rs", include_str!("health.rs")),
     ("incident.rs", include_str!("incident.rs")),

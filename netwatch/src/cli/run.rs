@@ -42,7 +42,7 @@ pub struct RunArgs {
     pub verifier_log: Option<PathBuf>,
 }
 
-/// Where `netwatch run` watches. A configuration file can say it too, and the option wins.
+/// Where `netwatch run` watches, and where it keeps what it learns. A configuration file can say it too, and the option wins.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PlaceArgs {
     /// Interface to watch; repeat for several [default: that of the default route]
@@ -52,6 +52,10 @@ pub struct PlaceArgs {
     /// How the program is attached [default: auto]
     #[arg(long, value_enum, value_name = "MODE")]
     pub xdp_mode: Option<ModeWish>,
+
+    /// Directory in which learned services outlive the run [default: none]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Settings that a configuration file can have too, where the option wins. Their defaults are those of
@@ -94,6 +98,13 @@ pub struct SettingArgs {
     #[arg(long = "threshold", value_name = "RULE=N")]
     pub thresholds: Vec<String>,
 
+    /// File of payload signatures beside those that come with netwatch; repeat for several [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub signatures: Vec<PathBuf>,
+    /// Feed of addresses that are known to be bad; repeat for several [default: none]
+    #[arg(long = "feed", value_name = "NAME=FILE")]
+    pub feeds: Vec<String>,
+
     /// Memory for the kernel's maps, per interface [default: 128M]
     #[arg(long, value_name = "SIZE")]
     pub map_memory: Option<String>,
@@ -103,8 +114,9 @@ pub struct SettingArgs {
 pub(super) fn help() -> String {
     let mut help = "\
 Alerts go to stdout, everything else to stderr. Ctrl-C or SIGTERM counts the last packets, prints what is due
-and detaches. SIGHUP reads the configuration file again: rules, allow-list, local networks, min_severity and
-notifications_per_minute change, counts and incidents go on, and a file that is not right changes nothing.
+and detaches. SIGHUP reads the configuration file and feeds again: rules, allow-list, local networks, feeds,
+min_severity and notifications_per_minute change, counts and incidents go on, and a file that is not right
+changes nothing.
 
 Rules; each fires when there is more of this than the threshold, over the window or as it says:
 "

@@ -1,26 +1,22 @@
 //! The configuration file: TOML in, a layer of settings or all that is wrong with it out.
 
+mod feeds;
 pub(super) mod rules;
+pub(super) mod signatures;
 
 use core::ops::Range;
-use std::fs::{self, File};
-use std::io::Read as _;
 use std::path::Path;
-use std::sync::Arc;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::layer::{AllowEntry, Layer, Origin, Said};
-use super::{
-    ALLOW_MAX, FILE_BYTES_MAX, INTERFACES_MAX, IPV6_PREFIX, LOCAL_MAX, NOTIFICATIONS, PROBLEMS_MAX, value,
-};
+use super::{ALLOW_MAX, INTERFACES_MAX, IPV6_PREFIX, LOCAL_MAX, NOTIFICATIONS, value};
 use crate::analysis::RuleId;
-use crate::nearest::nearest;
+use crate::document::{self, Key, Reader, Value, quantity, text, whole};
 use crate::{guide, units};
 
 /// Keys at the root.
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 17] = [
     "profile",
     "interfaces",
     "window",
@@ -33,87 +29,38 @@ pub(super) const KEYS: [&str; 14] = [
     "min_severity",
     "notifications_per_minute",
     "local",
+    "state_dir",
     "rules",
+    "signatures",
     "allow",
+    "feeds",
 ];
 /// Keys of an entry of the allow-list.
 pub(super) const ALLOW_KEYS: [&str; 4] = ["prefix", "rule", "until", "comment"];
 
+/// Keys of a feed.
+pub(super) const FEED_KEYS: [&str; 9] =
+    ["name", "file", "severity", "tags", "expires", "until", "allow_wide", "allow_empty", "skip_bad_lines"];
+
 /// Reads a file; what is wrong comes as one sentence each, beginning with `FILE:LINE:COLUMN:`.
 pub(super) fn read(path: &Path) -> Result<Layer, Vec<String>> {
     let name = path.display().to_string();
-    let text = load(path).map_err(|wrong| vec![format!("{name}: {wrong}")])?;
-    parse(&name, &text)
+    let text = document::load(path).map_err(|wrong| vec![format!("{name}: {wrong}")])?;
+    let mut layer = parse(&name, &text)?;
+    // Files of feeds lie beside the one that names them, wherever netwatch was started.
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for feed in &mut layer.feeds {
+        feed.value.file = folder.join(&feed.value.file);
+    }
+    Ok(layer)
 }
 
 /// Reads the text of a file called `name`.
 pub(super) fn parse(name: &str, text: &str) -> Result<Layer, Vec<String>> {
-    let (root, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader::new(name, text);
-    for error in &errors {
-        // Messages of the parser can have several lines; the first says what is wrong.
-        let says = error.message().lines().next().unwrap_or("is not TOML").to_owned();
-        reader.problem(error.span().unwrap_or_default(), says);
-    }
-    // Of a file that could be read in part only, what is missing cannot be told from what is not there.
-    let layer = if errors.is_empty() { reader.root(root.get_ref()) } else { Layer::default() };
-    reader.finish(layer)
-}
-
-fn load(path: &Path) -> Result<String, String> {
-    // A pipe could be read once only, and a device without end.
-    if !fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
-        return Err("is not a regular file".into());
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("is larger than {} KiB", FILE_BYTES_MAX >> 10));
-    }
-    String::from_utf8(bytes)
-        .map_err(|error| format!("is not UTF-8 text: look at byte {}", error.utf8_error().valid_up_to()))
-}
-
-type Key<'i> = Spanned<std::borrow::Cow<'i, str>>;
-type Value<'i> = Spanned<DeValue<'i>>;
-
-/// Collects what is wrong while it reads on.
-struct Reader {
-    path: Arc<str>,
-    /// Where each line begins.
-    lines: Vec<usize>,
-    text: String,
-    problems: Vec<(usize, usize, String)>,
+    document::parse(name, text, Reader::root)
 }
 
 impl Reader {
-    fn new(name: &str, text: &str) -> Self {
-        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Self {
-            path: name.into(),
-            lines: core::iter::once(0).chain(ends).collect(),
-            text: text.to_owned(),
-            problems: Vec::new(),
-        }
-    }
-
-    fn finish(mut self, layer: Layer) -> Result<Layer, Vec<String>> {
-        if self.problems.is_empty() {
-            return Ok(layer);
-        }
-        self.problems.sort();
-        let more = self.problems.len().saturating_sub(PROBLEMS_MAX);
-        self.problems.truncate(PROBLEMS_MAX);
-        let path = &self.path;
-        let line = |(line, column, says)| format!("{path}:{line}:{column}: {says}");
-        let mut lines: Vec<String> = self.problems.into_iter().map(line).collect();
-        if more > 0 {
-            lines.push(format!("{path}: {more} more"));
-        }
-        Err(lines)
-    }
-
     fn root(&mut self, root: &DeTable<'_>) -> Layer {
         let mut layer = Layer::default();
         for (key, value) in root.iter() {
@@ -145,8 +92,11 @@ impl Reader {
                         self.one(key, value, |value| whole(value, NOTIFICATIONS));
                 }
                 "local" => layer.local = self.list(key, value, LOCAL_MAX, value::network),
+                "state_dir" => layer.state_dir = self.one(key, value, |value| Ok(text(value)?.into())),
                 "rules" => self.rules(&mut layer, key, value),
+                "signatures" => layer.signatures = self.signature_settings(value),
                 "allow" => layer.allow = self.allow_list(key, value),
+                "feeds" => layer.feeds = self.feeds(key, value),
                 _ => self.unknown(key, &KEYS),
             }
         }
@@ -197,23 +147,18 @@ impl Reader {
         Some(Said { value, origin: self.origin(entry.span()) })
     }
 
-    /// Reads one value; where that goes wrong, notes why.
+    /// Reads one value, and notes who said it.
     fn one<T>(
         &mut self,
         key: &Key<'_>,
         value: &Value<'_>,
         read: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
     ) -> Option<Said<T>> {
-        match read(value.get_ref()) {
-            Ok(read) => Some(Said { value: read, origin: self.origin(key.span()) }),
-            Err(wrong) => {
-                self.wrong(value, format!("{}: {wrong}", key.get_ref()));
-                None
-            }
-        }
+        let value = self.value(key, value, read)?;
+        Some(Said { value, origin: self.origin(key.span()) })
     }
 
-    /// Reads a list of strings, without repetition.
+    /// Reads a list of strings, and notes who said it.
     fn list<T: PartialEq>(
         &mut self,
         key: &Key<'_>,
@@ -221,84 +166,14 @@ impl Reader {
         max: usize,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Said<Vec<T>>> {
-        let name = key.get_ref();
-        let DeValue::Array(items) = value.get_ref() else {
-            self.wrong(value, format!("{name}: must be a list of strings, not {}", kind(value.get_ref())));
-            return None;
-        };
-        if items.len() > max {
-            self.wrong(value, format!("{name}: at most {max} entries, not {}", items.len()));
-            return None;
-        }
-        let mut list = Vec::new();
-        for item in items.iter() {
-            match text(item.get_ref()).and_then(&read) {
-                Ok(item) if list.contains(&item) => {}
-                Ok(item) => list.push(item),
-                Err(wrong) => self.wrong(item, format!("{name}: {wrong}")),
-            }
-        }
-        Some(Said { value: list, origin: self.origin(key.span()) })
-    }
-
-    fn unknown(&mut self, key: &Key<'_>, known: &[&str]) {
-        let name = key.get_ref();
-        let hint = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => format!("there are {}", known.join(", ")),
-        };
-        self.wrong(key, format!("unknown key {name:?}; {hint}"));
-    }
-
-    fn wrong<T>(&mut self, place: &Spanned<T>, says: String) {
-        self.problem(place.span(), says);
-    }
-
-    fn problem(&mut self, span: Range<usize>, says: String) {
-        let (line, column) = self.place(span.start);
-        self.problems.push((line, column, says));
+        let value = self.strings(key, value, max, read)?;
+        Some(Said { value, origin: self.origin(key.span()) })
     }
 
     fn origin(&self, span: Range<usize>) -> Origin {
         let (line, column) = self.place(span.start);
         Origin::File(self.path.clone(), line, column)
     }
-
-    /// Line and column of a byte, both from 1 on.
-    fn place(&self, byte: usize) -> (usize, usize) {
-        let line = self.lines.partition_point(|begin| *begin <= byte).max(1);
-        let begin = self.lines.get(line - 1).copied().unwrap_or(0);
-        let column = self.text.get(begin..byte).map_or(0, |before| before.chars().count()) + 1;
-        (line, column)
-    }
-}
-
-fn text<'a>(value: &'a DeValue<'_>) -> Result<&'a str, String> {
-    value.as_str().ok_or_else(|| format!("must be a string in quotes, not {}", kind(value)))
-}
-
-/// A number with its unit in quotes, or a bare number.
-fn quantity(value: &DeValue<'_>) -> Result<String, String> {
-    match value {
-        DeValue::Integer(number) => Ok(number.to_string()),
-        other => text(other).map(str::to_owned),
-    }
-}
-
-/// A number from the first to the last of a range.
-fn whole(value: &DeValue<'_>, (least, most): (u64, u64)) -> Result<u64, String> {
-    let number = match value {
-        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
-        _ => None,
-    };
-    let wrong = || {
-        let found = match value {
-            DeValue::Integer(number) => number.to_string(),
-            other => kind(other).to_owned(),
-        };
-        format!("must be a whole number from {least} to {most}, not {found}")
-    };
-    number.filter(|number| (least..=most).contains(number)).ok_or_else(wrong)
 }
 
 /// A rule that the allow-list can name.
@@ -308,21 +183,5 @@ fn allowable(name: &str) -> Result<RuleId, String> {
             "{name} is about netwatch itself, whatever the prefix; write enabled = false below [rules.{name:?}]"
         )),
         rule => Ok(rule),
-    }
-}
-
-fn boolean(value: &DeValue<'_>) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| format!("must be true or false, not {}", kind(value)))
-}
-
-const fn kind(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number with a fraction",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date or time",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
     }
 }

@@ -1,15 +1,18 @@
 //! What one place says about settings, and which place wins.
 
 use core::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::analysis::expected::ServiceRange;
 use crate::analysis::policy::{LoginPorts, Prefix};
 use crate::analysis::rules::PARAMS_MAX;
 use crate::analysis::{RuleId, Severity};
 use crate::cli::{Format, Profile, WatchMode};
+use crate::feeds::FeedConfig;
 use crate::kernel::ModeWish;
 
 /// What the command line or a file says. What it says nothing about is `None`.
@@ -27,8 +30,32 @@ pub(super) struct Layer {
     pub min_severity: Option<Said<Severity>>,
     pub notifications_per_minute: Option<Said<u64>>,
     pub local: Option<Said<Vec<Network>>>,
+    /// Empty where nothing is to be kept.
+    pub state_dir: Option<Said<PathBuf>>,
     pub rules: [RuleLayer; RuleId::COUNT],
+    pub signatures: SignatureLayer,
     pub allow: Vec<Said<AllowEntry>>,
+    pub feeds: Vec<Said<FeedConfig>>,
+}
+
+/// What one place says about payload signatures.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SignatureLayer {
+    pub enabled: Option<Said<bool>>,
+    pub files: Option<Said<Vec<SignatureFile>>>,
+    pub starter: Option<Said<bool>>,
+    pub rate: Option<Said<u32>>,
+    pub disable: Option<Said<Vec<String>>>,
+    pub severity: Option<Said<Vec<(String, Severity)>>>,
+}
+
+/// A file of signatures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SignatureFile {
+    /// As it was written.
+    pub text: String,
+    /// Where it is: what the configuration file names is looked for beside it.
+    pub path: PathBuf,
 }
 
 /// What one place says about one rule.
@@ -44,6 +71,10 @@ pub(super) struct RuleLayer {
     pub params: [Option<Said<u64>>; PARAMS_MAX],
     /// Of `port.hammer`.
     pub ports: Option<Said<LoginPorts>>,
+    /// Of `port.unusual`.
+    pub services: Option<Said<Vec<ServiceRange>>>,
+    /// Of `port.unusual`; zero where nothing is learned.
+    pub learn: Option<Said<Duration>>,
 }
 
 /// A value, and who said it.

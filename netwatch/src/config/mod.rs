@@ -2,16 +2,17 @@
 //!
 //! The command line wins over the file, the file over the profile, and the profile over the defaults, which stand
 //! here and in the table of rules. Read it in this order: [`layer`] (what one place says), `value` (what it may
-//! say), `file` (the configuration file), `rules` (what the rules are told), `show` (the whole as text, and what a
-//! reload changes).
+//! say), `file` (the configuration file), `rules` (what the rules are told), `signatures` (which are looked for),
+//! `show` (the whole as text, and what a reload changes).
 
 mod file;
 pub mod layer;
 mod rules;
 mod show;
+mod signatures;
 mod value;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,12 +20,15 @@ use jiff::Timestamp;
 use crate::analysis::policy::{Allow, Counting, NOTIFICATIONS_PER_MINUTE, Prefix};
 use crate::analysis::{Policy, Severity};
 use crate::cli::{Format, LogLevel, PlaceArgs, Profile, RunArgs, SettingArgs, WatchMode};
+use crate::feeds::FeedConfig;
+use crate::feeds::limits::FEEDS_MAX;
 use crate::kernel::ModeWish;
 use crate::{guide, units};
 
-use layer::{AllowEntry, Layer, Origin, Said, first};
+use layer::{AllowEntry, Layer, Origin, Said, SignatureFile, first};
 use rules::Layers;
 pub use show::{Changes, Row};
+pub use signatures::SignatureSettings;
 
 /// Shortest slot. A swap waits for the kernel to let go of the maps, mostly 10 to 40 ms.
 pub const SLOT_MIN: Duration = Duration::from_millis(100);
@@ -38,19 +42,26 @@ pub const SLOTS_MAX: usize = crate::analysis::limits::WINDOW_SLOTS_MAX;
 pub const STOP_AFTER_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Most interfaces watched at once.
 pub const INTERFACES_MAX: usize = 64;
-/// Largest configuration file, in bytes.
-pub const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Most local networks.
 pub const LOCAL_MAX: usize = 256;
 /// Most entries of the allow-list: each is compared with each source that breaks a rule.
 pub const ALLOW_MAX: usize = 1024;
-/// Most problems of one file that are told.
-pub const PROBLEMS_MAX: usize = 50;
+/// Most services that are declared.
+pub const SERVICES_MAX: usize = 1024;
+/// Shortest time for which services are learned.
+pub const LEARN_MIN: Duration = Duration::from_secs(1);
+/// Longest time for which services are learned.
+pub const LEARN_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Most tags of a feed.
+pub const TAGS_MAX: usize = 16;
 
 /// Fewest and most notifications within a minute.
 pub const NOTIFICATIONS: (u64, u64) = (1, 100_000);
 /// Fewest and most leading bits of an IPv6 address that make a source.
 pub const IPV6_PREFIX: (u64, u64) = (32, 128);
+
+/// Fewest and most packets that are sampled for signatures within a second.
+pub const SIGNATURE_RATE: (u64, u64) = (1, 1_000_000);
 
 /// Leading bits of an IPv6 address that make a source unless configured otherwise: what one customer or one link
 /// usually has.
@@ -81,10 +92,16 @@ pub struct Config {
     pub slots: usize,
     /// Memory for the maps of one interface, in bytes.
     pub map_memory: u64,
+    /// Which payload signatures are looked for.
+    pub signatures: SignatureSettings,
+    /// Where what was learned is kept from one run to the next.
+    pub state_dir: Option<PathBuf>,
     /// When to stop by itself.
     pub stop_after: Option<Duration>,
     /// What the kernel program logs.
     pub kernel_log: LogLevel,
+    /// Feeds of addresses that are known to be bad.
+    pub feeds: Vec<FeedConfig>,
     /// How the rules are applied, but for the allow-list.
     policy: Policy,
     allow: Vec<AllowEntry>,
@@ -192,6 +209,10 @@ impl Config {
         let min_severity = first([line.min_severity, file.min_severity], Severity::Low);
         let notifications = first([file.notifications_per_minute], NOTIFICATIONS_PER_MINUTE);
         let local = first([line.local, file.local], Vec::new());
+        let state_dir = first([line.state_dir, file.state_dir], PathBuf::new());
+
+        let (signatures, mut signature_rows) = signatures::resolve(line.signatures, file.signatures)?;
+        let feeds = feeds(line.feeds, file.feeds)?;
 
         let mut all = vec![
             show::choice("profile", &profile),
@@ -206,9 +227,12 @@ impl Config {
             show::severity("min_severity", &min_severity),
             show::number("notifications_per_minute", &notifications),
             show::strings("local", &local, |network| &network.text),
+            show::path("state_dir", &state_dir),
         ];
         all.append(&mut rules.rows);
+        all.append(&mut signature_rows);
         all.extend(file.allow.iter().map(show::allow));
+        all.extend(feeds.iter().map(show::feed));
         Ok(Self {
             interfaces: interfaces.value,
             format: format.value,
@@ -220,13 +244,17 @@ impl Config {
             slot: slot.value,
             slots,
             map_memory: map_memory.value,
+            signatures,
+            state_dir: Some(state_dir.value).filter(|path| !path.as_os_str().is_empty()),
             stop_after: None,
             kernel_log: LogLevel::Off,
+            feeds: feeds.into_iter().map(|said| said.value).collect(),
             policy: Policy {
                 rules: rules.policies,
                 counting: if literal { Counting::Everything } else { Counting::Evidence },
                 local: local.value.iter().map(|network| network.prefix).collect(),
                 login_ports: rules.login_ports,
+                expected: rules.expected,
                 notifications_per_minute: notifications.value,
                 ..Policy::default()
             },
@@ -235,6 +263,20 @@ impl Config {
             typed: (typed.0.clone(), typed.1.clone()),
         })
     }
+}
+
+/// Feeds of the file, and then those that were typed; of the same name, the one that was typed.
+fn feeds(typed: Vec<Said<FeedConfig>>, file: Vec<Said<FeedConfig>>) -> Result<Vec<Said<FeedConfig>>, String> {
+    let is_typed = |feed: &Said<FeedConfig>| typed.iter().any(|other| other.value.name == feed.value.name);
+    let mut feeds: Vec<_> = file.into_iter().filter(|feed| !is_typed(feed)).collect();
+    feeds.extend(typed);
+    if feeds.len() > FEEDS_MAX {
+        return Err(format!(
+            "--feed: at most {FEEDS_MAX} feeds, those of the file included, not {}",
+            feeds.len()
+        ));
+    }
+    Ok(feeds)
 }
 
 /// Checks names of interfaces and drops repetitions.
@@ -282,11 +324,16 @@ fn command_line(typed: &SettingArgs, place: &PlaceArgs) -> Result<Layer, String>
         xdp_mode: place.xdp_mode.and_then(said),
         mode: typed.mode.and_then(said),
         format: typed.format.and_then(said),
+        state_dir: place.state_dir.clone().and_then(said),
         min_severity: typed.min_severity.map(value::severity).and_then(said),
         ..Layer::default()
     };
     if !place.interfaces.is_empty() {
         layer.interfaces = said(interfaces(&place.interfaces)?);
+    }
+    if !typed.signatures.is_empty() {
+        let file = |path: &PathBuf| SignatureFile { text: path.display().to_string(), path: path.clone() };
+        layer.signatures.files = said(typed.signatures.iter().map(file).collect());
     }
     if !typed.local.is_empty() {
         let network = |text: &String| value::network(text).map_err(|wrong| format!("--local: {wrong}"));
@@ -294,6 +341,13 @@ fn command_line(typed: &SettingArgs, place: &PlaceArgs) -> Result<Layer, String>
         if typed.local.len() > LOCAL_MAX {
             return Err(format!("--local: at most {LOCAL_MAX} networks, not {}", typed.local.len()));
         }
+    }
+    for text in &typed.feeds {
+        let value = value::feed(text).map_err(|wrong| format!("--feed: {wrong}"))?;
+        if layer.feeds.iter().any(|feed| feed.value.name == value.name) {
+            return Err(format!("--feed: there are two called {:?}", value.name));
+        }
+        layer.feeds.push(Said { value, origin: Origin::CommandLine });
     }
     for pair in &typed.thresholds {
         let option = |wrong| format!("--threshold: {wrong}");

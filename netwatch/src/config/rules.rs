@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::layer::{Origin, RuleLayer, Said, first};
 use super::show::{self, Row, RuleInEffect};
 use super::{Names, whole_slots};
+use crate::analysis::expected::{Expected, LEARN_NS, ServiceRange};
 use crate::analysis::policy::{LoginPorts, RulePolicy};
 use crate::analysis::rules::{Reach, Rule};
 use crate::analysis::{Policy, RuleId, Severity};
@@ -24,6 +25,7 @@ pub(super) struct Layers {
 pub(super) struct Rules {
     pub policies: [RulePolicy; RuleId::COUNT],
     pub login_ports: LoginPorts,
+    pub expected: Expected,
     pub rows: Vec<Row>,
 }
 
@@ -34,7 +36,8 @@ pub(super) struct Rules {
 /// A sentence that says which window is wrong, and where it is said.
 pub(super) fn resolve(layers: Layers) -> Result<Rules, String> {
     let defaults = Policy::default();
-    let mut rules = Rules { policies: defaults.rules, login_ports: defaults.login_ports, rows: Vec::new() };
+    let Policy { rules: policies, login_ports, expected, .. } = defaults;
+    let mut rules = Rules { policies, login_ports, expected, rows: Vec::new() };
     let said = layers.line.into_iter().zip(layers.file);
     for ((id, policy), (line, file)) in RuleId::ALL.into_iter().zip(&mut rules.policies).zip(said) {
         let by_profile =
@@ -56,6 +59,7 @@ pub(super) fn resolve(layers: Layers) -> Result<Rules, String> {
             window: own_window.or_else(|| default_window(rule, layers.window)),
             params: params.map(|(said, param)| first([said], param.default)).collect(),
             ports: (id == RuleId::PortHammer).then(|| first([file.ports], rules.login_ports.clone())),
+            expected: (id == RuleId::PortUnusual).then(|| known_services(file.services, file.learn)),
             severity,
         };
         for (param, said) in policy.params.iter_mut().zip(&in_effect.params) {
@@ -72,9 +76,23 @@ pub(super) fn resolve(layers: Layers) -> Result<Rules, String> {
         if let Some(ports) = &in_effect.ports {
             rules.login_ports = ports.value.clone();
         }
+        if let Some((services, learn)) = &in_effect.expected {
+            let learn_ns = u64::try_from(learn.value.as_nanos()).unwrap_or(u64::MAX);
+            rules.expected = Expected { services: services.value.clone(), learn_ns };
+        }
         rules.rows.extend(show::rule(rule, &in_effect));
     }
     Ok(rules)
+}
+
+/// Which services are expected, and for how long others are learned: who declares services has said which ones.
+fn known_services(
+    services: Option<Said<Vec<ServiceRange>>>,
+    learn: Option<Said<Duration>>,
+) -> (Said<Vec<ServiceRange>>, Said<Duration>) {
+    let services = first([services], Vec::new());
+    let unless_said = if services.value.is_empty() { Duration::from_nanos(LEARN_NS) } else { Duration::ZERO };
+    (services, first([learn], unless_said))
 }
 
 /// How far back a rule looks unless it is said.

@@ -3,25 +3,32 @@
 use core::fmt::Display;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
 use super::Config;
 use super::layer::{AllowEntry, Origin, Said};
+use super::signatures::SignatureSettings;
 use crate::analysis::Severity;
+use crate::analysis::expected::ServiceRange;
 use crate::analysis::policy::LoginPorts;
 use crate::analysis::rules::Rule;
+use crate::feeds::FeedConfig;
 
 /// Settings that are taken over while netwatch runs, and not only when it starts.
-const LIVE: [&str; 6] = ["profile", "min_severity", "notifications_per_minute", "local", "rules", "allow"];
+const LIVE: [&str; 8] =
+    ["profile", "min_severity", "notifications_per_minute", "local", "rules", "signatures", "allow", "feeds"];
+/// Tables of which there can be several.
+const LISTS: [&str; 2] = ["allow", "feeds"];
 
 /// One setting in effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The table it stands in: none, `rules."scan.vertical"` or `allow`.
+    /// The table it stands in: none, `rules."scan.vertical"`, `allow` or `feeds`.
     table: String,
-    /// The lines `key = value`: one, or all of an entry of the allow-list.
+    /// The lines `key = value`: one, or all of an entry of a list.
     lines: Vec<(&'static str, String)>,
     /// Who said it.
     origin: Origin,
@@ -46,8 +53,8 @@ impl Config {
         let mut text = String::new();
         let mut table = "";
         for row in self.rows.iter().filter(|row| everything || row.origin.is_said()) {
-            if row.table == "allow" {
-                text.push_str("\n[[allow]]\n");
+            if LISTS.contains(&&*row.table) {
+                let _ = writeln!(text, "\n[[{}]]", row.table);
             } else if row.table != table {
                 let _ = writeln!(text, "\n[{}]", row.table);
             }
@@ -91,7 +98,9 @@ impl Config {
         let config = Self {
             min_severity: new.min_severity,
             policy: new.policy,
+            signatures: SignatureSettings { set: new.signatures.set, ..self.signatures.clone() },
             allow: new.allow,
+            feeds: new.feeds,
             rows,
             ..self.clone()
         };
@@ -102,18 +111,20 @@ impl Config {
 impl Row {
     fn is_live(&self) -> bool {
         let root = self.table.split('.').next().unwrap_or_default();
-        self.lines
-            .first()
-            .is_some_and(|(key, _)| *key != "window" && (LIVE.contains(&root) || LIVE.contains(key)))
+        self.lines.first().is_some_and(|(key, _)| match (root, *key) {
+            // Windows are those of the start, and the kernel is told once what it samples.
+            (_, "window") | ("signatures", "enabled" | "rate") => false,
+            (root, key) => LIVE.contains(&root) || LIVE.contains(&key),
+        })
     }
 
     /// What makes it the same setting in two configurations.
     fn key(&self) -> String {
         match (&*self.table, &self.lines[..]) {
             ("", [(key, _), ..]) => (*key).to_owned(),
-            ("allow", lines) => {
+            (list, lines) if LISTS.contains(&list) => {
                 let fields: Vec<_> = lines.iter().map(|(key, value)| format!("{key} = {value}")).collect();
-                format!("allow {{ {} }}", fields.join(", "))
+                format!("{list} {{ {} }}", fields.join(", "))
             }
             (table, [(key, _), ..]) => format!("{table}.{key}"),
             (table, []) => table.to_owned(),
@@ -167,6 +178,10 @@ pub(super) fn size(key: &'static str, said: &Said<u64>) -> Row {
     root(key, quoted(&text), said)
 }
 
+pub(super) fn path(key: &'static str, said: &Said<PathBuf>) -> Row {
+    root(key, quoted(&said.value.display().to_string()), said)
+}
+
 pub(super) fn choice<T: ValueEnum>(key: &'static str, said: &Said<T>) -> Row {
     let value = said.value.to_possible_value();
     root(key, quoted(value.as_ref().map_or("", |value| value.get_name())), said)
@@ -177,8 +192,32 @@ pub(super) fn severity(key: &'static str, said: &Said<Severity>) -> Row {
 }
 
 pub(super) fn strings<T>(key: &'static str, said: &Said<Vec<T>>, text: impl Fn(&T) -> &str) -> Row {
+    strings_of("", key, said, text)
+}
+
+pub(super) fn strings_of<T>(
+    table: &'static str,
+    key: &'static str,
+    said: &Said<Vec<T>>,
+    text: impl Fn(&T) -> &str,
+) -> Row {
     let items: Vec<_> = said.value.iter().map(|item| quoted(text(item))).collect();
-    root(key, format!("[{}]", items.join(", ")), said)
+    in_table(table, key, format!("[{}]", items.join(", ")), said)
+}
+
+pub(super) fn number_of<T: Display>(table: &'static str, key: &'static str, said: &Said<T>) -> Row {
+    in_table(table, key, said.value.to_string(), said)
+}
+
+pub(super) fn severities(
+    table: &'static str,
+    key: &'static str,
+    said: &Said<Vec<(String, Severity)>>,
+) -> Row {
+    let item = |(id, severity): &(String, Severity)| format!("{} = {}", quoted(id), quoted(severity.name()));
+    let items: Vec<_> = said.value.iter().map(item).collect();
+    let value = if items.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", items.join(", ")) };
+    in_table(table, key, value, said)
 }
 
 /// What is in effect for one rule.
@@ -193,6 +232,8 @@ pub(super) struct RuleInEffect {
     pub params: Vec<Said<u64>>,
     /// Of `port.hammer` only.
     pub ports: Option<Said<LoginPorts>>,
+    /// Of `port.unusual` only: services, and for how long others are learned.
+    pub expected: Option<(Said<Vec<ServiceRange>>, Said<Duration>)>,
 }
 
 pub(super) fn rule(rule: &Rule, said: &RuleInEffect) -> Vec<Row> {
@@ -214,6 +255,12 @@ pub(super) fn rule(rule: &Rule, said: &RuleInEffect) -> Vec<Row> {
     if let Some(said) = &said.ports {
         row("ports", ports(&said.value), &said.origin);
     }
+    if let Some((services, learn)) = &said.expected {
+        let items: Vec<_> = services.value.iter().map(|range| quoted(&range.to_string())).collect();
+        row("services", format!("[{}]", items.join(", ")), &services.origin);
+        let length = if learn.value.is_zero() { "off".to_owned() } else { time(learn.value) };
+        row("learn", quoted(&length), &learn.origin);
+    }
     rows
 }
 
@@ -230,6 +277,9 @@ fn ports(ports: &LoginPorts) -> String {
 /// A duration as it can be written: `60s`, `1500ms`.
 fn time(duration: Duration) -> String {
     let millis = duration.as_millis();
+    if millis > 0 && millis.is_multiple_of(86_400_000) {
+        return format!("{}d", millis / 86_400_000);
+    }
     if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
 }
 
@@ -242,8 +292,32 @@ pub(super) fn allow(said: &Said<AllowEntry>) -> Row {
     Row { table: "allow".into(), lines, origin: said.origin.clone() }
 }
 
+pub(super) fn feed(said: &Said<FeedConfig>) -> Row {
+    let feed = &said.value;
+    let mut lines = vec![("name", quoted(&feed.name)), ("file", quoted(&feed.file.display().to_string()))];
+    lines.extend(feed.severity.map(|severity| ("severity", quoted(severity.name()))));
+    if !feed.tags.is_empty() {
+        let tags: Vec<_> = feed.tags.iter().map(|tag| quoted(tag)).collect();
+        lines.push(("tags", format!("[{}]", tags.join(", "))));
+    }
+    lines.extend(feed.expires.map(|age| ("expires", quoted(&time(age)))));
+    lines.extend(feed.until.as_ref().map(|(text, _)| ("until", quoted(text))));
+    let choices = [
+        ("allow_wide", feed.allow_wide),
+        ("allow_empty", feed.allow_empty),
+        ("skip_bad_lines", feed.skip_bad_lines),
+    ];
+    lines
+        .extend(choices.into_iter().filter(|(_, is_said)| *is_said).map(|(key, _)| (key, "true".to_owned())));
+    Row { table: "feeds".into(), lines, origin: said.origin.clone() }
+}
+
 fn root<T>(key: &'static str, value: String, said: &Said<T>) -> Row {
-    Row { table: String::new(), lines: vec![(key, value)], origin: said.origin.clone() }
+    in_table("", key, value, said)
+}
+
+fn in_table<T>(table: &'static str, key: &'static str, value: String, said: &Said<T>) -> Row {
+    Row { table: table.to_owned(), lines: vec![(key, value)], origin: said.origin.clone() }
 }
 
 /// A TOML string, without anything a terminal would obey.

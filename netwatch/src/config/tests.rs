@@ -144,8 +144,8 @@ fn what_is_too_much_is_refused_by_its_name() {
 
 #[test]
 fn what_is_shown_can_be_read() {
-    let text = "local = ['192.0.2.0/24', '2001:db8::1']\nprofile = 'literal'\n[rules.'scan.vertical']\n\
-                severity = 'info'\n[[allow]]\nprefix = '::/0'\ncomment = \"\\u001b \\\"\\\\\"\n";
+    let text = "local = ['192.0.2.0/24', '2001:db8::1']\nstate_dir = '/a \"b'\nprofile = 'literal'\n[rules.'scan.vertical']\n\
+                severity = 'info'\n[rules.'port.unusual']\nservices = ['22', 'udp/1-9']\nlearn = '90m'\n[[allow]]\nprefix = '::/0'\ncomment = \"\\u001b \\\"\\\\\"\n";
     let config = with_file("--slot 500ms --window 5s", text).unwrap();
     let again = with_file("", &config.toml(true)).unwrap();
     let values = |config: &Config| config.rows.iter().map(Row::key_and_value).collect::<Vec<_>>();
@@ -161,14 +161,15 @@ fn the_example_is_the_defaults_and_names_every_key() {
     assert_eq!(values(&set), values(&defaults));
     // What is there as a comment only is right too, and with it every key is there.
     let mut optional = example.replace("# [[allow]]", "[[allow]]") + "\n";
-    for key in file::ALLOW_KEYS.iter().chain(&["window"]) {
+    optional = optional.replace("# [[feeds]]", "[[feeds]]");
+    for key in file::ALLOW_KEYS.iter().chain(&file::FEED_KEYS).chain(&["window"]) {
         optional = optional.replace(&format!("# {key} ="), &format!("{key} ="));
     }
     let all = with_file("", &optional).unwrap();
-    assert_eq!(all.policy_at(now()).allow.len(), 1);
+    assert_eq!((all.policy_at(now()).allow.len(), all.feeds.len()), (1, 1));
     assert_eq!(values(&all)[..values(&defaults).len()], values(&defaults));
     let has = |text: &str, key: &str| text.lines().any(|line| line.starts_with(&format!("{key} =")));
-    for key in file::KEYS.iter().chain(&file::ALLOW_KEYS) {
+    for key in file::KEYS.iter().chain(&file::ALLOW_KEYS).chain(&file::FEED_KEYS) {
         let is_table = optional.contains(&format!("[{key}."));
         assert!(
             has(&optional, key) || is_table || optional.contains(&format!("[{key}]")),
@@ -251,6 +252,28 @@ fn every_rule_has_its_own_keys() {
     assert_eq!(policy.login_ports, LoginPorts::These(vec![22, 2222]));
     let any = with_file("", "rules.'port.hammer'.ports = 'any'").unwrap();
     assert_eq!(any.policy_at(now()).login_ports, LoginPorts::Any);
+    let expected = |text: &str| {
+        let config = with_file("", &format!("[rules.'port.unusual']\n{text}")).unwrap();
+        let expected = config.policy_at(now()).expected;
+        let services: Vec<String> = expected.services.iter().map(ToString::to_string).collect();
+        (services.join(" "), expected.learn_ns / 1_000_000_000)
+    };
+    for (text, services, learn_s) in [
+        ("", "", 86_400),
+        ("services = []", "", 86_400),
+        (
+            "services = ['443', 'tcp/22', 'udp/53', 'tcp/8000-8010', 'tcp/443']",
+            "tcp/22 tcp/443 tcp/8000-8010 udp/53",
+            0,
+        ),
+        ("services = ['tcp/22']\nlearn = '1h'", "tcp/22", 3_600),
+        ("learn = 'off'", "", 0),
+        ("learn = '0s'", "", 0),
+        ("learn = 1", "", 1),
+        ("learn = '720h'", "", 2_592_000),
+    ] {
+        assert_eq!(expected(text), (services.to_owned(), learn_s), "{text}");
+    }
     // What is not said follows the window.
     let shown = with_file("--window 2m", text).unwrap().toml(true);
     for line in [
@@ -312,6 +335,35 @@ fn keys_that_a_rule_does_not_have_are_named() {
         ("port.hammer", "ports = []", "ports: lists none; write enabled = false"),
         ("port.hammer", "ports = 'all'", "ports: must be a list of ports like [22, 23], or \"any\""),
         (
+            "port.unusual",
+            "services = ['tpc/22']",
+            ":2:13: services: \"tpc/22\" is no service; did you mean \"tcp/22\"?",
+        ),
+        (
+            "port.unusual",
+            "services = ['tcp/9-7']",
+            "services: \"tcp/9-7\" ends before it begins; write tcp/7-9",
+        ),
+        ("port.unusual", "services = 'tcp/22'", ":2:12: services: must be a list of strings, not a string"),
+        (
+            "port.unusual",
+            "services = [22]",
+            ":2:13: services: must be a string in quotes, not a whole number",
+        ),
+        (
+            "port.unusual",
+            "service = ['tcp/22']",
+            ":2:1: unknown key \"service\"; did you mean \"services\"? port.unusual has",
+        ),
+        (
+            "port.unusual",
+            "learn = '500ms'",
+            ":2:9: learn: must be \"off\", or a duration from 1s to 720h, not \"500ms\"",
+        ),
+        ("port.unusual", "learn = '721h'", "learn: must be \"off\", or a duration from 1s to 720h"),
+        ("port.unusual", "learn = 'never'", "learn: \"never\" is not a duration"),
+        ("port.hammer", "learn = '1h'", "unknown key \"learn\"; port.hammer has"),
+        (
             "netwatch.degraded",
             "threshold = -1",
             "\"-1\" is no threshold for netwatch.degraded; give a whole number from 0",
@@ -355,9 +407,9 @@ fn a_reload_keeps_windows_and_modes() {
     let config = parse(&format!("-c {}", path.display())).unwrap();
     std::fs::write(
         &path,
-        "mode = 'mirror'\nipv6_prefix = 128\nwindow = '2m'\nnotifications_per_minute = 5\n\
+        "state_dir = '/var/lib/netwatch'\nmode = 'mirror'\nipv6_prefix = 128\nwindow = '2m'\nnotifications_per_minute = 5\n\
          [rules.'scan.vertical']\nwindow = '10s'\n[rules.'scan.slow']\nclosed_percent = 50\n\
-         [rules.'port.hammer']\nports = 'any'\n",
+         [rules.'port.hammer']\nports = 'any'\n[rules.'port.unusual']\nservices = ['tcp/22']\n",
     )
     .unwrap();
     let Changes { config, applied, after_restart } = config.reload().unwrap();
@@ -365,7 +417,13 @@ fn a_reload_keeps_windows_and_modes() {
     let told: Vec<&str> = applied.iter().map(|line| line.split(':').next().unwrap()).collect();
     assert_eq!(
         told,
-        ["notifications_per_minute", "rules.\"port.hammer\".ports", "rules.\"scan.slow\".closed_percent"]
+        [
+            "notifications_per_minute",
+            "rules.\"port.hammer\".ports",
+            "rules.\"port.unusual\".learn",
+            "rules.\"port.unusual\".services",
+            "rules.\"scan.slow\".closed_percent",
+        ]
     );
     assert_eq!(
         after_restart,
@@ -373,6 +431,7 @@ fn a_reload_keeps_windows_and_modes() {
             "ipv6_prefix: 64 -> 128",
             "mode: \"host\" -> \"mirror\"",
             "rules.\"scan.vertical\".window: \"30s\" -> \"10s\"",
+            "state_dir: \"\" -> \"/var/lib/netwatch\"",
             "window: \"60s\" -> \"120s\"",
         ]
     );

@@ -155,7 +155,10 @@ fn does(f: &mut Formatter<'_>, t: &Transition) -> fmt::Result {
         }
         RuleId::FloodSyn => write!(f, " has {units} from {}", Count(t.sources, "source")),
         RuleId::PortHammer => write!(f, " tried {port} {} times", t.observed),
-        RuleId::PortUnusual => write!(f, " was accepted on {port}, which is no known service"),
+        RuleId::PortUnusual => {
+            let connections = Count(t.observed, "connection");
+            write!(f, " was accepted on {port}, which is no known service: {connections}")
+        }
         RuleId::IocIp | RuleId::PayloadMatch => write!(f, " has {units}"),
         RuleId::Degraded if t.unit == t.rule.rule().unit => write!(f, " lost {}", Count(t.observed, "count")),
         RuleId::Degraded => write!(f, " was sent {units}"),

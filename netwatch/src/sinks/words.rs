@@ -38,6 +38,8 @@ impl Display for Units {
         match (unit.strip_suffix("ports"), self.proto) {
             (Some(kind), Some(proto)) => write!(f, "{kind}{} ports", proto.name())?,
             _ if self.number == 1 && unit == "losses" => f.write_str("loss")?,
+            // The threshold of most units is more than one, and so is what is told of them.
+            _ if self.number == 1 && unit == "accepted connections" => f.write_str("accepted connection")?,
             _ => f.write_str(unit)?,
         }
         match self.port {

@@ -36,6 +36,7 @@ mod slow;
 #[path = "../../benches/support/mod.rs"]
 mod support;
 mod talk;
+mod unusual;
 mod view;
 mod watch;
 mod wire;

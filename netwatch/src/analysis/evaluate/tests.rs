@@ -8,6 +8,7 @@ mod nameless;
 mod pressure;
 mod spared;
 mod thresholds;
+mod unusual;
 mod windows;
 
 use crate::analysis::policy::{Policy, Prefix};

@@ -72,6 +72,7 @@ impl World {
             newest: SourceStats::default(),
             newest_ns: 5 * SECOND,
             slow: SlowScan::default(),
+            baseline: None,
             rules: RuleSet::of(&RuleId::ALL),
             early: false,
         };

@@ -234,7 +234,7 @@ pub const RULES: [Rule; RuleId::COUNT] = [
     Rule {
         id: RuleId::PortUnusual,
         name: "port.unusual",
-        summary: "A connection was accepted on a port where none is expected.",
+        summary: "A port accepted a connection where none is expected.",
         subject: Subject::SourcePort,
         unit: "accepted connections",
         threshold: 0,
@@ -248,7 +248,7 @@ pub const RULES: [Rule; RuleId::COUNT] = [
     Rule {
         id: RuleId::IocIp,
         name: "ioc.ip",
-        summary: "Packets came from, or went to, an address that a feed lists.",
+        summary: "An address that a feed lists sent or got packets.",
         subject: Subject::Address,
         unit: "packets",
         threshold: 0,
@@ -262,7 +262,7 @@ pub const RULES: [Rule; RuleId::COUNT] = [
     Rule {
         id: RuleId::PayloadMatch,
         name: "payload.match",
-        summary: "What a flow began with looks like what a signature describes.",
+        summary: "A flow began like what a signature describes.",
         subject: Subject::Address,
         unit: "matching flows",
         threshold: 0,

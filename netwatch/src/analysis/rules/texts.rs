@@ -170,15 +170,18 @@ pub(super) const PORT_HAMMER: Text = Text {
 
 pub(super) const PORT_UNUSUAL: Text = Text {
     measures: "Connections of one source that were accepted on one port of ours within the window: TCP handshakes that \
-        it completed, and where both directions are seen, questions over UDP that were answered. Ports are those outside of `services` \
-        and of what was learned.",
+        it completed, and on a tap, questions over UDP that were answered. Ports are those outside of `services` and of \
+        what was learned: services of one address each, which are kept in `learned.json` where there is a `state_dir`.",
     fires: "A listener that nobody has declared may be a backdoor, a tool that somebody forgot, or a service that should \
         not be reachable. The first connection is told.",
     spares: "Ports in `services`, and what was accepted while netwatch learned (`learn`, 24 h by default, unless services \
-        are declared). Ports that refuse or do not answer. It is held back while a scan of the source goes on. Where it \
-        is not known which networks are ours, on a tap without `local`, nothing is told.",
-    advice: "See who listens there (`ss -ltnp`). Declare what should be there in `services`; delete the learned file in \
-        the state directory to learn anew.",
+        are declared). Ports that refuse or do not answer. TCP from 32768 up where the host has a connection of its own to \
+        the source (active FTP), and UDP from there up: calls and peers choose such ports. It is held back while a scan of \
+        the source goes on. Where it is not known which networks are ours, on a tap without `local`, and where replies \
+        are told by flags, nothing is told.",
+    advice: "See who listens there (`ss -ltnp`). Declare what should be there in `services`, with ranges for programs that \
+        choose ports (passive FTP). Without a `state_dir` each start learns anew; with one, delete `learned.json` in it to \
+        do so, such as after a host got another address.",
 };
 
 pub(super) const IOC_IP: Text = Text {

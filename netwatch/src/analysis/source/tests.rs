@@ -31,7 +31,8 @@ fn view(targets: &[(Service, u8, TargetStats)], confidence: Confidence) -> Sourc
 
 fn case(view: &SourceView, early: bool) -> Case<'_> {
     let rules = RuleSet::of(&RuleId::ALL);
-    Case { view, newest: view.stats, newest_ns: 5_000_000_000, slow: SlowScan::default(), rules, early }
+    let (newest, newest_ns, slow) = (view.stats, 5_000_000_000, SlowScan::default());
+    Case { view, newest, newest_ns, slow, baseline: None, rules, early }
 }
 
 fn opened(port: u16, last: u8, opening: u32) -> (Service, u8, TargetStats) {

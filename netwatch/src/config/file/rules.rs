@@ -1,13 +1,16 @@
 //! The tables of the rules.
 
+use std::time::Duration;
+
 use toml::de::{DeTable, DeValue};
 
-use super::{Key, Reader, Value, boolean, kind, quantity, text, value, whole};
 use crate::analysis::policy::LoginPorts;
 use crate::analysis::rules::{RULES, Reach, Rule};
 use crate::analysis::{RuleId, Severity};
 use crate::cli::MinSeverity;
 use crate::config::layer::{Layer, RuleLayer, Said};
+use crate::config::{LEARN_MAX, LEARN_MIN, SERVICES_MAX, value};
+use crate::document::{Key, Reader, Value, boolean, kind, quantity, text, whole};
 use crate::nearest::nearest;
 use crate::{guide, units};
 
@@ -18,8 +21,10 @@ pub(in crate::config) fn keys(rule: &Rule) -> Vec<&'static str> {
         keys.push("window");
     }
     keys.extend(rule.params.iter().map(|param| param.name));
-    if rule.id == RuleId::PortHammer {
-        keys.push("ports");
+    match rule.id {
+        RuleId::PortHammer => keys.push("ports"),
+        RuleId::PortUnusual => keys.extend(["services", "learn"]),
+        _ => {}
     }
     keys
 }
@@ -78,6 +83,11 @@ impl Reader {
                     });
                 }
                 "ports" if rule.id == RuleId::PortHammer => layer.ports = self.ports(key, value),
+                "services" if rule.id == RuleId::PortUnusual => {
+                    layer.services = self.list(key, value, SERVICES_MAX, units::service);
+                    layer.services.iter_mut().for_each(|said| said.value.sort_unstable());
+                }
+                "learn" if rule.id == RuleId::PortUnusual => layer.learn = self.one(key, value, learn),
                 name => match rule.params.iter().zip(&mut layer.params).find(|(param, _)| param.name == name)
                 {
                     Some((param, said)) => {
@@ -124,6 +134,17 @@ impl Reader {
         };
         let known = known.join(", ");
         self.wrong(key, format!("unknown key {name:?}; {meant}{} has {known}", rule.name));
+    }
+}
+
+/// A time for which what is accepted is learned; zero where nothing is.
+fn learn(value: &DeValue<'_>) -> Result<Duration, String> {
+    let text = quantity(value)?;
+    let length = if text == "off" { Duration::ZERO } else { units::duration(&text)? };
+    if length.is_zero() || (LEARN_MIN..=LEARN_MAX).contains(&length) {
+        Ok(length)
+    } else {
+        Err(format!("must be \"off\", or a duration from {LEARN_MIN:?} to 720h, not {text:?}"))
     }
 }
 
