@@ -213,6 +213,19 @@ fn interface(text: &mut String, name: &str, totals: &Totals, drained: &Drained) 
             "  hints of what may not wait: {hints}, {hints_lost} not for want of room, {hints_withheld} held back in floods"
         );
     }
+    let Totals { listed, listed_lost, samples, samples_withheld, samples_lost, .. } = *totals;
+    if listed > 0 {
+        let _ = writeln!(
+            text,
+            "  from and to listed addresses: {listed} packets, {listed_lost} of them not told apart for want of room"
+        );
+    }
+    if samples + samples_withheld + samples_lost > 0 {
+        let _ = writeln!(
+            text,
+            "  looked into: {samples} packets, and {samples_withheld} not, because of the rate, {samples_lost} for want of room"
+        );
+    }
     let unaccounted = drained.unaccounted(totals);
     let _ = writeln!(
         text,

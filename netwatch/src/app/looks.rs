@@ -136,7 +136,8 @@ impl App {
         outcome.problems.iter().for_each(|problem| warn!("{problem}"));
         outcome.notes.iter().for_each(|note| warn!("{note}"));
         let loaded = self.lookout.lists.loaded();
-        info!("feeds loaded again: {} entries of {} feeds", loaded.entries(), loaded.feeds().len());
+        let how = if outcome.problems.is_empty() { "feeds loaded again" } else { "feeds in use" };
+        info!("{how}: {} entries of {} feeds", loaded.entries(), loaded.feeds().len());
         self.lookout.lines = lines;
         self.lookout.untold = true;
         self.tell_lookout();
