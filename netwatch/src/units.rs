@@ -7,7 +7,7 @@ use netwatch_common::Proto;
 use crate::analysis::expected::ServiceRange;
 use crate::nearest::nearest;
 
-/// Reads `90`, `90s`, `1.5m`, `500ms`, `1h`; a bare number is seconds.
+/// Reads `90`, `90s`, `1.5m`, `500ms`, `1h`, `7d`; a bare number is seconds.
 ///
 /// # Errors
 ///
@@ -20,6 +20,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "" | "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
+        "d" => 86_400.0,
         _ => return Err(wrong()),
     };
     let number: f64 = number.parse().map_err(|_| wrong())?;
@@ -94,9 +95,15 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, millis) in
-            [("60s", 60_000), ("60", 60_000), ("500ms", 500), ("1.5m", 90_000), ("1h", 3_600_000), ("0", 0)]
-        {
+        for (text, millis) in [
+            ("60s", 60_000),
+            ("60", 60_000),
+            ("500ms", 500),
+            ("1.5m", 90_000),
+            ("1h", 3_600_000),
+            ("7d", 604_800_000),
+            ("0", 0),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "s", "1 fortnight", "-5s", "1e9s", "nan", "99999999999999999999h"] {

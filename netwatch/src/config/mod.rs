@@ -3,8 +3,9 @@
 //! The command line wins over the file, the file over the profile, and the profile over the defaults, which stand
 //! here and in the table of rules. Read it in this order: [`layer`] (what one place says), `value` (what it may
 //! say), `file` (the configuration file), `rules` (what the rules are told), `signatures` (which are looked for),
-//! `show` (the whole as text, and what a reload changes).
+//! `evidence` (which packets are kept), `show` (the whole as text, and what a reload changes).
 
+mod evidence;
 mod file;
 pub mod layer;
 mod rules;
@@ -23,6 +24,7 @@ use crate::cli::{Format, LogLevel, PlaceArgs, Profile, RunArgs, SettingArgs, Wat
 use crate::kernel::ModeWish;
 use crate::{guide, units};
 
+pub use evidence::EvidenceSettings;
 use layer::{AllowEntry, Layer, Origin, Said, SignatureFile, first};
 use rules::Layers;
 pub use show::{Changes, Row};
@@ -59,6 +61,16 @@ pub const IPV6_PREFIX: (u64, u64) = (32, 128);
 /// Fewest and most packets that are sampled for signatures within a second.
 pub const SIGNATURE_RATE: (u64, u64) = (1, 1_000_000);
 
+/// Fewest and most packets of an incident that are kept.
+pub const EVIDENCE_PACKETS: (u64, u64) = (1, 10_000);
+/// Least and most bytes of the files in which they are kept.
+pub const EVIDENCE_BYTES: (u64, u64) = (1 << 20, 1 << 40);
+/// Fewest and most of those files.
+pub const EVIDENCE_FILES: (u64, u64) = (1, 100_000);
+/// Least and greatest age at which they are removed.
+pub const EVIDENCE_AGE: (Duration, Duration) =
+    (Duration::from_secs(60), Duration::from_secs(3_650 * 24 * 3600));
+
 /// Leading bits of an IPv6 address that make a source unless configured otherwise: what one customer or one link
 /// usually has.
 const IPV6_PREFIX_DEFAULT: u8 = 64;
@@ -90,6 +102,8 @@ pub struct Config {
     pub map_memory: u64,
     /// Which payload signatures are looked for.
     pub signatures: SignatureSettings,
+    /// Which packets are kept; none where no directory is named.
+    pub evidence: Option<EvidenceSettings>,
     /// Where what was learned is kept from one run to the next.
     pub state_dir: Option<PathBuf>,
     /// When to stop by itself.
@@ -206,6 +220,7 @@ impl Config {
         let state_dir = first([line.state_dir, file.state_dir], PathBuf::new());
 
         let (signatures, mut signature_rows) = signatures::resolve(line.signatures, file.signatures)?;
+        let (evidence, mut evidence_rows) = evidence::resolve(line.evidence, file.evidence);
 
         let mut all = vec![
             show::choice("profile", &profile),
@@ -224,6 +239,7 @@ impl Config {
         ];
         all.append(&mut rules.rows);
         all.append(&mut signature_rows);
+        all.append(&mut evidence_rows);
         all.extend(file.allow.iter().map(show::allow));
         Ok(Self {
             interfaces: interfaces.value,
@@ -237,6 +253,7 @@ impl Config {
             slots,
             map_memory: map_memory.value,
             signatures,
+            evidence,
             state_dir: Some(state_dir.value).filter(|path| !path.as_os_str().is_empty()),
             stop_after: None,
             kernel_log: LogLevel::Off,
@@ -308,6 +325,7 @@ fn command_line(typed: &SettingArgs, place: &PlaceArgs) -> Result<Layer, String>
     if !place.interfaces.is_empty() {
         layer.interfaces = said(interfaces(&place.interfaces)?);
     }
+    layer.evidence.dir = place.evidence.clone().and_then(said);
     if !typed.signatures.is_empty() {
         let file = |path: &PathBuf| SignatureFile { text: path.display().to_string(), path: path.clone() };
         layer.signatures.files = said(typed.signatures.iter().map(file).collect());

@@ -28,7 +28,7 @@ fn ports(ports: impl IntoIterator<Item = u16>) -> PortSummary {
     summary
 }
 
-pub(super) fn scan(state: State) -> Transition {
+pub(crate) fn scan(state: State) -> Transition {
     let mut evidence = [0; Class::COUNT];
     evidence[Class::Syn as usize] = 1000;
     Transition {
@@ -63,6 +63,7 @@ pub(super) fn scan(state: State) -> Transition {
         opened_ns: 11 * SECOND,
         suppressed: 0,
         detail: None,
+        evidence_file: None,
     }
 }
 
