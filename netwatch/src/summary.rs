@@ -171,15 +171,16 @@ pub fn text<'a, W: Write>(
 pub fn evidence(counts: &Counts) -> String {
     let Counts { files, packets, removed, .. } = *counts;
     let mut text = format!("evidence: {} in {}", Count(packets, "packet"), Count(files, "file"));
-    for (what, count) in [
-        ("incidents without a file", Counts::files_not_begun as fn(&Counts, Reason) -> u64),
-        ("packets not kept", Counts::packets_not_kept),
-    ] {
-        for reason in Reason::ALL {
-            let count = count(counts, reason);
-            if count > 0 {
-                let _ = write!(text, ", {count} {what} ({})", reason.name());
-            }
+    for reason in Reason::ALL {
+        let count = counts.files_not_begun(reason);
+        if count > 0 {
+            let _ = write!(text, ", {} without a file ({})", Count(count, "incident"), reason.name());
+        }
+    }
+    for reason in Reason::ALL {
+        let count = counts.packets_not_kept(reason);
+        if count > 0 {
+            let _ = write!(text, ", {} not kept ({})", Count(count, "packet"), reason.name());
         }
     }
     if removed > 0 {

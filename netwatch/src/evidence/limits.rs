@@ -12,7 +12,7 @@ pub const FILE_NS: u64 = 60_000_000_000;
 pub const QUEUE: usize = 2_048;
 
 /// How long whoever asks for a file waits for the disk at most.
-pub const PATIENCE: Duration = Duration::from_millis(20);
+pub const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How long the last packets may take to be written when netwatch stops.
 pub const LAST_PACKETS: Duration = Duration::from_secs(3);

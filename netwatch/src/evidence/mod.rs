@@ -14,6 +14,7 @@ mod writer;
 mod tests;
 
 use core::net::IpAddr;
+use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
@@ -104,6 +105,8 @@ pub struct Keeper {
     open: Vec<Open>,
     /// Files of incidents that are not over, by the incident's number.
     paths: HashMap<u64, Arc<str>>,
+    /// How long the disk is waited for.
+    patience: Duration,
     /// The number of the next file.
     next: u64,
     /// What the writer had done when it was waited for in vain: until it has done more, nobody waits again.
@@ -157,6 +160,7 @@ impl Keeper {
             complaints: Complaints::default(),
             open: Vec::new(),
             paths: HashMap::new(),
+            patience: PATIENCE,
             next: 0,
             stalled_at: None,
         })
@@ -280,7 +284,7 @@ impl Keeper {
         let name_again = name.clone();
         let asked = self.queue.try_send(Message::Begin { file: self.next, name, head, answer });
         let begun = match asked {
-            Ok(()) => answered.recv_timeout(PATIENCE),
+            Ok(()) => answered.recv_timeout(self.patience),
             Err(TrySendError::Full(_)) => Err(RecvTimeoutError::Timeout),
             Err(TrySendError::Disconnected(_)) => Err(RecvTimeoutError::Disconnected),
         };

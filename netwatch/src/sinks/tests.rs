@@ -245,6 +245,14 @@ fn keys_outside_of_the_context_are_those_of_eve() {
 }
 
 #[test]
+fn the_line_for_people_is_the_same_whatever_is_written() {
+    let open = scan(State::Open);
+    let line = renderer(Format::Json, true).line(&open);
+    assert_eq!(line + "\n", render(&open, Format::Text, false));
+    assert_eq!(renderer(Format::Json, true).incident(&open), "7f3a-1");
+}
+
+#[test]
 fn identifiers_are_unique() {
     let mut ids: Vec<u64> = RuleId::ALL
         .map(|rule| {

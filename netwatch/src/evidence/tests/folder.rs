@@ -48,7 +48,7 @@ fn what_is_too_old_or_too_much_goes_the_oldest_first_and_nothing_else_does() {
     symlink(&outside.0, dir.0.join("aa-1-5.pcapng")).unwrap();
     fs::create_dir(dir.0.join("aa-1-6.pcapng")).unwrap();
     let settings = EvidenceSettings { max_files: 2, ..dir.settings() };
-    let counts = Keeper::start(&settings, Settings::DEFAULT).unwrap().finish();
+    let counts = keeper(&settings).finish();
     assert_eq!(counts.removed, 2);
     let left = ["aa-1-3.pcapng", "aa-1-4.pcapng", "aa-1-5.pcapng", "aa-1-6.pcapng", "copy-of-aa-1-1.pcapng"];
     assert_eq!(dir.names(), [&left[..], &["notes.txt"]].concat());
@@ -60,7 +60,7 @@ fn what_is_too_old_or_too_much_goes_the_oldest_first_and_nothing_else_does() {
 fn files_make_room_for_new_ones_but_not_while_they_are_written() {
     let dir = Dir::new("files");
     let settings = EvidenceSettings { max_files: 2, ..dir.settings() };
-    let mut keeper = Keeper::start(&settings, Settings::DEFAULT).unwrap();
+    let mut keeper = keeper(&settings);
     assert!(begin(&mut keeper, &opened(1, "203.0.113.1")).is_some());
     assert!(begin(&mut keeper, &opened(2, "203.0.113.2")).is_some());
     assert_eq!(begin(&mut keeper, &opened(3, "203.0.113.3")), None);
@@ -78,7 +78,7 @@ fn all_files_together_have_so_many_bytes_and_no_more() {
     dir.write("aa-1-1.pcapng", 1 << 19, 20);
     dir.write("aa-1-2.pcapng", (1 << 19) - 1_000, 10);
     let settings = EvidenceSettings { packets: 10_000, ..dir.settings() };
-    let mut keeper = Keeper::start(&settings, Settings::DEFAULT).unwrap();
+    let mut keeper = keeper(&settings);
     let begun = begin(&mut keeper, &opened(1, "203.0.113.7")).unwrap();
     let big = vec![7; 2_048];
     for _ in 0..600 {
