@@ -287,9 +287,13 @@ fn ports(ports: &LoginPorts) -> String {
     }
 }
 
-/// A duration as it can be written: `60s`, `1500ms`.
+/// A duration as it can be written: `7d`, `60s`, `1500ms`.
 fn time(duration: Duration) -> String {
+    const DAY: u128 = 86_400_000;
     let millis = duration.as_millis();
+    if millis >= DAY && millis.is_multiple_of(DAY) {
+        return format!("{}d", millis / DAY);
+    }
     if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
 }
 

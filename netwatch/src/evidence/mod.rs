@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
 use std::thread;
 
+use netwatch_common::limits::SAMPLE_BYTES;
 use netwatch_common::{Addr, Sample, Settings};
 use tracing::warn;
 
@@ -351,7 +352,7 @@ fn head(transition: &Transition, told: &Told<'_>) -> Vec<u8> {
     let mut head = Vec::new();
     let system = format!("Linux {}", host::kernel_release());
     write::section_about(&mut head, std::env::consts::ARCH, &system, told.line);
-    let snap_bytes = netwatch_common::limits::SAMPLE_BYTES as u32;
+    let snap_bytes = u32::try_from(SAMPLE_BYTES).unwrap_or(u32::MAX);
     let name = &transition.interface;
     let link = match told.link {
         Link::Ethernet => LinkType::Ethernet,
