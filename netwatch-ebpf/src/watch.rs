@@ -86,6 +86,7 @@ pub fn show(ctx: &TcContext, direction: u8) {
     sample.verdict = verdict as u8;
     sample.direction = direction;
     sample.purpose = Sample::WATCH;
+    sample.side = 0;
     if scratch.send(&copied, most) {
         totals.shown += 1;
     } else {

@@ -1,5 +1,6 @@
-//! The commands that only print: `netwatch rules`, `netwatch signatures` and `netwatch config`.
+//! The commands that only print: `netwatch rules`, `netwatch signatures`, `netwatch feeds` and `netwatch config`.
 
+mod feeds;
 mod signatures;
 
 use std::io::{self, Write as _};
@@ -12,6 +13,7 @@ use crate::config::Config;
 use crate::exit::Usage;
 use crate::{clock, guide};
 
+pub use feeds::feeds;
 pub use signatures::signatures;
 
 /// `netwatch rules`.

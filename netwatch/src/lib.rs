@@ -36,4 +36,5 @@ pub mod suggest;
 pub mod summary;
 pub mod suspects;
 pub mod units;
+pub mod watch;
 pub mod watched;

@@ -7,7 +7,7 @@ use netwatch_common::Proto;
 use crate::analysis::expected::ServiceRange;
 use crate::nearest::nearest;
 
-/// Reads `90`, `90s`, `1.5m`, `500ms`, `1h`, `7d`; a bare number is seconds.
+/// Reads `90`, `90s`, `1.5m`, `500ms`, `1h`, `30d`; a bare number is seconds.
 ///
 /// # Errors
 ///

@@ -105,6 +105,9 @@ pub struct SettingArgs {
     /// File of payload signatures beside those that come with netwatch; repeat for several [default: none]
     #[arg(long, value_name = "FILE")]
     pub signatures: Vec<PathBuf>,
+    /// Feed of addresses that are known to be bad; repeat for several [default: none]
+    #[arg(long = "feed", value_name = "NAME=FILE")]
+    pub feeds: Vec<String>,
 
     /// Memory for the kernel's maps, per interface [default: 128M]
     #[arg(long, value_name = "SIZE")]
@@ -115,8 +118,9 @@ pub struct SettingArgs {
 pub(super) fn help() -> String {
     let mut help = "\
 Alerts go to stdout, everything else to stderr. Ctrl-C or SIGTERM counts the last packets, prints what is due
-and detaches. SIGHUP reads the configuration file again: rules, allow-list, local networks, min_severity and
-notifications_per_minute change, counts and incidents go on, and a file that is not right changes nothing.
+and detaches. SIGHUP reads the configuration file and feeds again: rules, allow-list, local networks, feeds,
+min_severity and notifications_per_minute change, counts and incidents go on, and a file that is not right
+changes nothing.
 
 Rules; each fires when there is more of this than the threshold, over the window or as it says:
 "

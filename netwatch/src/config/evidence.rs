@@ -7,6 +7,16 @@ use super::layer::{EvidenceLayer, first};
 use super::show::{self, Row};
 use crate::analysis::Severity;
 
+/// Fewest and most packets of an incident that are kept.
+pub(super) const PACKETS_RANGE: (u64, u64) = (1, 10_000);
+/// Least and most bytes of the files in which they are kept.
+pub(super) const BYTES_RANGE: (u64, u64) = (1 << 20, 1 << 40);
+/// Fewest and most of those files.
+pub(super) const FILES_RANGE: (u64, u64) = (1, 100_000);
+/// Least and greatest age at which they are removed.
+pub(super) const AGE_RANGE: (Duration, Duration) =
+    (Duration::from_secs(60), Duration::from_secs(3_650 * 24 * 3600));
+
 /// Packets of each incident, unless configured otherwise.
 const PACKETS: u32 = 64;
 /// Bytes of all files, likewise.

@@ -1,6 +1,7 @@
 //! The configuration file: TOML in, a layer of settings or all that is wrong with it out.
 
 pub(super) mod evidence;
+mod feeds;
 pub(super) mod rules;
 pub(super) mod signatures;
 
@@ -16,7 +17,7 @@ use crate::document::{self, Key, Reader, Value, quantity, text, whole};
 use crate::{guide, units};
 
 /// Keys at the root.
-pub(super) const KEYS: [&str; 17] = [
+pub(super) const KEYS: [&str; 18] = [
     "profile",
     "interfaces",
     "window",
@@ -34,15 +35,26 @@ pub(super) const KEYS: [&str; 17] = [
     "signatures",
     "evidence",
     "allow",
+    "feeds",
 ];
 /// Keys of an entry of the allow-list.
 pub(super) const ALLOW_KEYS: [&str; 4] = ["prefix", "rule", "until", "comment"];
+
+/// Keys of a feed.
+pub(super) const FEED_KEYS: [&str; 9] =
+    ["name", "file", "severity", "tags", "expires", "until", "allow_wide", "allow_empty", "skip_bad_lines"];
 
 /// Reads a file; what is wrong comes as one sentence each, beginning with `FILE:LINE:COLUMN:`.
 pub(super) fn read(path: &Path) -> Result<Layer, Vec<String>> {
     let name = path.display().to_string();
     let text = document::load(path).map_err(|wrong| vec![format!("{name}: {wrong}")])?;
-    parse(&name, &text)
+    let mut layer = parse(&name, &text)?;
+    // Files of feeds lie beside the one that names them, wherever netwatch was started.
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for feed in &mut layer.feeds {
+        feed.value.file = folder.join(&feed.value.file);
+    }
+    Ok(layer)
 }
 
 /// Reads the text of a file called `name`.
@@ -87,6 +99,7 @@ impl Reader {
                 "signatures" => layer.signatures = self.signature_settings(value),
                 "evidence" => layer.evidence = self.evidence_settings(value),
                 "allow" => layer.allow = self.allow_list(key, value),
+                "feeds" => layer.feeds = self.feeds(key, value),
                 _ => self.unknown(key, &KEYS),
             }
         }

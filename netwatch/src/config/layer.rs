@@ -12,6 +12,7 @@ use crate::analysis::policy::{LoginPorts, Prefix};
 use crate::analysis::rules::PARAMS_MAX;
 use crate::analysis::{RuleId, Severity};
 use crate::cli::{Format, Profile, WatchMode};
+use crate::feeds::FeedConfig;
 use crate::kernel::ModeWish;
 
 /// What the command line or a file says. What it says nothing about is `None`.
@@ -35,6 +36,7 @@ pub(super) struct Layer {
     pub signatures: SignatureLayer,
     pub evidence: EvidenceLayer,
     pub allow: Vec<Said<AllowEntry>>,
+    pub feeds: Vec<Said<FeedConfig>>,
 }
 
 /// What one place says about payload signatures.

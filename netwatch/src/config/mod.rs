@@ -21,6 +21,8 @@ use jiff::Timestamp;
 use crate::analysis::policy::{Allow, Counting, NOTIFICATIONS_PER_MINUTE, Prefix};
 use crate::analysis::{Policy, Severity};
 use crate::cli::{Format, LogLevel, PlaceArgs, Profile, RunArgs, SettingArgs, WatchMode};
+use crate::feeds::FeedConfig;
+use crate::feeds::limits::FEEDS_MAX;
 use crate::kernel::ModeWish;
 use crate::{guide, units};
 
@@ -52,6 +54,8 @@ pub const SERVICES_MAX: usize = 1024;
 pub const LEARN_MIN: Duration = Duration::from_secs(1);
 /// Longest time for which services are learned.
 pub const LEARN_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Most tags of a feed.
+pub const TAGS_MAX: usize = 16;
 
 /// Fewest and most notifications within a minute.
 pub const NOTIFICATIONS: (u64, u64) = (1, 100_000);
@@ -60,16 +64,6 @@ pub const IPV6_PREFIX: (u64, u64) = (32, 128);
 
 /// Fewest and most packets that are sampled for signatures within a second.
 pub const SIGNATURE_RATE: (u64, u64) = (1, 1_000_000);
-
-/// Fewest and most packets of an incident that are kept.
-pub const EVIDENCE_PACKETS: (u64, u64) = (1, 10_000);
-/// Least and most bytes of the files in which they are kept.
-pub const EVIDENCE_BYTES: (u64, u64) = (1 << 20, 1 << 40);
-/// Fewest and most of those files.
-pub const EVIDENCE_FILES: (u64, u64) = (1, 100_000);
-/// Least and greatest age at which they are removed.
-pub const EVIDENCE_AGE: (Duration, Duration) =
-    (Duration::from_secs(60), Duration::from_secs(3_650 * 24 * 3600));
 
 /// Leading bits of an IPv6 address that make a source unless configured otherwise: what one customer or one link
 /// usually has.
@@ -110,6 +104,8 @@ pub struct Config {
     pub stop_after: Option<Duration>,
     /// What the kernel program logs.
     pub kernel_log: LogLevel,
+    /// Feeds of addresses that are known to be bad.
+    pub feeds: Vec<FeedConfig>,
     /// How the rules are applied, but for the allow-list.
     policy: Policy,
     allow: Vec<AllowEntry>,
@@ -221,6 +217,7 @@ impl Config {
 
         let (signatures, mut signature_rows) = signatures::resolve(line.signatures, file.signatures)?;
         let (evidence, mut evidence_rows) = evidence::resolve(line.evidence, file.evidence);
+        let feeds = feeds(line.feeds, file.feeds)?;
 
         let mut all = vec![
             show::choice("profile", &profile),
@@ -241,6 +238,7 @@ impl Config {
         all.append(&mut signature_rows);
         all.append(&mut evidence_rows);
         all.extend(file.allow.iter().map(show::allow));
+        all.extend(feeds.iter().map(show::feed));
         Ok(Self {
             interfaces: interfaces.value,
             format: format.value,
@@ -257,6 +255,7 @@ impl Config {
             state_dir: Some(state_dir.value).filter(|path| !path.as_os_str().is_empty()),
             stop_after: None,
             kernel_log: LogLevel::Off,
+            feeds: feeds.into_iter().map(|said| said.value).collect(),
             policy: Policy {
                 rules: rules.policies,
                 counting: if literal { Counting::Everything } else { Counting::Evidence },
@@ -271,6 +270,20 @@ impl Config {
             typed: (typed.0.clone(), typed.1.clone()),
         })
     }
+}
+
+/// Feeds of the file, and then those that were typed; of the same name, the one that was typed.
+fn feeds(typed: Vec<Said<FeedConfig>>, file: Vec<Said<FeedConfig>>) -> Result<Vec<Said<FeedConfig>>, String> {
+    let is_typed = |feed: &Said<FeedConfig>| typed.iter().any(|other| other.value.name == feed.value.name);
+    let mut feeds: Vec<_> = file.into_iter().filter(|feed| !is_typed(feed)).collect();
+    feeds.extend(typed);
+    if feeds.len() > FEEDS_MAX {
+        return Err(format!(
+            "--feed: at most {FEEDS_MAX} feeds, those of the file included, not {}",
+            feeds.len()
+        ));
+    }
+    Ok(feeds)
 }
 
 /// Checks names of interfaces and drops repetitions.
@@ -336,6 +349,13 @@ fn command_line(typed: &SettingArgs, place: &PlaceArgs) -> Result<Layer, String>
         if typed.local.len() > LOCAL_MAX {
             return Err(format!("--local: at most {LOCAL_MAX} networks, not {}", typed.local.len()));
         }
+    }
+    for text in &typed.feeds {
+        let value = value::feed(text).map_err(|wrong| format!("--feed: {wrong}"))?;
+        if layer.feeds.iter().any(|feed| feed.value.name == value.name) {
+            return Err(format!("--feed: there are two called {:?}", value.name));
+        }
+        layer.feeds.push(Said { value, origin: Origin::CommandLine });
     }
     for pair in &typed.thresholds {
         let option = |wrong| format!("--threshold: {wrong}");

@@ -15,17 +15,20 @@ use crate::analysis::Severity;
 use crate::analysis::expected::ServiceRange;
 use crate::analysis::policy::LoginPorts;
 use crate::analysis::rules::Rule;
+use crate::feeds::FeedConfig;
 
 /// Settings that are taken over while netwatch runs, and not only when it starts.
-const LIVE: [&str; 7] =
-    ["profile", "min_severity", "notifications_per_minute", "local", "rules", "signatures", "allow"];
+const LIVE: [&str; 8] =
+    ["profile", "min_severity", "notifications_per_minute", "local", "rules", "signatures", "allow", "feeds"];
+/// Tables of which there can be several.
+const LISTS: [&str; 2] = ["allow", "feeds"];
 
 /// One setting in effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The table it stands in: none, `rules."scan.vertical"` or `allow`.
+    /// The table it stands in: none, `rules."scan.vertical"`, `allow` or `feeds`.
     table: String,
-    /// The lines `key = value`: one, or all of an entry of the allow-list.
+    /// The lines `key = value`: one, or all of an entry of a list.
     lines: Vec<(&'static str, String)>,
     /// Who said it.
     origin: Origin,
@@ -50,8 +53,8 @@ impl Config {
         let mut text = String::new();
         let mut table = "";
         for row in self.rows.iter().filter(|row| everything || row.origin.is_said()) {
-            if row.table == "allow" {
-                text.push_str("\n[[allow]]\n");
+            if LISTS.contains(&&*row.table) {
+                let _ = writeln!(text, "\n[[{}]]", row.table);
             } else if row.table != table {
                 let _ = writeln!(text, "\n[{}]", row.table);
             }
@@ -97,6 +100,7 @@ impl Config {
             policy: new.policy,
             signatures: SignatureSettings { set: new.signatures.set, ..self.signatures.clone() },
             allow: new.allow,
+            feeds: new.feeds,
             rows,
             ..self.clone()
         };
@@ -119,9 +123,9 @@ impl Row {
     fn key(&self) -> String {
         match (&*self.table, &self.lines[..]) {
             ("", [(key, _), ..]) => (*key).to_owned(),
-            ("allow", lines) => {
+            (list, lines) if LISTS.contains(&list) => {
                 let fields: Vec<_> = lines.iter().map(|(key, value)| format!("{key} = {value}")).collect();
-                format!("allow {{ {} }}", fields.join(", "))
+                format!("{list} {{ {} }}", fields.join(", "))
             }
             (table, [(key, _), ..]) => format!("{table}.{key}"),
             (table, []) => table.to_owned(),
@@ -289,10 +293,9 @@ fn ports(ports: &LoginPorts) -> String {
 
 /// A duration as it can be written: `7d`, `60s`, `1500ms`.
 fn time(duration: Duration) -> String {
-    const DAY: u128 = 86_400_000;
     let millis = duration.as_millis();
-    if millis >= DAY && millis.is_multiple_of(DAY) {
-        return format!("{}d", millis / DAY);
+    if millis > 0 && millis.is_multiple_of(86_400_000) {
+        return format!("{}d", millis / 86_400_000);
     }
     if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
 }
@@ -304,6 +307,26 @@ pub(super) fn allow(said: &Said<AllowEntry>) -> Row {
     lines.extend(entry.until.as_ref().map(|(text, _)| ("until", quoted(text))));
     lines.extend(entry.comment.as_deref().map(|text| ("comment", quoted(text))));
     Row { table: "allow".into(), lines, origin: said.origin.clone() }
+}
+
+pub(super) fn feed(said: &Said<FeedConfig>) -> Row {
+    let feed = &said.value;
+    let mut lines = vec![("name", quoted(&feed.name)), ("file", quoted(&feed.file.display().to_string()))];
+    lines.extend(feed.severity.map(|severity| ("severity", quoted(severity.name()))));
+    if !feed.tags.is_empty() {
+        let tags: Vec<_> = feed.tags.iter().map(|tag| quoted(tag)).collect();
+        lines.push(("tags", format!("[{}]", tags.join(", "))));
+    }
+    lines.extend(feed.expires.map(|age| ("expires", quoted(&time(age)))));
+    lines.extend(feed.until.as_ref().map(|(text, _)| ("until", quoted(text))));
+    let choices = [
+        ("allow_wide", feed.allow_wide),
+        ("allow_empty", feed.allow_empty),
+        ("skip_bad_lines", feed.skip_bad_lines),
+    ];
+    lines
+        .extend(choices.into_iter().filter(|(_, is_said)| *is_said).map(|(key, _)| (key, "true".to_owned())));
+    Row { table: "feeds".into(), lines, origin: said.origin.clone() }
 }
 
 fn root<T>(key: &'static str, value: String, said: &Said<T>) -> Row {

@@ -163,14 +163,15 @@ fn the_example_is_the_defaults_and_names_every_key() {
     assert_eq!(values(&set), values(&defaults));
     // What is there as a comment only is right too, and with it every key is there.
     let mut optional = example.replace("# [[allow]]", "[[allow]]") + "\n";
-    for key in file::ALLOW_KEYS.iter().chain(&["window"]) {
+    optional = optional.replace("# [[feeds]]", "[[feeds]]");
+    for key in file::ALLOW_KEYS.iter().chain(&file::FEED_KEYS).chain(&["window"]) {
         optional = optional.replace(&format!("# {key} ="), &format!("{key} ="));
     }
     let all = with_file("", &optional).unwrap();
-    assert_eq!(all.policy_at(now()).allow.len(), 1);
+    assert_eq!((all.policy_at(now()).allow.len(), all.feeds.len()), (1, 1));
     assert_eq!(values(&all)[..values(&defaults).len()], values(&defaults));
     let has = |text: &str, key: &str| text.lines().any(|line| line.starts_with(&format!("{key} =")));
-    for key in file::KEYS.iter().chain(&file::ALLOW_KEYS) {
+    for key in file::KEYS.iter().chain(&file::ALLOW_KEYS).chain(&file::FEED_KEYS) {
         let is_table = optional.contains(&format!("[{key}."));
         assert!(
             has(&optional, key) || is_table || optional.contains(&format!("[{key}]")),

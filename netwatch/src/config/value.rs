@@ -12,11 +12,15 @@ use crate::analysis::Severity;
 use crate::analysis::policy::Prefix;
 use crate::analysis::rules::Rule;
 use crate::cli::MinSeverity;
+use crate::feeds::FeedConfig;
 use crate::kernel::limits;
 use crate::units;
 
 /// Highest threshold: more than any link carries in the longest window.
 const THRESHOLD_MAX: u64 = 1_000_000_000_000;
+
+/// Letters of a feed's name, and of a tag.
+const NAME_MAX: usize = 64;
 
 /// A name that an interface can have.
 pub(super) fn interface(name: &str) -> Result<String, String> {
@@ -95,6 +99,31 @@ pub(super) fn network(text: &str) -> Result<Network, String> {
         return Err(format!("{text:?} has bits after the first {bits}; write {first}/{bits}"));
     }
     Ok(Network { text: format!("{addr}/{bits}"), prefix })
+}
+
+/// A name that a feed can have.
+pub(super) fn feed_name(text: &str) -> Result<String, String> {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    let is_name = (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(is_letter);
+    is_name.then(|| text.to_owned()).ok_or_else(|| {
+        format!("{text:?} cannot be the name of a feed; write up to {NAME_MAX} of a-z, 0-9, dot, dash and underscore")
+    })
+}
+
+/// What a feed is tagged with.
+pub(super) fn tag(text: &str) -> Result<String, String> {
+    let is_tag = (1..=NAME_MAX).contains(&text.chars().count()) && !text.contains(char::is_control);
+    is_tag
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("{text:?} is no tag; write up to {NAME_MAX} letters"))
+}
+
+/// A feed as an option has it: `NAME=FILE`.
+pub(super) fn feed(text: &str) -> Result<FeedConfig, String> {
+    match text.split_once('=') {
+        Some((name, file)) if !file.is_empty() => Ok(FeedConfig::new(feed_name(name)?, file)),
+        _ => Err(format!("{text:?} is no feed; write NAME=FILE")),
+    }
 }
 
 /// When something ends: a time with its offset, or a date, of which the whole day is meant, in UTC.

@@ -352,12 +352,11 @@ fn head(transition: &Transition, told: &Told<'_>) -> Vec<u8> {
     let mut head = Vec::new();
     let system = format!("Linux {}", host::kernel_release());
     write::section_about(&mut head, std::env::consts::ARCH, &system, told.line);
-    let snap_bytes = u32::try_from(SAMPLE_BYTES).unwrap_or(u32::MAX);
     let name = &transition.interface;
     let link = match told.link {
         Link::Ethernet => LinkType::Ethernet,
         Link::Ip => LinkType::Ip,
     };
-    write::interface(&mut head, &Interface { name, link, snap_bytes, filter: None });
+    write::interface(&mut head, &Interface { name, link, snap_bytes: SAMPLE_BYTES, filter: None });
     head
 }

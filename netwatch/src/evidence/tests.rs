@@ -289,7 +289,7 @@ fn only_incidents_about_a_source_that_weigh_enough_have_a_file() {
         Transition { state: quiet, ..scan.clone() },
         Transition { weight: Severity::Info, ..scan.clone() },
         Transition { rule: RuleId::FloodSyn, source: None, dest: Some(ip("192.0.2.5")), ..scan.clone() },
-        Transition { rule: RuleId::Degraded, source: None, ..scan.clone() },
+        Transition { rule: RuleId::Degraded, source: None, ..scan },
     ] {
         assert_eq!(begin(&mut keeper, &none), None, "{none:?}");
     }

@@ -29,8 +29,8 @@ pub struct FeedConfig {
     pub tags: Vec<String>,
     /// How long after the file was last written to its entries are used.
     pub expires: Option<Duration>,
-    /// When its entries are no longer used.
-    pub until: Option<Timestamp>,
+    /// When its entries are no longer used: as it was written, and as it is meant.
+    pub until: Option<(String, Timestamp)>,
     /// Prefixes may be as wide as they like.
     pub allow_wide: bool,
     /// A file that has fewer entries than the one before may have as few as it likes, and none.
@@ -59,15 +59,15 @@ impl FeedConfig {
     /// When the entries of a file that was written at some time are no longer used.
     pub(super) fn ends(&self, written: Timestamp) -> Option<Timestamp> {
         let by_age = self.expires.and_then(|age| written.checked_add(age).ok());
-        by_age.into_iter().chain(self.until).min()
+        by_age.into_iter().chain(self.until.as_ref().map(|(_, end)| *end)).min()
     }
 
     /// Why the entries of a file that was written at some time are not used at another, for people.
     fn ended(&self, written: Timestamp, now: Timestamp) -> Option<String> {
         self.ends(written).filter(|end| *end <= now)?;
         let path = self.file.display();
-        Some(match self.until.filter(|until| *until <= now) {
-            Some(until) => {
+        Some(match self.until.as_ref().filter(|(_, end)| *end <= now) {
+            Some((until, _)) => {
                 format!("{path}: feed {} ended with {until}, and lists nothing any more", self.name)
             }
             None => format!(

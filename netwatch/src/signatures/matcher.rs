@@ -201,7 +201,7 @@ impl Matcher {
         let flow = FlowBytes { client_is_source: *client_is_source, ..sample.flow(bytes, known.start) };
         let hits = signatures.hits(&flow, |signature| fired.contains(&signature));
         fired.extend(hits.iter().map(|hit| hit.signature));
-        hits.into_iter().map(|hit| sample.matched(bytes, &known, hit)).collect()
+        hits.iter().map(|hit| sample.matched(bytes, &known, hit)).collect()
     }
 
     fn datagram(&mut self, sample: &Sample<'_>) -> Vec<Match> {
@@ -223,7 +223,7 @@ impl Matcher {
             direction.last_ns = direction.last_ns.max(sample.at_ns);
             direction.fired.extend(hits.iter().map(|hit| hit.signature));
         }
-        hits.into_iter().map(|hit| sample.matched(bytes, &(0..kept), hit)).collect()
+        hits.iter().map(|hit| sample.matched(bytes, &(0..kept), hit)).collect()
     }
 
     /// Makes sure that a direction is in the table; the oldest makes room for it.
@@ -274,7 +274,7 @@ impl Sample<'_> {
         FlowBytes { proto, source_port, dest_port, client_is_source, bytes, start }
     }
 
-    fn matched(&self, bytes: &[u8], known: &Range<usize>, hit: Hit) -> Match {
+    fn matched(&self, bytes: &[u8], known: &Range<usize>, hit: &Hit) -> Match {
         Match {
             signature: hit.signature,
             source: self.source,

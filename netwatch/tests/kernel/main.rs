@@ -19,6 +19,7 @@ mod drained;
 mod egress;
 mod evasions;
 mod feeds;
+mod filters;
 mod floods;
 mod flows;
 mod generator;
@@ -37,6 +38,7 @@ mod support;
 mod talk;
 mod unusual;
 mod view;
+mod watch;
 mod wire;
 
 use netwatch::kernel::{Capacity, Options};

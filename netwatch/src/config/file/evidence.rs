@@ -2,8 +2,9 @@
 
 use toml::de::DeValue;
 
+use crate::config::evidence::{AGE_RANGE, BYTES_RANGE, FILES_RANGE, PACKETS_RANGE};
 use crate::config::layer::EvidenceLayer;
-use crate::config::{EVIDENCE_AGE, EVIDENCE_BYTES, EVIDENCE_FILES, EVIDENCE_PACKETS, value};
+use crate::config::value;
 use crate::document::{Reader, Value, quantity, text, whole};
 use crate::units;
 
@@ -23,13 +24,12 @@ impl Reader {
                 "dir" => layer.dir = self.one(key, value, |value| Ok(text(value)?.into())),
                 "packets" => {
                     layer.packets = self.one(key, value, |value| {
-                        whole(value, EVIDENCE_PACKETS)
-                            .map(|packets| u32::try_from(packets).unwrap_or(u32::MAX))
+                        whole(value, PACKETS_RANGE).map(|packets| u32::try_from(packets).unwrap_or(u32::MAX))
                     });
                 }
                 "max_bytes" => {
                     layer.max_bytes = self.one(key, value, |value| {
-                        let (text, (least, most)) = (quantity(value)?, EVIDENCE_BYTES);
+                        let (text, (least, most)) = (quantity(value)?, BYTES_RANGE);
                         let bytes = units::size(&text)?;
                         let is_right = (least..=most).contains(&bytes);
                         let wrong =
@@ -39,12 +39,12 @@ impl Reader {
                 }
                 "max_files" => {
                     layer.max_files = self.one(key, value, |value| {
-                        whole(value, EVIDENCE_FILES).map(|files| usize::try_from(files).unwrap_or(usize::MAX))
+                        whole(value, FILES_RANGE).map(|files| usize::try_from(files).unwrap_or(usize::MAX))
                     });
                 }
                 "max_age" => {
                     layer.max_age = self.one(key, value, |value| {
-                        let (text, (least, most)) = (quantity(value)?, EVIDENCE_AGE);
+                        let (text, (least, most)) = (quantity(value)?, AGE_RANGE);
                         let age = units::duration(&text)?;
                         let is_right = (least..=most).contains(&age);
                         is_right

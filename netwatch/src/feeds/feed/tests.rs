@@ -140,10 +140,10 @@ fn what_has_come_to_its_end_lists_nothing_and_is_told_once() {
     assert_eq!((old.loaded.entries(), old.notes.len(), names(&old.loaded, "203.0.113.1").len()), (0, 1, 0));
     assert!(old.notes[0].contains("too long ago"), "{:?}", old.notes);
     assert_eq!(load(&feeds, &[], Some(&old.loaded), later).notes, [""; 0]);
-    let until = [FeedConfig { until: Some(later), ..FeedConfig::new("feed", &path) }];
+    let until = [FeedConfig { until: Some(("soon".into(), later)), ..FeedConfig::new("feed", &path) }];
     assert_eq!(load(&until, &[], None, now()).loaded.entries(), 1);
     let ended = load(&until, &[], None, later);
-    assert!(ended.loaded.entries() == 0 && ended.notes[0].contains("ended with"), "{:?}", ended.notes);
+    assert!(ended.loaded.entries() == 0 && ended.notes[0].contains("ended with soon"), "{:?}", ended.notes);
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn behind_a_gap_only_what_can_lie_anywhere_is_found() {
 #[test]
 fn a_cut_packet_leaves_a_gap() {
     let signatures = signatures(PAIR);
-    let mut matcher = Matcher::new(signatures.clone());
+    let mut matcher = Matcher::new(signatures);
     let flow = sample(Tcp, 80, b"");
     assert!(matcher.sample(&Sample { payload_len: 9, ..at(&flow, 1_000, b"nee") }).is_empty());
     assert!(matcher.sample(&at(&flow, 1_009, b"dle")).is_empty());
@@ -106,7 +106,7 @@ fn only_the_first_bytes_are_looked_at() {
 #[test]
 fn a_new_connection_between_the_same_ports_is_another_flow() {
     let signatures = signatures(PAIR);
-    let mut matcher = Matcher::new(signatures.clone());
+    let mut matcher = Matcher::new(signatures);
     let flow = sample(Tcp, 80, b"needle");
     assert_eq!(matcher.sample(&flow).len(), 1);
     assert_eq!(matcher.sample(&at(&flow, 2_000_000_000, b"needle")).len(), 1);
@@ -118,7 +118,7 @@ fn a_new_connection_between_the_same_ports_is_another_flow() {
 #[test]
 fn datagrams_stand_by_themselves() {
     let signatures = signatures(PAIR);
-    let mut matcher = Matcher::new(signatures.clone());
+    let mut matcher = Matcher::new(signatures);
     assert!(matcher.sample(&sample(Udp, 53, b"nee")).is_empty());
     assert!(matcher.sample(&sample(Udp, 53, b"dle")).is_empty());
     assert_eq!(matcher.sample(&sample(Udp, 53, b"needle")).len(), 1);
@@ -131,7 +131,7 @@ fn datagrams_stand_by_themselves() {
 #[test]
 fn the_oldest_flow_is_forgotten_and_counted_if_it_was_young() {
     let signatures = signatures(PAIR);
-    let mut matcher = Matcher::new(signatures.clone());
+    let mut matcher = Matcher::new(signatures);
     let of = |port: usize, bytes, at_ns| Sample {
         source_port: u16::try_from(port).unwrap(),
         at_ns,
