@@ -24,6 +24,7 @@ pub mod iface;
 pub mod kernel;
 pub mod live;
 pub mod logging;
+pub mod lookout;
 pub mod nearest;
 pub mod outlet;
 pub mod printing;

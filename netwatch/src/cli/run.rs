@@ -102,12 +102,13 @@ pub struct SettingArgs {
     #[arg(long = "threshold", value_name = "RULE=N")]
     pub thresholds: Vec<String>,
 
-    /// File of payload signatures beside those that come with netwatch; repeat for several [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub signatures: Vec<PathBuf>,
     /// Feed of addresses that are known to be bad; repeat for several [default: none]
     #[arg(long = "feed", value_name = "NAME=FILE")]
     pub feeds: Vec<String>,
+
+    /// File of payload signatures beside those that come with netwatch; repeat for several [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub signatures: Vec<PathBuf>,
 
     /// Memory for the kernel's maps, per interface [default: 128M]
     #[arg(long, value_name = "SIZE")]

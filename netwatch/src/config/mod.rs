@@ -48,14 +48,14 @@ pub const INTERFACES_MAX: usize = 64;
 pub const LOCAL_MAX: usize = 256;
 /// Most entries of the allow-list: each is compared with each source that breaks a rule.
 pub const ALLOW_MAX: usize = 1024;
+/// Most tags of a feed.
+pub const TAGS_MAX: usize = 16;
 /// Most services that are declared.
 pub const SERVICES_MAX: usize = 1024;
 /// Shortest time for which services are learned.
 pub const LEARN_MIN: Duration = Duration::from_secs(1);
 /// Longest time for which services are learned.
 pub const LEARN_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Most tags of a feed.
-pub const TAGS_MAX: usize = 16;
 
 /// Fewest and most notifications within a minute.
 pub const NOTIFICATIONS: (u64, u64) = (1, 100_000);
@@ -213,11 +213,11 @@ impl Config {
         let min_severity = first([line.min_severity, file.min_severity], Severity::Low);
         let notifications = first([file.notifications_per_minute], NOTIFICATIONS_PER_MINUTE);
         let local = first([line.local, file.local], Vec::new());
+        let feeds = feeds(line.feeds, file.feeds)?;
         let state_dir = first([line.state_dir, file.state_dir], PathBuf::new());
 
         let (signatures, mut signature_rows) = signatures::resolve(line.signatures, file.signatures)?;
         let (evidence, mut evidence_rows) = evidence::resolve(line.evidence, file.evidence);
-        let feeds = feeds(line.feeds, file.feeds)?;
 
         let mut all = vec![
             show::choice("profile", &profile),

@@ -27,7 +27,7 @@ use netwatch_common::{Addr, Sample, Settings};
 use tracing::warn;
 
 use crate::analysis::rules::Subject;
-use crate::analysis::{Detail, InterfaceId, Severity, State, Transition};
+use crate::analysis::{Detail, Severity, State, Transition};
 use crate::capture::Direction;
 use crate::capture::write::{self, Interface, LinkType, Packet};
 use crate::config::EvidenceSettings;
@@ -90,9 +90,9 @@ pub struct Begun {
     pub packets: u32,
 }
 
-/// Keeps packets of incidents that have just opened.
+/// Keeps packets of incidents that have just opened. `I` is what the caller tells interfaces by.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct Keeper<I> {
     settings: Settings,
     packets: u32,
     min_severity: Severity,
@@ -103,7 +103,7 @@ pub struct Keeper {
     counters: Arc<Counters>,
     complaints: Complaints,
     /// Files that take packets.
-    open: Vec<Open>,
+    open: Vec<Open<I>>,
     /// Files of incidents that are not over, by the incident's number.
     paths: HashMap<u64, Arc<str>>,
     /// How long the disk is waited for.
@@ -116,9 +116,9 @@ pub struct Keeper {
 
 /// A file that takes packets.
 #[derive(Debug)]
-struct Open {
+struct Open<I> {
     file: u64,
-    interface: InterfaceId,
+    interface: I,
     account: Addr,
     /// Packets that it still takes.
     left: u32,
@@ -132,7 +132,7 @@ struct Open {
     dropped: u64,
 }
 
-impl Keeper {
+impl<I: Copy + Ord> Keeper<I> {
     /// Opens the directory and starts the thread. `settings` says how sources are accounted.
     ///
     /// # Errors
@@ -169,12 +169,7 @@ impl Keeper {
 
     /// Begins a file for an incident that opens, if it is about a source and weighs enough. `None` where it is not, or where
     /// there can be no file, which is counted.
-    pub fn begin(
-        &mut self,
-        interface: InterfaceId,
-        transition: &Transition,
-        told: &Told<'_>,
-    ) -> Option<Begun> {
+    pub fn begin(&mut self, interface: I, transition: &Transition, told: &Told<'_>) -> Option<Begun> {
         let account = self.settings.account(remote(transition)?.into());
         if transition.state != State::Open || transition.weight < self.min_severity {
             return None;
@@ -213,10 +208,10 @@ impl Keeper {
     }
 
     /// Adds a packet from or to a source, as it is accounted, to all files that take it.
-    pub fn packet(&mut self, interface: InterfaceId, account: Addr, sample: &Sample, frame: &[u8]) {
+    pub fn packet(&mut self, interface: I, account: Addr, sample: &Sample, frame: &[u8]) {
         let Self { open, queue, counters, .. } = self;
         let mut is_taken = false;
-        let takes = |open: &&mut Open| {
+        let takes = |open: &&mut Open<I>| {
             (open.interface, open.account) == (interface, account)
                 && open.left > 0
                 && sample.at_ns <= open.until_ns
@@ -239,7 +234,7 @@ impl Keeper {
 
     /// Completes the files that have all they take by now, in monotonic nanoseconds, and returns the sources of which no
     /// more is wanted. To be asked once in a while, and after packets came.
-    pub fn done(&mut self, now_ns: u64) -> Vec<(InterfaceId, Addr)> {
+    pub fn done(&mut self, now_ns: u64) -> Vec<(I, Addr)> {
         let mut done = Vec::new();
         let queue = &self.queue;
         self.open.retain(|open| {
@@ -312,7 +307,7 @@ impl Keeper {
     }
 }
 
-impl Open {
+impl<I> Open<I> {
     /// A packet as the file has it.
     fn block(&self, sample: &Sample, frame: &[u8]) -> Vec<u8> {
         let mut packet = Packet {

@@ -8,16 +8,20 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Instant, SystemTime};
 
-use netwatch_common::{PortHash, Verdict};
+use netwatch_common::Verdict;
 
 use super::*;
 use crate::analysis::detail::{Hosts, Matched, Signature};
-use crate::analysis::{self, Analysis, CloseReason, Peer, Policy, RuleId};
+use crate::analysis::{CloseReason, Peer, RuleId};
 use crate::capture::Captures;
 
 const SECOND: u64 = 1_000_000_000;
 /// 2026-11-21T02:50:00Z at monotonic 0.
 const WALL: i64 = 1_795_229_400 * 1_000_000_000;
+
+/// Two interfaces.
+const ETH0: u8 = 0;
+const ETH1: u8 = 1;
 
 /// A directory that goes with this value.
 struct Dir(PathBuf);
@@ -40,7 +44,7 @@ impl Dir {
         }
     }
 
-    fn keeper(&self) -> Keeper {
+    fn keeper(&self) -> Keeper<u8> {
         keeper(&self.settings())
     }
 
@@ -67,23 +71,10 @@ impl Drop for Dir {
 }
 
 /// One that waits however busy the machine is that tests.
-fn keeper(settings: &EvidenceSettings) -> Keeper {
+fn keeper(settings: &EvidenceSettings) -> Keeper<u8> {
     let mut keeper = Keeper::start(settings, Settings::DEFAULT).unwrap();
     keeper.patience = Duration::from_secs(60);
     keeper
-}
-
-/// Numbers of two interfaces.
-fn interfaces() -> [InterfaceId; 2] {
-    let mut analysis = Analysis::new(&analysis::Options {
-        window_slots: 1,
-        slot_ns: SECOND,
-        ipv6_bits: 64,
-        one_cpu: false,
-        port_hash: PortHash::default(),
-        policy: Policy::default(),
-    });
-    ["eth0", "eth1"].map(|name| analysis.add_interface(name))
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -97,16 +88,11 @@ fn opened(incident: u64, source: &str) -> Transition {
 }
 
 /// Begins a file on the first interface, with the incident's number as the last part of its name.
-fn begin(keeper: &mut Keeper, transition: &Transition) -> Option<Begun> {
-    begin_on(keeper, interfaces()[0], Link::Ethernet, transition)
+fn begin(keeper: &mut Keeper<u8>, transition: &Transition) -> Option<Begun> {
+    begin_on(keeper, ETH0, Link::Ethernet, transition)
 }
 
-fn begin_on(
-    keeper: &mut Keeper,
-    interface: InterfaceId,
-    link: Link,
-    transition: &Transition,
-) -> Option<Begun> {
+fn begin_on(keeper: &mut Keeper<u8>, interface: u8, link: Link, transition: &Transition) -> Option<Begun> {
     let incident = format!("7f3a-1-{}", transition.incident);
     let told =
         Told { incident: &incident, line: "203.0.113.7 probed 11 tcp ports", link, wall_offset_ns: WALL };
@@ -134,9 +120,9 @@ fn frame(number: u8) -> Vec<u8> {
     frame
 }
 
-fn packet(keeper: &mut Keeper, begun: &Begun, seconds: u64, number: u8) {
+fn packet(keeper: &mut Keeper<u8>, begun: &Begun, seconds: u64, number: u8) {
     let frame = frame(number);
-    keeper.packet(interfaces()[0], begun.account, &sample(seconds, &frame), &frame);
+    keeper.packet(ETH0, begun.account, &sample(seconds, &frame), &frame);
 }
 
 /// What netwatch itself reads of a file: times, lengths on the wire, frames and directions.
@@ -157,9 +143,9 @@ fn packets_of_the_source_are_in_the_file_that_the_alert_tells_of() {
     let begun = begin(&mut keeper, &opened(1, "203.0.113.7")).unwrap();
     assert_eq!((begun.account, begun.packets), (ip("203.0.113.7").into(), 3));
     let (received, sent) = (frame(1), frame(2));
-    keeper.packet(interfaces()[0], begun.account, &sample(9, &received), &received);
+    keeper.packet(ETH0, begun.account, &sample(9, &received), &received);
     let out = Sample { direction: Sample::OUT, vlan: 0x8100_0007, ..sample(11, &sent) };
-    keeper.packet(interfaces()[0], begun.account, &out, &sent);
+    keeper.packet(ETH0, begun.account, &out, &sent);
     let counts = keeper.finish();
     assert_eq!((counts.files, counts.packets, counts.removed), (1, 2, 0));
 
@@ -202,9 +188,9 @@ fn tcpdump_reads_it_too() {
 fn frames_without_a_link_header_are_told_as_such() {
     let dir = Dir::new("ip");
     let mut keeper = dir.keeper();
-    let begun = begin_on(&mut keeper, interfaces()[0], Link::Ip, &opened(1, "203.0.113.7")).unwrap();
+    let begun = begin_on(&mut keeper, ETH0, Link::Ip, &opened(1, "203.0.113.7")).unwrap();
     let packet = [&[0x45][..], &[0; 39]].concat();
-    keeper.packet(interfaces()[0], begun.account, &sample(10, &packet), &packet);
+    keeper.packet(ETH0, begun.account, &sample(10, &packet), &packet);
     let _ = keeper.finish();
     let packets = read_back(&begun.path);
     // The reader puts a header of Ethernet before it.
@@ -217,7 +203,7 @@ fn a_file_takes_so_many_packets_and_its_source_is_wanted_no_more() {
     let mut keeper = dir.keeper();
     let begun = begin(&mut keeper, &opened(1, "203.0.113.7")).unwrap();
     (0..3).for_each(|number| packet(&mut keeper, &begun, 10, number));
-    assert_eq!(keeper.done(11 * SECOND), [(interfaces()[0], begun.account)]);
+    assert_eq!(keeper.done(11 * SECOND), [(ETH0, begun.account)]);
     assert_eq!(keeper.done(11 * SECOND), []);
     packet(&mut keeper, &begun, 10, 3);
     let counts = keeper.finish();
@@ -233,7 +219,7 @@ fn a_file_takes_packets_for_a_minute() {
     packet(&mut keeper, &begun, 69, 0);
     packet(&mut keeper, &begun, 70, 1);
     assert_eq!(keeper.done(70 * SECOND), []);
-    assert_eq!(keeper.done(70 * SECOND + 1), [(interfaces()[0], begun.account)]);
+    assert_eq!(keeper.done(70 * SECOND + 1), [(ETH0, begun.account)]);
     let counts = keeper.finish();
     assert_eq!((counts.packets, counts.packets_not_kept(Reason::TooMany)), (1, 1));
 }
@@ -249,7 +235,7 @@ fn two_incidents_of_one_source_have_a_file_each() {
     packet(&mut keeper, &first, 10, 2);
     assert_eq!(keeper.done(11 * SECOND), [], "the second takes one more");
     packet(&mut keeper, &second, 10, 3);
-    assert_eq!(keeper.done(11 * SECOND), [(interfaces()[0], first.account)]);
+    assert_eq!(keeper.done(11 * SECOND), [(ETH0, first.account)]);
     let counts = keeper.finish();
     assert_eq!((counts.files, counts.packets, counts.packets_not_kept(Reason::TooMany)), (2, 6, 0));
     let numbers =
@@ -263,8 +249,8 @@ fn packets_of_others_and_of_other_interfaces_are_not_in_it() {
     let mut keeper = dir.keeper();
     let begun = begin(&mut keeper, &opened(1, "203.0.113.7")).unwrap();
     let frame = frame(1);
-    keeper.packet(interfaces()[1], begun.account, &sample(10, &frame), &frame);
-    keeper.packet(interfaces()[0], ip("203.0.113.8").into(), &sample(10, &frame), &frame);
+    keeper.packet(ETH1, begun.account, &sample(10, &frame), &frame);
+    keeper.packet(ETH0, ip("203.0.113.8").into(), &sample(10, &frame), &frame);
     let counts = keeper.finish();
     assert_eq!((counts.packets, counts.packets_not_kept(Reason::TooMany)), (0, 2));
     assert!(read_back(&begun.path).is_empty(), "a file without packets is one");
@@ -386,7 +372,7 @@ fn a_disk_that_hangs_keeps_nobody_waiting() {
         keeper.queue.send(message).unwrap();
     }
     packet(&mut keeper, &begun, 10, 3);
-    assert_eq!(keeper.done(71 * SECOND), [(interfaces()[0], begun.account)]);
+    assert_eq!(keeper.done(71 * SECOND), [(ETH0, begun.account)]);
     while keeper.counts().packets < 2 {
         thread::yield_now();
     }

@@ -82,7 +82,7 @@ fn all_files_together_have_so_many_bytes_and_no_more() {
     let begun = begin(&mut keeper, &opened(1, "203.0.113.7")).unwrap();
     let big = vec![7; 2_048];
     for _ in 0..600 {
-        keeper.packet(interfaces()[0], begun.account, &sample(10, &big), &big);
+        keeper.packet(ETH0, begun.account, &sample(10, &big), &big);
     }
     let counts = keeper.finish();
     assert_eq!((counts.removed, dir.names().len()), (2, 1));
@@ -110,7 +110,7 @@ fn a_name_that_is_taken_is_not_written_to() {
 fn what_cannot_be_a_directory_is_refused_with_what_to_do() {
     let dir = Dir::new("refused");
     let refused = |settings: &EvidenceSettings| {
-        Keeper::start(settings, Settings::DEFAULT).map(|_| ()).unwrap_err().to_string()
+        Keeper::<u8>::start(settings, Settings::DEFAULT).map(|_| ()).unwrap_err().to_string()
     };
     fs::write(&dir.0, "").unwrap();
     let says = refused(&dir.settings());
