@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use crate::analysis::{Analysis, Learned, Policy, RuleId, Severity, Slot, Suppression};
 use crate::drained::Drained;
+use crate::evidence::{Counts, Reason};
 use crate::sinks::Output;
 use crate::sinks::words::{self, Count, Printable};
 use crate::watched::Watched;
@@ -162,6 +163,30 @@ pub fn text<'a, W: Write>(
         let _ =
             writeln!(text, "long memory: {forgotten} sources and destinations forgotten for want of room");
     }
+    text
+}
+
+/// What became of packets that were to be kept as evidence.
+#[must_use]
+pub fn evidence(counts: &Counts) -> String {
+    let Counts { files, packets, removed, .. } = *counts;
+    let mut text = format!("evidence: {} in {}", Count(packets, "packet"), Count(files, "file"));
+    for reason in Reason::ALL {
+        let count = counts.files_not_begun(reason);
+        if count > 0 {
+            let _ = write!(text, ", {} without a file ({})", Count(count, "incident"), reason.name());
+        }
+    }
+    for reason in Reason::ALL {
+        let count = counts.packets_not_kept(reason);
+        if count > 0 {
+            let _ = write!(text, ", {} not kept ({})", Count(count, "packet"), reason.name());
+        }
+    }
+    if removed > 0 {
+        let _ = write!(text, ", {} removed", Count(removed, "file"));
+    }
+    text.push('\n');
     text
 }
 
