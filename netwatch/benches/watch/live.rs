@@ -1,6 +1,6 @@
 //! Live views, and others that show packets, under a flood.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread;
