@@ -2,6 +2,7 @@
 
 mod announce;
 mod drain;
+mod evidence;
 mod looks;
 mod place;
 
@@ -36,6 +37,7 @@ use crate::watched::Watched;
 use crate::{clock, exit::Usage, logging};
 
 use drain::drain;
+use evidence::Evidence;
 use looks::{Lookout, any_samples, looks_closer};
 use place::{connected, find};
 
@@ -127,6 +129,7 @@ struct App {
     draining: Option<JoinHandle<Drained>>,
     live: Vec<Live>,
     lookout: Lookout,
+    evidence: Evidence,
     /// Whose samples the lookout reads, and what they are parsed by.
     sampled: Vec<(InterfaceId, Settings)>,
     interfaces: Interfaces,
@@ -161,6 +164,7 @@ impl App {
             true => Lookout::start(&config, &policy, found.len())?,
             false => Lookout::default(),
         };
+        let mut evidence = Evidence::start(&config, &options)?;
         let mut analysis = Analysis::new(&analysis::Options {
             window_slots: config.slots,
             slot_ns,
@@ -190,6 +194,7 @@ impl App {
                 lookout.taps.push(tap);
                 sampled.push((id, *watch.settings()));
                 lookout.tell(&mut watch, config.signatures.rate);
+                evidence.watch(id, &mut watch)?;
             }
             watched.push(watch);
         }
@@ -208,6 +213,7 @@ impl App {
             draining: None,
             live,
             lookout,
+            evidence,
             sampled,
             interfaces,
             changes,
@@ -303,8 +309,9 @@ impl App {
             if learned && !self.analysis.is_learning(watched.id) {
                 summary::learned(&watched.name, self.analysis.learned(watched.id), self.state.is_some());
             }
+            let id = watched.id;
             self.watched.push(watched);
-            self.tell(&transitions);
+            self.tell_of(id, transitions);
         }
         if let Some(state) = &mut self.state {
             state.keep(Instant::now(), learned(&self.watched, &self.analysis));
@@ -313,6 +320,7 @@ impl App {
         if !self.config.feeds.is_empty() {
             self.lookout.lists.look_after(Timestamp::now());
         }
+        self.evidence.look_after(clock::monotonic_ns());
         let digest = self.analysis.digest(clock::monotonic_ns());
         self.tell_digest(digest);
         let allowed = self.policy.allow.len();
@@ -370,15 +378,18 @@ impl App {
             spawn_blocking(move || drain(watched, slot, true)).await.context("drain an interface")?;
         self.drained(drained);
         (0..self.lookout.taps.len()).for_each(|index| self.samples(index, true));
-        let (closing, digest) = self.analysis.close_all(clock::monotonic_ns());
+        let (mut closing, digest) = self.analysis.close_all(clock::monotonic_ns());
         self.tell_digest(digest);
+        self.evidence.link(&mut closing);
         self.tell(&closing);
         if let Some(state) = self.state.take() {
             state.finish(learned(&self.watched, &self.analysis)).await;
         }
         let interfaces =
             self.watched.iter().map(|watched| (&*watched.name, &watched.totals, &watched.drained));
-        let text = summary::text(interfaces, &self.analysis, &self.output);
+        let mut text = summary::text(interfaces, &self.analysis, &self.output);
+        text.push_str(&self.lookout.summary());
+        text.push_str(&self.evidence.finish());
         let dropped = self.output.stream().dropped_lines();
         if dropped > 0 {
             warn!("{dropped} lines were not written because nobody read fast enough");

@@ -167,11 +167,13 @@ impl<I: Copy + Ord> Keeper<I> {
         })
     }
 
-    /// Begins a file for an incident that opens, if it is about a source and weighs enough. `None` where it is not, or where
-    /// there can be no file, which is counted.
+    /// Begins a file for an incident that is told and has none, if it is about a source and weighs enough. `None` where it
+    /// is not, or where there can be no file, which is counted.
     pub fn begin(&mut self, interface: I, transition: &Transition, told: &Told<'_>) -> Option<Begun> {
         let account = self.settings.account(remote(transition)?.into());
-        if transition.state != State::Open || transition.weight < self.min_severity {
+        // One that only comes to weigh enough has no file yet.
+        let has_file = self.paths.contains_key(&transition.incident);
+        if matches!(transition.state, State::Close(_)) || has_file || transition.weight < self.min_severity {
             return None;
         }
         if self.open.len() >= FILES_OPEN {
