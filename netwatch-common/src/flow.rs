@@ -149,26 +149,30 @@ impl Flow {
     /// was told: whether it is one of the first that have any. Takes note that it was looked at. Connections that are older than what
     /// is known of them are not looked into: nobody can tell whether these are their first bytes.
     ///
+    /// Returns 0 where not, and otherwise whose bytes they are: [`Sample::CLIENT`] or [`Sample::SERVER`].
+    ///
     /// [`received`]: Self::received
+    /// [`Sample::CLIENT`]: crate::Sample::CLIENT
+    /// [`Sample::SERVER`]: crate::Sample::SERVER
     #[must_use]
     #[inline(always)]
-    pub const fn inspects_received(&mut self, packet: &Packet) -> bool {
+    pub const fn inspects_received(&mut self, packet: &Packet) -> u32 {
         if !self.has_begun_with(packet) || self.answer & (Self::SENT_ONE - 1) >= Self::INSPECTED {
-            return false;
+            return 0;
         }
         self.answer += 1;
-        true
+        self.handshake - 1
     }
 
     /// The same of a packet that this host sends, of which [`sent`](Self::sent) was told.
     #[must_use]
     #[inline(always)]
-    pub const fn inspects_sent(&mut self, packet: &Packet) -> bool {
+    pub const fn inspects_sent(&mut self, packet: &Packet) -> u32 {
         if !self.has_begun_with(packet) || self.answer >= Self::INSPECTED * Self::SENT_ONE {
-            return false;
+            return 0;
         }
         self.answer += Self::SENT_ONE;
-        true
+        4 - self.handshake
     }
 
     /// Whether the connection's beginning was seen, and the packet carries something.
@@ -203,7 +207,7 @@ pub struct Sight {
     pub replies: Replies,
     /// 1 where the packet completes a handshake that the other side began, 0 elsewhere.
     pub completed: u32,
-    /// 1 where its payload is to be looked into, 0 elsewhere.
+    /// Whose bytes its payload is, where it is to be looked into: see [`Flow::inspects_received`]. 0 elsewhere.
     pub inspect: u32,
 }
 
@@ -242,12 +246,18 @@ impl Packet {
     }
 }
 
+// What is said of a handshake and of a side are numbers that are computed from each other.
+const _: () = assert!(Flow::HANDSHAKE_COMPLETED - 1 == crate::Sample::CLIENT as u32);
+const _: () = assert!(Flow::HANDSHAKE_BEGUN - 1 == crate::Sample::SERVER as u32);
+const _: () = assert!(4 - Flow::HANDSHAKE_COMPLETED == crate::Sample::SERVER as u32);
+const _: () = assert!(4 - Flow::HANDSHAKE_BEGUN == crate::Sample::CLIENT as u32);
 const _: () = assert!(size_of::<FlowKey>() == 40 && align_of::<FlowKey>() == 4);
 const _: () = assert!(size_of::<Flow>() == 16);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Sample;
     use crate::packet::Transport;
     use core::net::Ipv4Addr;
 
@@ -287,18 +297,23 @@ mod tests {
             Packet { transport: Transport { payload_len, ..packet.transport }, ..packet }
         };
         // We answer a SYN, then we begin one.
-        for (flags, sequence) in [(SYN | ACK, 5), (SYN, 0)] {
+        for (flags, sequence, sides) in
+            [(SYN | ACK, 5, [Sample::CLIENT, Sample::SERVER]), (SYN, 0, [Sample::SERVER, Sample::CLIENT])]
+        {
             let mut flow = Flow::begun(&with(flags, sequence, 0), SECOND);
-            let mut looked = [0; 2];
+            let mut looked = [[0; 3]; 2];
             for number in 0..2 * Flow::INSPECTED {
                 let received = with(ACK, 5, 100);
                 assert!(flow.received(&received, SECOND).is_some());
-                assert!(!flow.inspects_received(&with(ACK, 5, 0)), "{number}");
-                looked[0] += u32::from(flow.inspects_received(&received));
+                assert_eq!(flow.inspects_received(&with(ACK, 5, 0)), 0, "{number}");
+                looked[0][flow.inspects_received(&received) as usize] += 1;
                 flow.sent(&received, SECOND);
-                looked[1] += u32::from(flow.inspects_sent(&received));
+                looked[1][flow.inspects_sent(&received) as usize] += 1;
             }
-            assert_eq!(looked, [Flow::INSPECTED; 2]);
+            for (looked, side) in looked.into_iter().zip(sides) {
+                assert_eq!(looked[usize::from(side)], Flow::INSPECTED);
+                assert_eq!(looked[0], Flow::INSPECTED);
+            }
         }
     }
 
@@ -310,7 +325,7 @@ mod tests {
         let guess = Packet { transport: Transport { payload_len: 9, ..packet.transport }, ..packet };
         for flow in [&mut older, &mut answered] {
             assert!(flow.received(&guess, SECOND).is_some());
-            assert!(!flow.inspects_received(&guess) && !flow.inspects_sent(&guess));
+            assert_eq!((flow.inspects_received(&guess), flow.inspects_sent(&guess)), (0, 0));
         }
     }
 

@@ -13,4 +13,4 @@ pub const EXTENSION_HEADERS: usize = 8;
 pub const HEADER_OFFSET: usize = 8 * 1024 - 1;
 
 /// Most bytes of a packet that a record of the ring of samples holds.
-pub const SAMPLE_BYTES: usize = 16 * 1024;
+pub const SAMPLE_BYTES: u32 = 16 * 1024;

@@ -28,8 +28,10 @@ pub struct Sample {
     pub direction: u8,
     /// Who wants it: of the constants of this type.
     pub purpose: u8,
+    /// Which side of its flow has sent it: [`Self::CLIENT`], [`Self::SERVER`], or 0 where that is not known.
+    pub side: u8,
     /// Always zero.
-    pub padding: [u8; 5],
+    pub padding: [u8; 4],
 }
 
 impl Sample {
@@ -37,6 +39,10 @@ impl Sample {
     pub const IN: u8 = 0;
     /// The host sends it.
     pub const OUT: u8 = 1;
+    /// The side that began the flow.
+    pub const CLIENT: u8 = 1;
+    /// The other one.
+    pub const SERVER: u8 = 2;
     /// `netwatch watch` shows it.
     pub const WATCH: u8 = 0;
     /// Its payload is looked into. It may be evidence, too: both bits are set then.

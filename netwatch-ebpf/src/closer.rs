@@ -8,7 +8,7 @@ use aya_ebpf::{
     btf_maps::{PerCpuArray, ProgramArray},
     macros::btf_map,
 };
-use netwatch_common::{Control, Kind, Packet, Replies, Sight, Verdict};
+use netwatch_common::{Control, Kind, Packet, Replies, Sample, Sight, Verdict};
 
 use crate::count::checked;
 use crate::maps::{CONTROL, JOB, PACKET, TOTALS};
@@ -27,10 +27,12 @@ static CLOSER_SENT: ProgramArray<1> = ProgramArray::new();
 #[btf_map]
 static NOTE: PerCpuArray<Note, 1> = PerCpuArray::new();
 
-/// Whether its sender sent nothing on its flow before.
+/// Its sender sent nothing on its flow before.
 pub const FIRST: u32 = 1;
-/// Whether its payload is one of the first of its flow.
-pub const PAYLOAD: u32 = 2;
+/// Its payload is one of the first of its flow, and its sender's side is in the bits from here on: see [`Sample`].
+pub const SIDE: u32 = 1;
+/// The bits of the side, of which none is set where the payload is not looked into.
+pub const PAYLOAD: u32 = 3 << SIDE;
 
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -38,7 +40,7 @@ pub struct Note {
     pub bytes: u64,
     pub now_ns: u64,
     pub slot: u32,
-    /// [`FIRST`] and [`PAYLOAD`].
+    /// [`FIRST`] and [`PAYLOAD`], as bits.
     pub about: u32,
 }
 
@@ -50,7 +52,9 @@ pub fn about(packet: &Packet, sight: Sight, control: &Control, is_first: bool) -
         && packet.transport.payload_len > 0
         && !matches!(sight.replies, Replies::Known)
         && control.samples != 0;
-    u32::from(is_first) * FIRST + u32::from(asks || sight.inspect != 0) * PAYLOAD
+    // Who asks over UDP began.
+    let side = if asks { u32::from(Sample::CLIENT) } else { sight.inspect & 3 };
+    u32::from(is_first) * FIRST + (side << SIDE)
 }
 
 /// Whether a packet of which there is this to know is to be looked at more closely.

@@ -7,12 +7,12 @@ use aya_ebpf::{
 };
 use netwatch_common::flow_table::{self, FlowHash, FlowLine};
 use netwatch_common::{
-    Control, Flow, FlowKey, Kind, Packet, Replies, Settings, Sight, Totals, classify::is_late_reply,
+    Control, Flow, FlowKey, Kind, Packet, Replies, Sample, Settings, Sight, Totals, classify::is_late_reply,
 };
 
 use crate::{
     clock,
-    closer::{self, FIRST, PAYLOAD},
+    closer::{self, FIRST, SIDE},
     context::Frame,
     count::{READ, read},
     maps::{CONTROL, FLOWS, PACKET, TOTALS},
@@ -47,7 +47,7 @@ pub fn sent<const MORE: bool>(frame: &Frame) -> bool {
 }
 
 /// Makes the flow that answers `packet` known. Returns whether it was not before ([`FIRST`]), and whether there is
-/// something to look into ([`PAYLOAD`]), which never is so without `MORE`. A call of its own for the sake of the stack.
+/// something to look into ([`PAYLOAD`](closer::PAYLOAD)), which never is so without `MORE`. A call of its own for the sake of the stack.
 #[inline(never)]
 pub fn record<const MORE: bool>(totals: &mut Totals, packet: &Packet, now: u64) -> u32 {
     let Some(key) = packet.answering_flow() else { return 0 };
@@ -55,11 +55,11 @@ pub fn record<const MORE: bool>(totals: &mut Totals, packet: &Packet, now: u64) 
     if let Some((place, mut flow)) = flow_table::find(&mut Table, hash, now) {
         let before = flow;
         flow.sent(packet, now);
-        let inspect = MORE && is_inspecting() && flow.inspects_sent(packet);
+        let side = if MORE && is_inspecting() { flow.inspects_sent(packet) } else { 0 };
         if flow != before {
             flow_table::update(&mut Table, place, hash, &flow);
         }
-        return if inspect { PAYLOAD } else { 0 };
+        return side << SIDE;
     }
     totals.flows_new += 1;
     totals.flows_lost += u64::from(flow_table::enter(&mut Table, hash, &Flow::begun(packet, now), now));
@@ -72,7 +72,8 @@ pub fn record<const MORE: bool>(totals: &mut Totals, packet: &Packet, now: u64) 
         totals.flows_again += 1;
     }
     let has_payload = matches!(packet.transport.kind, Kind::Udp) && packet.transport.payload_len > 0;
-    FIRST | if MORE && has_payload && is_inspecting() { PAYLOAD } else { 0 }
+    let side = if MORE && has_payload && is_inspecting() { u32::from(Sample::CLIENT) } else { 0 };
+    FIRST | side << SIDE
 }
 
 /// Whether payload is looked into.
@@ -123,8 +124,8 @@ pub fn look_up<C: EbpfContext, const MORE: bool>(
     if let Some((place, mut flow)) = flow_table::find(&mut Table, hash, now) {
         let before = flow;
         if let Some(mut sight) = flow.received(packet, now) {
-            if MORE && control.samples != 0 && flow.inspects_received(packet) {
-                sight.inspect = 1;
+            if MORE && control.samples != 0 {
+                sight.inspect = flow.inspects_received(packet);
             }
             if flow != before {
                 flow_table::update(&mut Table, place, hash, &flow);

@@ -11,7 +11,7 @@ use netwatch_common::sample::{INSPECTED_WORDS, Rate, WANTED_MAX, Wanted};
 use netwatch_common::{Addr, Kind, Packet, Sample, Totals};
 
 use crate::clock;
-use crate::closer::PAYLOAD;
+use crate::closer::{PAYLOAD, SIDE};
 use crate::maps::CONTROL;
 use crate::samples::{Bytes, scratch};
 
@@ -88,6 +88,7 @@ fn inspect<B: Bytes>(
     sample.verdict = verdict;
     sample.direction = direction;
     sample.purpose = purpose;
+    sample.side = (about >> SIDE & 3) as u8;
     if scratch.send(&copied, MOST) {
         totals.samples += 1;
     } else {

@@ -37,7 +37,7 @@ const WAKES_PER_TICK: u32 = 16;
 #[repr(C)]
 pub struct Scratch {
     sample: Sample,
-    frame: [u8; SAMPLE_BYTES],
+    frame: [u8; SAMPLE_BYTES as usize],
     /// The tick of the last sample: coarse monotonic nanoseconds.
     tick_ns: u64,
     /// Samples sent in the tick.
@@ -137,7 +137,7 @@ impl Scratch {
         let mut captured = 0;
         // The verifier wants to see both bounds where the length is used.
         if wanted > 0
-            && wanted <= SAMPLE_BYTES as u32
+            && wanted <= SAMPLE_BYTES
             // SAFETY: there is room for so many.
             && unsafe { bytes.copy(self.frame.as_mut_ptr(), wanted) }
         {
@@ -162,7 +162,7 @@ impl Scratch {
         self.sample.captured = captured as u32;
         let flags = self.wake();
         // The verifier wants to see the bound.
-        if captured > SAMPLE_BYTES {
+        if captured > SAMPLE_BYTES as usize {
             return false;
         }
         let size = size_of::<Sample>() + captured;

@@ -86,6 +86,7 @@ pub fn show(ctx: &TcContext, direction: u8) {
     sample.verdict = verdict as u8;
     sample.direction = direction;
     sample.purpose = Sample::WATCH;
+    sample.side = 0;
     if scratch.send(&copied, most) {
         totals.shown += 1;
     } else {
@@ -179,6 +180,7 @@ fn tag(ctx: &TcContext) -> u32 {
         if (*skb).vlan_present == 0 {
             return 0;
         }
+        #[expect(clippy::cast_possible_truncation, reason = "it has 16 bits, as it lies on the wire")]
         let protocol = u16::from_be((*skb).vlan_proto as u16);
         u32::from(protocol) << 16 | (*skb).vlan_tci & 0xffff
     }

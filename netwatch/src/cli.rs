@@ -6,6 +6,7 @@ mod replay;
 mod run;
 mod signatures;
 mod values;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub use replay::{EngineWish, ReplayArgs, SuggestArgs};
 pub use run::{PlaceArgs, RunArgs, SettingArgs};
 pub use signatures::{ChosenArgs, ProtoName, SenderName, SignaturesCommand};
 pub use values::{Format, LogLevel, MinSeverity, Profile, WatchMode, When};
+pub use watch::WatchArgs;
 
 /// netwatch counts every packet of a network interface inside the kernel and turns the counts into alerts.
 #[derive(Debug, Parser)]
@@ -32,6 +34,9 @@ pub enum Command {
     /// Watch interfaces and print alerts
     #[command(after_help = run::help())]
     Run(Box<RunArgs>),
+    /// Show packets as they pass
+    #[command(after_help = watch::HELP)]
+    Watch(Box<WatchArgs>),
     /// Find the same in recorded traffic: captures in pcap or pcapng, plain, gz or zstd
     #[command(after_help = replay::REPLAY_HELP)]
     Replay(Box<ReplayArgs>),
@@ -106,7 +111,8 @@ Exit codes:
   7  the kernel's verifier refused the program
   8  the interface is taken, or does not do what was asked of it
   9  built without the kernel program
-  10 a capture cannot be read, or is damaged: what could be read of it was used";
+  10 a capture cannot be read, or is damaged: what could be read of it was used
+  11 a filter was given, and libpcap, which knows the language, is not installed";
 
 /// Options of `netwatch check`.
 #[derive(Args, Clone, Debug)]

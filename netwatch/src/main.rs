@@ -1,6 +1,8 @@
 //! The netwatch command.
 
+use std::fs::File;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,14 +10,15 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context as _;
 use clap::Parser as _;
 use netwatch::capture::Captures;
-use netwatch::cli::{CheckArgs, Cli, Command, PlaceArgs, ReplayArgs, RunArgs, SuggestArgs};
+use netwatch::cli::{CheckArgs, Cli, Command, PlaceArgs, ReplayArgs, RunArgs, SuggestArgs, WatchArgs};
 use netwatch::config::Config;
 use netwatch::kernel::{Error, host};
-use netwatch::{app, check, commands, exit, heap, logging, replay, suggest};
+use netwatch::{app, check, commands, exit, heap, logging, replay, suggest, watch};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run(&args),
+        Command::Watch(args) => watch(&args),
         Command::Replay(args) => replay(*args),
         Command::Suggest(args) => suggest(*args),
         Command::Check(args) => run_check(&args),
@@ -38,11 +41,20 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let verifier_log = args.verifier_log.as_deref().map(logging::open_verifier_log).transpose()?;
     host::drop_privileges().context("drop privileges")?;
     let result = runtime()?.block_on(app::run(config, args.color));
-    if let (Err(error), Some(file)) = (&result, verifier_log)
-        && let Some(Error::Verifier { log, .. }) = error.downcast_ref()
-    {
-        logging::write_verifier_log(file, log)?;
-    }
+    tell_verifier(&result, verifier_log)?;
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn watch(args: &WatchArgs) -> anyhow::Result<ExitCode> {
+    let wish = watch::Wish::from_args(args).map_err(exit::Usage)?;
+    logging::start(args.log);
+    let verifier_log = args.verifier_log.as_deref().map(logging::open_verifier_log).transpose()?;
+    // Root may write where others may not, until it drops that privilege.
+    let open = |path: &PathBuf| watch::open(path).with_context(|| format!("open {}", path.display()));
+    let file = wish.file.as_ref().map(open).transpose()?;
+    host::drop_privileges().context("drop privileges")?;
+    let result = runtime()?.block_on(watch::run(wish, file));
+    tell_verifier(&result, verifier_log)?;
     result.map(|()| ExitCode::SUCCESS)
 }
 
@@ -68,6 +80,16 @@ fn suggest(args: SuggestArgs) -> anyhow::Result<ExitCode> {
 fn run_check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let lines = runtime()?.block_on(check::check(&args.interfaces, &args.map_memory))?;
     check::print(&lines)
+}
+
+/// Writes the verifier's log where it was asked for and there is one.
+fn tell_verifier(result: &anyhow::Result<()>, file: Option<Option<File>>) -> anyhow::Result<()> {
+    if let (Err(error), Some(file)) = (result, file)
+        && let Some(Error::Verifier { log, .. }) = error.downcast_ref()
+    {
+        logging::write_verifier_log(file, log)?;
+    }
+    Ok(())
 }
 
 /// One thread: one loop owns the state. What blocks goes to threads of its own.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -63,6 +63,26 @@ impl Outlet {
     #[must_use]
     pub fn dropped_lines(&self) -> u64 {
         self.dropped_lines
+    }
+
+    /// Queues a batch to be written. Returns whether there was room for it; where there was none, it is dropped, and what
+    /// was in it is the caller's to count.
+    #[must_use]
+    pub fn offer(&mut self, batch: Vec<u8>) -> bool {
+        !matches!(self.queue.try_send(batch), Err(TrySendError::Full(_)))
+    }
+
+    /// The same for what must come last: waits for room, but not for ever.
+    #[must_use]
+    pub fn offer_last(&mut self, mut batch: Vec<u8>) -> bool {
+        let patience = Instant::now();
+        loop {
+            match self.queue.try_send(batch) {
+                Err(TrySendError::Full(back)) if patience.elapsed() < LAST_LINES => batch = back,
+                sent => return sent.is_ok(),
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits until everything is written, but not for ever. Returns whether it was.

@@ -52,6 +52,12 @@ pub fn run(purpose: Purpose) -> Result<Toolchain> {
             Packages::of_this_machine().install(&["iproute2"], "install iproute2")
         })?;
     }
+    if purpose != Purpose::Build && !has_libpcap() {
+        // Only filters of `netwatch watch` need it, and say so, so this may fail.
+        if let Err(error) = Packages::of_this_machine().install(&["libpcap0.8"], "install libpcap") {
+            host::note(&format!("{error:#}"));
+        }
+    }
     if purpose == Purpose::Test && !has_clippy(&toolchain) {
         // The lints of the kernel programs can be skipped, so this may fail.
         if let Err(error) = install_clippy(&toolchain) {
@@ -231,6 +237,12 @@ fn llvm_prefix(tools: &Path, toolchain: &Toolchain) -> Result<PathBuf> {
         symlink("lib", &lib64).with_context(|| format!("cannot link {}", lib64.display()))?;
     }
     Ok(prefix)
+}
+
+/// Whether the dynamic linker knows libpcap.
+fn has_libpcap() -> bool {
+    host::ask("ldconfig", &["-p"]).contains("libpcap.so.")
+        || host::ask("/sbin/ldconfig", &["-p"]).contains("libpcap.so.")
 }
 
 /// Whether the lints of the kernel programs can be checked.

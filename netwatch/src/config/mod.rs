@@ -3,8 +3,9 @@
 //! The command line wins over the file, the file over the profile, and the profile over the defaults, which stand
 //! here and in the table of rules. Read it in this order: [`layer`] (what one place says), `value` (what it may
 //! say), `file` (the configuration file), `rules` (what the rules are told), `signatures` (which are looked for),
-//! `show` (the whole as text, and what a reload changes).
+//! `evidence` (which packets are kept), `show` (the whole as text, and what a reload changes).
 
+mod evidence;
 mod file;
 pub mod layer;
 mod rules;
@@ -25,6 +26,7 @@ use crate::feeds::limits::FEEDS_MAX;
 use crate::kernel::ModeWish;
 use crate::{guide, units};
 
+pub use evidence::EvidenceSettings;
 use layer::{AllowEntry, Layer, Origin, Said, SignatureFile, first};
 use rules::Layers;
 pub use show::{Changes, Row};
@@ -94,6 +96,8 @@ pub struct Config {
     pub map_memory: u64,
     /// Which payload signatures are looked for.
     pub signatures: SignatureSettings,
+    /// Which packets are kept; none where no directory is named.
+    pub evidence: Option<EvidenceSettings>,
     /// Where what was learned is kept from one run to the next.
     pub state_dir: Option<PathBuf>,
     /// When to stop by itself.
@@ -213,6 +217,7 @@ impl Config {
         let state_dir = first([line.state_dir, file.state_dir], PathBuf::new());
 
         let (signatures, mut signature_rows) = signatures::resolve(line.signatures, file.signatures)?;
+        let (evidence, mut evidence_rows) = evidence::resolve(line.evidence, file.evidence);
 
         let mut all = vec![
             show::choice("profile", &profile),
@@ -231,6 +236,7 @@ impl Config {
         ];
         all.append(&mut rules.rows);
         all.append(&mut signature_rows);
+        all.append(&mut evidence_rows);
         all.extend(file.allow.iter().map(show::allow));
         all.extend(feeds.iter().map(show::feed));
         Ok(Self {
@@ -245,6 +251,7 @@ impl Config {
             slots,
             map_memory: map_memory.value,
             signatures,
+            evidence,
             state_dir: Some(state_dir.value).filter(|path| !path.as_os_str().is_empty()),
             stop_after: None,
             kernel_log: LogLevel::Off,
@@ -331,6 +338,7 @@ fn command_line(typed: &SettingArgs, place: &PlaceArgs) -> Result<Layer, String>
     if !place.interfaces.is_empty() {
         layer.interfaces = said(interfaces(&place.interfaces)?);
     }
+    layer.evidence.dir = place.evidence.clone().and_then(said);
     if !typed.signatures.is_empty() {
         let file = |path: &PathBuf| SignatureFile { text: path.display().to_string(), path: path.clone() };
         layer.signatures.files = said(typed.signatures.iter().map(file).collect());

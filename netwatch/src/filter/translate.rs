@@ -432,7 +432,6 @@ impl Assembler {
     fn arithmetic(&mut self, code: u16, k: u32, ways: &Ways) -> Result<(), &'static str> {
         let operation = code & OPERATION;
         let by_x = code & BY_X != 0;
-        #[expect(clippy::cast_possible_truncation, reason = "it has eight bits")]
         let encoded = operation as u8;
         match operation {
             NEG => self.emit(ALU32 | encoded, A, 0, 0, 0),
@@ -464,7 +463,6 @@ impl Assembler {
         let mut next = successors(ways.index, classic).map(Label);
         let (Some(holds), otherwise) = (next.next(), next.next()) else { return };
         let Some(otherwise) = otherwise else { return self.jump(holds) };
-        #[expect(clippy::cast_possible_truncation, reason = "it has eight bits")]
         let comparison = (code & OPERATION) as u8;
         if code & BY_X == 0 {
             self.jump_if(comparison, A, signed(k), holds);

@@ -135,7 +135,7 @@ impl View {
         let capacity = Capacity { sources: 1, targets: 1, blocks: 1, flows: FLOWS };
         let numbers = Numbers::of(&capacity, &tables::random_secrets(), host::possible_cpus());
         let settings = Wire(options.settings);
-        let snap_bytes = options.snap_bytes.clamp(1, SAMPLE_BYTES as u32);
+        let snap_bytes = options.snap_bytes.clamp(1, SAMPLE_BYTES);
         let one_of = options.one_of.max(1);
         let rate = options.rate.unwrap_or(Rate { packets: 0, period_ns: 0 });
         let mut loader = EbpfLoader::new();
@@ -150,14 +150,14 @@ impl View {
             .override_global("SHOW_PERIOD_NS", &rate.period_ns, true)
             .load(product)
             .map_err(|error| Error::from_load(error, options.ring_bytes.into()))?;
-        let names = HOOKS.iter().flat_map(|hook| [hook.enters, hook.shows]).chain([SENT]);
-        for name in names {
+        let wanted = || HOOKS.iter().filter(|hook| hook.unless != options.direction);
+        for name in wanted().flat_map(|hook| [hook.enters, hook.shows]).chain([SENT]) {
             program(&mut object, name)?.load().map_err(Error::from_program_load)?;
         }
         let Some(Map::ProgramArray(next)) = object.take_map("NEXT") else {
             return Err(Error::Object("it has no array of programs NEXT".into()).into());
         };
-        for hook in &HOOKS {
+        for hook in wanted() {
             connect(&mut object, &next, hook, options.filter.as_ref())?;
         }
         let definition = aya_obj::Map::new_from_params(BPF_MAP_TYPE_ARRAY as u32, 4, 4, 1, 0);
@@ -246,6 +246,15 @@ impl View {
     /// The packets, once.
     pub const fn take_samples(&mut self) -> Option<Samples> {
         self.samples.take()
+    }
+
+    /// One of the programs: to run it on a frame without attaching it, and to ask the kernel about it.
+    ///
+    /// # Errors
+    ///
+    /// The object does not hold it.
+    pub fn program(&mut self, name: &str) -> Result<&SchedClassifier, Error> {
+        program(&mut self.object, name).map(|program| &*program)
     }
 
     /// What all CPUs have counted since the programs were loaded.

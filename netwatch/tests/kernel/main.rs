@@ -19,6 +19,7 @@ mod drained;
 mod egress;
 mod evasions;
 mod feeds;
+mod filters;
 mod floods;
 mod flows;
 mod generator;
@@ -34,9 +35,11 @@ mod scans;
 mod slow;
 #[path = "../../benches/support/mod.rs"]
 mod support;
+mod suspicious;
 mod talk;
 mod unusual;
 mod view;
+mod watch;
 mod wire;
 
 use netwatch::kernel::{Capacity, Options};

@@ -34,8 +34,12 @@ pub struct Bare {
 impl Bare {
     /// Starts netwatch on nw0 and waits until it watches.
     pub fn start(side: &Side, options: &str, stdout: impl Into<Stdio>) -> Self {
-        let mut command = command(side, options);
-        let mut child = command.args(["-i", "nw0"]).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_command(command(side, options).args(["-i", "nw0"]), stdout)
+    }
+
+    /// Starts a command and waits until it watches.
+    pub fn start_command(command: &mut Command, stdout: impl Into<Stdio>) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         while !line.contains("watching nw0") {

@@ -117,7 +117,7 @@ fn several_files_are_told_together_and_share_no_identifier() {
     let (bad, missing) = (path("bad.toml", "x = 1"), folder.join("missing.toml"));
     let signatures = load(&Wanted { starter: true, files: vec![good.clone()] }).unwrap();
     assert!(signatures.number("lab.beacon").is_some() && signatures.number("web.log4shell").is_some());
-    let wrong = load(&Wanted { starter: false, files: vec![bad, good.clone(), missing, same] }).unwrap_err();
+    let wrong = load(&Wanted { starter: false, files: vec![bad, good, missing, same] }).unwrap_err();
     let [unknown, missing, taken] = &wrong[..] else { panic!("{wrong:?}") };
     assert!(unknown.contains("bad.toml:1:1: unknown key \"x\""), "{unknown}");
     assert!(missing.contains("missing.toml: No such file"), "{missing}");

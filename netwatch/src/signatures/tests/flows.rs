@@ -82,7 +82,7 @@ fn behind_a_gap_only_what_can_lie_anywhere_is_found() {
 #[test]
 fn a_cut_packet_leaves_a_gap() {
     let signatures = signatures(PAIR);
-    let mut matcher = Matcher::new(signatures.clone());
+    let mut matcher = Matcher::new(signatures);
     let flow = sample(Tcp, 80, b"");
     assert!(matcher.sample(&Sample { payload_len: 9, ..at(&flow, 1_000, b"nee") }).is_empty());
     assert!(matcher.sample(&at(&flow, 1_009, b"dle")).is_empty());
@@ -106,7 +106,7 @@ fn only_the_first_bytes_are_looked_at() {
 #[test]
 fn a_new_connection_between_the_same_ports_is_another_flow() {
     let signatures = signatures(PAIR);
-    let mut matcher = Matcher::new(signatures.clone());
+    let mut matcher = Matcher::new(signatures);
     let flow = sample(Tcp, 80, b"needle");
     assert_eq!(matcher.sample(&flow).len(), 1);
     assert_eq!(matcher.sample(&at(&flow, 2_000_000_000, b"needle")).len(), 1);
@@ -118,7 +118,7 @@ fn a_new_connection_between_the_same_ports_is_another_flow() {
 #[test]
 fn datagrams_stand_by_themselves() {
     let signatures = signatures(PAIR);
-    let mut matcher = Matcher::new(signatures.clone());
+    let mut matcher = Matcher::new(signatures);
     assert!(matcher.sample(&sample(Udp, 53, b"nee")).is_empty());
     assert!(matcher.sample(&sample(Udp, 53, b"dle")).is_empty());
     assert_eq!(matcher.sample(&sample(Udp, 53, b"needle")).len(), 1);
@@ -131,7 +131,7 @@ fn datagrams_stand_by_themselves() {
 #[test]
 fn the_oldest_flow_is_forgotten_and_counted_if_it_was_young() {
     let signatures = signatures(PAIR);
-    let mut matcher = Matcher::new(signatures.clone());
+    let mut matcher = Matcher::new(signatures);
     let of = |port: usize, bytes, at_ns| Sample {
         source_port: u16::try_from(port).unwrap(),
         at_ns,
@@ -183,4 +183,23 @@ fn ports_of_interest_are_those_of_the_signatures() {
     assert!(starter.ports_of_interest(Tcp, Sender::Client).is_any());
     assert_eq!(starter.ports_of_interest(Tcp, Sender::Server).to_string(), "445");
     assert_eq!(starter.ports_of_interest(Udp, Sender::Client).to_string(), "53,123,5060-5061");
+}
+
+#[test]
+fn a_frame_says_what_its_payload_is() {
+    use netwatch_common::{Settings, parse};
+    // IPv4 and a SYN with twelve bytes of options and four of payload; padding follows.
+    let mut frame = vec![2; 12];
+    frame.extend(b"\x08\x00\x45\0\0\x38\0\0\0\0\x40\x06\0\0\xc6\x33\x64\x07\xc0\0\x02\x50");
+    frame.extend(b"\x9c\x40\0\x50\xff\xff\xff\xff\0\0\0\0\x80\x02\xff\xff\0\0\0\0");
+    frame.extend([1; 12]);
+    frame.extend(b"data\0\0");
+    let packet = parse(&frame[..], &Settings::DEFAULT).unwrap();
+    let found = Sample::of(&packet, &frame, 72).unwrap();
+    assert_eq!((found.bytes, found.payload_len, found.sequence), (&b"data"[..], 4, 0));
+    assert_eq!((found.source, found.dest), (sample(Tcp, 80, b"").source, sample(Tcp, 80, b"").dest));
+    assert_eq!((found.source_port, found.dest_port, found.proto), (40_000, 80, Tcp));
+    let cut = &frame[..68];
+    let found = Sample::of(&parse(cut, &Settings::DEFAULT).unwrap(), cut, 72).unwrap();
+    assert_eq!((found.bytes, found.payload_len), (&b"da"[..], 6));
 }

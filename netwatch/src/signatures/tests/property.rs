@@ -21,7 +21,7 @@ const ATTACKS: [(u16, &[u8]); 5] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn pieces_in_any_near_order_give_what_the_whole_gives(
@@ -62,7 +62,7 @@ proptest! {
         samples in prop::collection::vec(
             (any::<bool>(), 0_u16..4, 0_u16..4, any::<u32>(), prop::collection::vec(any::<u8>(), 0..3_000),
              any::<Option<bool>>(), any::<u64>(), 0_u32..3),
-            0..40,
+            0..24,
         ),
     ) {
         let mut matcher = Matcher::new(STARTER.clone());
