@@ -42,9 +42,9 @@ pub struct ListedCounts {
     /// ICMP packets that ask for an answer and were sent to it.
     pub probes_out: u64,
     /// What the first packet from it went to, in the form of [`Self::service_in`]; 0 where there was none.
-    first_in: u64,
+    pub first_in: u64,
     /// What the first packet to it went to, likewise.
-    first_out: u64,
+    pub first_out: u64,
     /// When the first of [`udp_in`](Self::udp_in) came: monotonic nanoseconds; 0 where there was none.
     pub udp_in_ns: u64,
     /// When the first of [`udp_begun`](Self::udp_begun) was sent, likewise: who sends after something has come answers.

@@ -1,23 +1,30 @@
 //! `netwatch run`: start, watch, drain, stop. The one place that knows all edges.
 
+mod announce;
+mod drain;
+mod looks;
+mod place;
+
 use std::io::{self, Write as _};
-use std::panic::resume_unwind;
-use std::thread;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use netwatch_common::Settings;
+use netwatch_common::prefixes::Line;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tracing::{error, info, warn};
 
 use crate::analysis::policy::Prefix;
-use crate::analysis::{self, Analysis, Confidence, Digest, Learned, Policy, Slot, Transition};
-use crate::cli::{WatchMode, When};
+use crate::analysis::{self, Analysis, Digest, InterfaceId, Learned, Policy, Slot, Transition};
+use crate::cli::When;
 use crate::config::{Changes as ConfigChanges, Config};
-use crate::iface::{Changes, Interface, Interfaces};
-use crate::kernel::{Capacity, Error, Options, host};
+use crate::feeds::Outcome;
+use crate::iface::{Changes, Interfaces};
+use crate::kernel::{Error, Options};
 use crate::live::Live;
 use crate::outlet::{Outlet, Trouble};
 use crate::printing::output;
@@ -27,6 +34,10 @@ use crate::state::State;
 use crate::summary::{self, Summary};
 use crate::watched::Watched;
 use crate::{clock, exit::Usage, logging};
+
+use drain::drain;
+use looks::{Lookout, any_samples, looks_closer};
+use place::{connected, find};
 
 /// Runs until something ends it: a signal, the time limit, or a reader that closed the pipe.
 ///
@@ -45,6 +56,11 @@ pub async fn run(config: Config, color: When) -> anyhow::Result<()> {
                 app.follow_interfaces().await;
             }
             Event::Hints(index) => app.hints(index),
+            Event::Samples(index) => app.samples(index, false),
+            Event::Feeds(loaded) => {
+                let (outcome, lines) = loaded.context("load feeds")?;
+                app.feeds_loaded(&outcome, lines);
+            }
             Event::InterfacesChanged => {
                 app.networks_asked = None;
                 app.follow_interfaces().await;
@@ -79,6 +95,10 @@ enum Event {
     Drained(Result<Drained, JoinError>),
     /// An interface may have hints.
     Hints(usize),
+    /// An interface may have packets to look into.
+    Samples(usize),
+    /// Feeds were loaded again.
+    Feeds(Result<(Outcome, Arc<Vec<Line>>), JoinError>),
     /// Some interface came, went or changed.
     InterfacesChanged,
     /// Alerts can be written no more.
@@ -106,6 +126,9 @@ struct App {
     /// What drains them.
     draining: Option<JoinHandle<Drained>>,
     live: Vec<Live>,
+    lookout: Lookout,
+    /// Whose samples the lookout reads, and what they are parsed by.
+    sampled: Vec<(InterfaceId, Settings)>,
     interfaces: Interfaces,
     changes: Changes,
     output: Output<Outlet>,
@@ -133,6 +156,11 @@ impl App {
         let mut options = Options::of_this_host(config.map_memory);
         options.log_level = config.kernel_log as u8;
         options.settings.source6_mask = Settings::source6_prefix(config.ipv6_prefix);
+        options.closer = looks_closer(&config);
+        let mut lookout = match options.closer {
+            true => Lookout::start(&config, &policy, found.len())?,
+            false => Lookout::default(),
+        };
         let mut analysis = Analysis::new(&analysis::Options {
             window_slots: config.slots,
             slot_ns,
@@ -143,7 +171,7 @@ impl App {
         });
         let state = config.state_dir.as_deref().map(State::open).transpose();
         let state = state.map_err(|wrong| Usage(wrong.to_string()))?;
-        let (mut watched, mut live) = (Vec::new(), Vec::new());
+        let (mut watched, mut live, mut sampled) = (Vec::new(), Vec::new(), Vec::new());
         for interface in &found {
             let id = analysis.add_interface(&interface.name);
             if let Some(learned) = state.as_ref().and_then(|state| state.learned(&interface.name)) {
@@ -158,6 +186,11 @@ impl App {
                 analysis.tell_confidence(id, attached.confidence);
             }
             live.extend(watch.live()?);
+            if let Some(tap) = watch.tap()? {
+                lookout.taps.push(tap);
+                sampled.push((id, *watch.settings()));
+                lookout.tell(&mut watch, config.signatures.rate);
+            }
             watched.push(watch);
         }
         // Loading takes a while for many interfaces: the first slot begins for all of them now.
@@ -174,6 +207,8 @@ impl App {
             watched,
             draining: None,
             live,
+            lookout,
+            sampled,
             interfaces,
             changes,
             output,
@@ -185,35 +220,6 @@ impl App {
             state,
             config,
         })
-    }
-
-    fn announce(&self) {
-        let cpus = host::possible_cpus() as u64;
-        let capacity = Capacity::within(self.config.map_memory, cpus);
-        let mib = capacity.bytes(cpus) >> 20;
-        for watched in &self.watched {
-            let mode = watched.attached.map_or("no", |attached| match attached.mode {
-                crate::kernel::Mode::Native => "native",
-                crate::kernel::Mode::Generic => "generic",
-            });
-            let replies = match watched.attached.map(|attached| attached.confidence) {
-                Some(Confidence::Flows) => "flows",
-                _ => "flags and ports",
-            };
-            info!(
-                "watching {} in {mode} mode, replies told by {replies}: window {:?} in slots of {:?}, maps of {mib} MiB for {} sources and \
-                 {} targets per slot on each of {cpus} CPUs, at most {} MiB for the window",
-                watched.name,
-                self.config.window(),
-                self.config.slot,
-                capacity.sources,
-                capacity.targets,
-                capacity.window_bytes(self.config.slots, cpus) >> 20
-            );
-        }
-        for (name, learned) in learned(&self.watched, &self.analysis) {
-            summary::learning(name, learned, &self.policy);
-        }
     }
 
     async fn next_event(&mut self) -> Event {
@@ -228,6 +234,8 @@ impl App {
             drained = finished(&mut self.draining) => Event::Drained(drained),
             _ = self.ticks.tick(), if self.draining.is_none() => Event::Slot,
             index = any_hints(&mut self.live) => Event::Hints(index),
+            loaded = self.lookout.lists.finished() => Event::Feeds(loaded),
+            index = any_samples(&mut self.lookout.taps) => Event::Samples(index),
             () = self.changes.next() => Event::InterfacesChanged,
         }
     }
@@ -236,6 +244,7 @@ impl App {
     fn reload(&mut self) {
         let Some(file) = self.config.file() else {
             info!("SIGHUP: there is no configuration file to read again; name one with --config");
+            self.lookout.lists.reload(Timestamp::now());
             return;
         };
         let ConfigChanges { config, applied, after_restart } = match self.config.reload() {
@@ -255,6 +264,9 @@ impl App {
         self.config = config;
         self.output.print_from(self.config.min_severity);
         self.keep_policy();
+        self.keep_lookout();
+        self.lookout.lists.reload(Timestamp::now());
+        self.replace_signatures();
         info!("read {file} again: {} changes", applied.len());
     }
 
@@ -265,6 +277,7 @@ impl App {
             self.watched.iter_mut().for_each(|watched| watched.tell_hints(&policy));
             self.analysis.apply(policy.clone());
             self.policy = policy;
+            self.keep_lookout();
         }
     }
 
@@ -278,11 +291,12 @@ impl App {
 
     /// Tells what the drained slot means.
     fn drained(&mut self, drained: Drained) {
-        for (mut watched, slot, error) in drained {
+        for (mut watched, mut slot, error) in drained {
             if let Some(error) = error {
                 error!("{}: {error}; its counts come with a later slot", watched.name);
             }
             watched.tell_hints(&self.policy);
+            slot.listed = self.lookout.listed(&watched.listed);
             self.summary.slot(&watched, &slot);
             let learned = self.analysis.is_learning(watched.id);
             let transitions = self.analysis.push(watched.id, slot);
@@ -295,6 +309,10 @@ impl App {
         if let Some(state) = &mut self.state {
             state.keep(Instant::now(), learned(&self.watched, &self.analysis));
         }
+        self.tell_lookout();
+        if !self.config.feeds.is_empty() {
+            self.lookout.lists.look_after(Timestamp::now());
+        }
         let digest = self.analysis.digest(clock::monotonic_ns());
         self.tell_digest(digest);
         let allowed = self.policy.allow.len();
@@ -302,16 +320,6 @@ impl App {
         if self.policy.allow.len() < allowed {
             info!("{} entries of the allow-list came to their end", allowed - self.policy.allow.len());
         }
-    }
-
-    /// Tells what the hints of an interface mean.
-    fn hints(&mut self, index: usize) {
-        let Some(live) = self.live.get_mut(index) else { return };
-        let id = live.id;
-        let (hints, maps) = live.read();
-        let transitions = self.analysis.hints(id, hints, clock::monotonic_ns(), maps);
-        live.schedule(self.analysis.is_near(id));
-        self.tell(&transitions);
     }
 
     /// Follows the interfaces where they went. While they are being drained they are followed right after.
@@ -361,6 +369,7 @@ impl App {
         let drained =
             spawn_blocking(move || drain(watched, slot, true)).await.context("drain an interface")?;
         self.drained(drained);
+        (0..self.lookout.taps.len()).for_each(|index| self.samples(index, true));
         let (closing, digest) = self.analysis.close_all(clock::monotonic_ns());
         self.tell_digest(digest);
         self.tell(&closing);
@@ -383,49 +392,6 @@ impl App {
         }
         Ok(())
     }
-}
-
-/// The interfaces to watch, each of which must exist.
-async fn find(interfaces: &Interfaces, config: &Config) -> anyhow::Result<Vec<Interface>> {
-    if config.interfaces.is_empty() {
-        let interface = interfaces.of_default_route().await?;
-        info!("no interface named: taking {}, that of the default route", interface.name);
-        return Ok(vec![interface]);
-    }
-    let mut found: Vec<Interface> = Vec::new();
-    for name in &config.interfaces {
-        let interface =
-            interfaces.by_name(name).await?.ok_or_else(|| Error::NoSuchInterface(name.clone()))?;
-        if let Some(other) = found.iter().position(|other| other.index == interface.index) {
-            // What was typed, not what it is called: alternative names lead to the same interface.
-            let other = &config.interfaces[other];
-            return Err(Usage(format!("--interface: {name} and {other} are the same interface")).into());
-        }
-        found.push(interface);
-    }
-    Ok(found)
-}
-
-/// Drains interfaces at the same time; for good where it is the last time. Blocks for a grace period of the kernel.
-fn drain(watched: Vec<Watched>, slot: Duration, last: bool) -> Drained {
-    let slot_ns = u64::try_from(slot.as_nanos()).unwrap_or(u64::MAX);
-    let drain = |mut watched: Watched| {
-        if last {
-            watched.stop();
-        }
-        let (slot, error) = watched.drain(slot_ns);
-        (watched, slot, error)
-    };
-    thread::scope(|scope| {
-        let mut watched = watched.into_iter();
-        // The first needs no thread but this one, which would only wait.
-        let first = watched.next();
-        let drains: Vec<_> = watched.map(|watched| scope.spawn(move || drain(watched))).collect();
-        let first = first.map(drain);
-        let resume =
-            |drain: thread::ScopedJoinHandle<'_, _>| drain.join().unwrap_or_else(|why| resume_unwind(why));
-        first.into_iter().chain(drains.into_iter().map(resume)).collect()
-    })
 }
 
 /// What was learned of each interface.
@@ -451,18 +417,4 @@ async fn any_hints(live: &mut [Live]) -> usize {
     }
     let waiting = live.iter_mut().map(|live| Box::pin(live.wait()));
     futures_util::future::select_all(waiting).await.1
-}
-
-/// Networks that this host is connected to, or `None` where the kernel does not say. What a mirror shows belongs to
-/// others.
-async fn connected(interfaces: &Interfaces, config: &Config) -> Option<Vec<Prefix>> {
-    if config.mode == WatchMode::Mirror {
-        return Some(Vec::new());
-    }
-    let networks = interfaces.networks().await;
-    networks
-        .inspect_err(|error| {
-            warn!("cannot ask for this host's addresses: {error}; all destinations count as local");
-        })
-        .ok()
 }

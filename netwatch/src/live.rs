@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use netwatch_common::{Addr, Hint, Ports, TargetKey};
+use netwatch_common::{Addr, Hint, ListedCounts, ListedKey, Ports, TargetKey};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
@@ -61,11 +61,28 @@ impl Live {
         }
     }
 
-    /// The hints that are there, and the maps to look into.
-    pub fn read(&mut self) -> (&[Hint], &mut impl Look) {
+    /// Reads the hints that are there.
+    pub fn read(&mut self) {
         self.read.clear();
         while !self.hints.get_mut().read(&mut self.read) && self.read.len() < AT_ONCE {}
+    }
+
+    /// The hints that were read last, and the maps to look into.
+    pub fn hints(&mut self) -> (&[Hint], &mut impl Look) {
         (&self.read, &mut self.maps)
+    }
+
+    /// What was counted so far of the listed addresses that these hints tell of, each pair once.
+    #[must_use]
+    pub fn listed(&self) -> Vec<(ListedKey, ListedCounts)> {
+        let of_listed = self.read.iter().filter(|hint| hint.kind == Hint::LISTED);
+        let mut pairs: Vec<_> = of_listed
+            .map(|hint| (hint.slot, ListedKey { remote: hint.target.source, local: hint.target.dest }))
+            .collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        let look = |(slot, key)| Some((key, self.maps.0.listed(slot, &key)?));
+        pairs.into_iter().filter_map(look).collect()
     }
 
     /// Sets when to look again: soon where there were hints, later and later where there were none but a source is

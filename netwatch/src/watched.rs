@@ -2,16 +2,19 @@
 
 use std::io;
 
-use netwatch_common::Totals;
-use tracing::{info, warn};
+use netwatch_common::prefixes::Line;
+use netwatch_common::sample::Rate;
+use netwatch_common::{ListedCounts, ListedKey, Settings, Totals};
+use tracing::{error, info, warn};
 
 use crate::analysis::{Confidence, Counted, Health, HintRates, InterfaceId, Policy, Slot};
 use crate::cli::WatchMode;
 use crate::clock;
 use crate::drained::Drained;
 use crate::iface::{self, Interface};
-use crate::kernel::{EgressHook, EgressWish, Error, Mode, ModeWish, Options, Watch, host};
+use crate::kernel::{EgressHook, EgressWish, Error, InspectedPorts, Mode, ModeWish, Options, Watch, host};
 use crate::live::Live;
+use crate::lookout::Tap;
 use crate::suspects::SuspectList;
 
 /// One interface under watch.
@@ -26,12 +29,15 @@ pub struct Watched {
     pub drained: Drained,
     /// What the program counted, as of the last slot.
     pub totals: Totals,
+    /// What was counted of listed addresses in the slot that was drained last.
+    pub listed: Vec<(ListedKey, ListedCounts)>,
     watch: Watch,
     wish: ModeWish,
     replies: WatchMode,
     /// How replies were told last.
     confidence: Confidence,
     link: u32,
+    settings: Settings,
     /// Who gets an entry in the tables however crowded they are.
     suspects: SuspectList,
     /// What the kernel calls the program.
@@ -86,11 +92,13 @@ impl Watched {
             attached: None,
             drained: Drained::default(),
             totals: Totals::default(),
+            listed: Vec::new(),
             watch,
             wish,
             replies,
             confidence: Confidence::Flags,
             link,
+            settings: options.settings,
             suspects: SuspectList::default(),
             slot_start_ns: clock::monotonic_ns(),
             hints: HintRates::default(),
@@ -126,6 +134,36 @@ impl Watched {
         match self.watch.set_hints(wanted) {
             Ok(()) => self.hints = wanted,
             Err(error) => warn!("{}: alerts may come late: {error}", self.name),
+        }
+    }
+
+    /// The packets that the program sends to be looked into, once; none where it does not look closer.
+    ///
+    /// # Errors
+    ///
+    /// The runtime cannot wait for them.
+    pub fn tap(&mut self) -> io::Result<Option<Tap>> {
+        self.watch.take_samples().map(Tap::new).transpose()
+    }
+
+    /// What the program parses packets by.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Sets what addresses are listed, from here on.
+    pub fn tell_feeds(&mut self, lines: &[Line]) {
+        if let Err(error) = self.watch.set_feeds(lines) {
+            error!("{}: the feeds stay as they were: {error}", self.name);
+        }
+    }
+
+    /// Sets of which ports payload is looked into, and at how many packets in a second on each CPU.
+    pub fn tell_inspected(&mut self, ports: &InspectedPorts, rate: u32) {
+        let periods = u32::try_from(1_000_000_000 / Rate::PERIOD_NS).unwrap_or(1);
+        if let Err(error) = self.watch.inspect(ports, rate.div_ceil(periods)) {
+            error!("{}: payload is not looked into: {error}", self.name);
         }
     }
 
@@ -177,6 +215,7 @@ impl Watched {
     /// Blocks for a grace period of the kernel, mostly 10 to 40 ms.
     pub fn drain(&mut self, slot_ns: u64) -> (Slot, Option<Error>) {
         let mut counted = Counted::default();
+        self.listed.clear();
         let number = self.watch.slot();
         let before = self.totals;
         let mut error = self.swap_and_drain(&mut counted).err();
@@ -214,7 +253,8 @@ impl Watched {
     fn swap_and_drain(&mut self, counted: &mut Counted) -> Result<(), Error> {
         self.watch.swap()?;
         self.watch.drain(|entry| counted.add(entry));
-        Ok(())
+        let listed = &mut self.listed;
+        self.watch.drain_listed(|key, counts| listed.push((key, counts)))
     }
 
     fn lose(&mut self) {

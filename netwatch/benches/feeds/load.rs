@@ -37,7 +37,7 @@ pub fn measure(rounds: u32) -> anyhow::Result<Load> {
         fs::write(&file, made_up::text(*entries))?;
         one(&mut watch, *entries, &FeedConfig::new("made-up", &file), rounds)
     });
-    let rows = rows.collect();
+    let rows: anyhow::Result<Vec<_>> = rows.collect();
     fs::remove_dir_all(&folder)?;
     Ok(Load(rows?))
 }

@@ -56,7 +56,7 @@ impl Health {
             folded: 0,
             cut: 0,
             hints_lost: now.hints_lost - before.hints_lost,
-            events_lost: 0,
+            events_lost: now.listed_lost - before.listed_lost + now.samples_lost - before.samples_lost,
             late,
         }
     }

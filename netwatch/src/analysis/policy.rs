@@ -225,6 +225,21 @@ impl Prefix {
         Some(Self { addr: masked(addr, mask), mask })
     }
 
+    /// The first address, and how many bits all addresses share.
+    #[must_use]
+    pub fn parts(&self) -> (IpAddr, u8) {
+        let bits = self.bits();
+        match IpAddr::from(self.addr) {
+            IpAddr::V4(addr) if bits >= 96 => (addr.into(), bits - 96),
+            IpAddr::V4(addr) => (addr.to_ipv6_mapped().into(), bits),
+            addr @ IpAddr::V6(_) => (addr, bits),
+        }
+    }
+
+    fn bits(&self) -> u8 {
+        self.mask.0.iter().fold(0, |bits, word| bits + u8::try_from(word.count_ones()).unwrap_or(32))
+    }
+
     /// Whether an address belongs to the network.
     #[must_use]
     pub fn contains(&self, addr: Addr) -> bool {
@@ -234,12 +249,8 @@ impl Prefix {
 
 impl Display for Prefix {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let bits: u32 = self.mask.0.iter().map(|word| word.count_ones()).sum();
-        match IpAddr::from(self.addr) {
-            IpAddr::V4(addr) if bits >= 96 => write!(f, "{addr}/{}", bits - 96),
-            IpAddr::V4(addr) => write!(f, "{}/{bits}", addr.to_ipv6_mapped()),
-            IpAddr::V6(addr) => write!(f, "{addr}/{bits}"),
-        }
+        let (first, bits) = self.parts();
+        write!(f, "{first}/{bits}")
     }
 }
 

@@ -3,7 +3,8 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use aya::maps::{MapData, RingBuf};
-use netwatch_common::Sample;
+use bytemuck::AnyBitPattern;
+use netwatch_common::{Frame, Sample};
 
 /// Name of the ring in the object.
 pub(super) const RING: &str = "SAMPLES";
@@ -38,5 +39,29 @@ impl AsFd for Samples {
 impl AsRawFd for Samples {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
+    }
+}
+
+/// The bytes at hand of a packet that may be longer, for the parser.
+pub struct Captured<'a> {
+    bytes: &'a [u8],
+    wire_len: usize,
+}
+
+impl<'a> Captured<'a> {
+    /// What came with a sample.
+    #[must_use]
+    pub const fn new(sample: &Sample, bytes: &'a [u8]) -> Self {
+        Self { bytes, wire_len: sample.wire_len as usize }
+    }
+}
+
+impl Frame for Captured<'_> {
+    fn read<T: AnyBitPattern>(&self, offset: usize) -> Option<T> {
+        self.bytes.read(offset)
+    }
+
+    fn len(&self) -> usize {
+        self.wire_len
     }
 }

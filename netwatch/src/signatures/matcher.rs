@@ -90,6 +90,22 @@ pub struct Counters {
     pub matches: u64,
 }
 
+impl Counters {
+    /// Adds those of another interface.
+    pub fn add(&mut self, other: &Self) {
+        self.samples += other.samples;
+        self.bytes += other.bytes;
+        self.cut += other.cut;
+        self.empty += other.empty;
+        self.repeated += other.repeated;
+        self.beyond += other.beyond;
+        self.scattered += other.scattered;
+        self.restarted += other.restarted;
+        self.forgotten += other.forgotten;
+        self.matches += other.matches;
+    }
+}
+
 /// Finds signatures in samples.
 #[derive(Debug)]
 pub struct Matcher {

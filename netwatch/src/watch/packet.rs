@@ -3,7 +3,9 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use netwatch_common::{Frame, Kind, Packet, Sample, Settings, Verdict, parse};
+use netwatch_common::{Kind, Packet, Sample, Settings, Verdict, parse};
+
+use crate::kernel::samples::Captured;
 
 const ETHERNET_HEADER: usize = 14;
 const VLAN_TAG: usize = 4;
@@ -71,28 +73,12 @@ pub struct Arp {
     pub target: Ipv4Addr,
 }
 
-/// The bytes at hand of a frame that may be longer.
-struct Captured<'a> {
-    bytes: &'a [u8],
-    wire_len: usize,
-}
-
-impl Frame for Captured<'_> {
-    fn read<T: bytemuck::AnyBitPattern>(&self, offset: usize) -> Option<T> {
-        self.bytes.read(offset)
-    }
-
-    fn len(&self) -> usize {
-        self.wire_len
-    }
-}
-
 impl<'a> Told<'a> {
     /// Reads a sample of an interface that has these settings.
     #[must_use]
     pub fn of(sample: &'a Sample, frame: &'a [u8], settings: &Settings) -> Self {
         let (tags, network, ether_type) = link(sample, frame, settings);
-        let captured = Captured { bytes: frame, wire_len: sample.wire_len as usize };
+        let captured = Captured::new(sample, frame);
         let all = frame.get(network..).unwrap_or_default();
         let told = Self {
             sample,

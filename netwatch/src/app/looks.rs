@@ -1,0 +1,176 @@
+//! What is looked at before a slot ends: hints, listed addresses, sampled payload.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use netwatch_common::prefixes::Line;
+use netwatch_common::{ListedCounts, ListedKey};
+use tracing::{info, warn};
+
+use super::App;
+use crate::analysis::policy::Policy;
+use crate::analysis::{Event, InterfaceId};
+use crate::clock;
+use crate::config::Config;
+use crate::exit::Usage;
+use crate::feeds::{Outcome, Prefix};
+use crate::kernel::host;
+use crate::lookout::{Inspection, Lists, Tap};
+use crate::watched::Watched;
+
+/// What looks more closely than counting does.
+#[derive(Default)]
+pub(super) struct Lookout {
+    pub(super) lists: Lists,
+    /// What the kernel looks packets up in.
+    lines: Arc<Vec<Line>>,
+    /// Whether interfaces that are being drained have yet to be told of it.
+    untold: bool,
+    pub(super) inspection: Option<Inspection>,
+    /// One for each interface, in their order.
+    pub(super) taps: Vec<Tap>,
+}
+
+/// Whether anything that is configured needs a closer look, and this kernel can take it.
+pub(super) fn looks_closer(config: &Config) -> bool {
+    let has_feeds = !config.feeds.is_empty();
+    let inspects = config.signatures.enabled && !config.signatures.set.is_empty();
+    if !has_feeds && !inspects {
+        return false;
+    }
+    if host::kernel_version() < host::MULTI_BUFFER_KERNEL {
+        let what = if has_feeds { "feeds and payload signatures need" } else { "payload signatures need" };
+        warn!(
+            "{what} Linux {}, and this is {}: going on without",
+            host::MULTI_BUFFER_KERNEL,
+            host::kernel_release()
+        );
+        return false;
+    }
+    true
+}
+
+impl Lookout {
+    /// Loads what is configured. Blocks while it reads files.
+    pub(super) fn start(config: &Config, policy: &Policy, interfaces: usize) -> anyhow::Result<Self> {
+        let (lists, outcome, lines) = Lists::start(config.feeds.clone(), never(policy), Timestamp::now())
+            .map_err(|problems| Usage(problems.join("\n")))?;
+        outcome.notes.iter().for_each(|note| warn!("{note}"));
+        if !config.feeds.is_empty() {
+            let loaded = lists.loaded();
+            info!("{} entries of {} feeds", loaded.entries(), loaded.feeds().len());
+        }
+        let signatures = &config.signatures;
+        let inspects = signatures.enabled && !signatures.set.is_empty();
+        let inspection = inspects.then(|| Inspection::new(Arc::clone(&signatures.set), interfaces));
+        Ok(Self { lists, lines, untold: false, inspection, taps: Vec::new() })
+    }
+
+    /// Tells an interface's program what to look for.
+    pub(super) fn tell(&self, watched: &mut Watched, rate: u32) {
+        watched.tell_feeds(&self.lines);
+        if let Some(inspection) = &self.inspection {
+            watched.tell_inspected(&inspection.ports(), rate);
+        }
+    }
+
+    /// Events of what was counted of listed addresses.
+    pub(super) fn listed(&mut self, counted: &[(ListedKey, ListedCounts)]) -> Vec<Event> {
+        counted.iter().flat_map(|(key, counts)| self.lists.events(key, counts)).collect()
+    }
+}
+
+/// Networks that feeds never list: our own.
+pub(super) fn never(policy: &Policy) -> Vec<Prefix> {
+    let own = policy.local.iter().chain(&policy.connected);
+    own.map(|network| {
+        let (first, bits) = network.parts();
+        Prefix { first, bits }
+    })
+    .collect()
+}
+
+impl App {
+    /// Tells what the hints of an interface mean.
+    pub(super) fn hints(&mut self, index: usize) {
+        let Some(live) = self.live.get_mut(index) else { return };
+        let id = live.id;
+        live.read();
+        let listed = live.listed();
+        let (hints, maps) = live.hints();
+        let transitions = self.analysis.hints(id, hints, clock::monotonic_ns(), maps);
+        live.schedule(self.analysis.is_near(id));
+        self.tell(&transitions);
+        let events = self.lookout.listed(&listed);
+        self.happened(id, events);
+    }
+
+    /// Looks into the packets that an interface's program has sent.
+    pub(super) fn samples(&mut self, index: usize, to_end: bool) {
+        let Some(tap) = self.lookout.taps.get_mut(index) else { return };
+        let Some((id, settings)) = self.sampled.get(index).copied() else { return };
+        let mut events = Vec::new();
+        let inspection = &mut self.lookout.inspection;
+        let mut each = |sample: &_, frame: &[u8]| {
+            if let Some(inspection) = inspection {
+                events.extend(inspection.events(index, sample, frame, &settings));
+            }
+        };
+        if to_end {
+            tap.read_to_end(&mut each);
+        } else {
+            tap.read(&mut each);
+        }
+        self.happened(id, events);
+    }
+
+    fn happened(&mut self, id: InterfaceId, events: Vec<Event>) {
+        if !events.is_empty() {
+            let transitions = self.analysis.events(id, events, clock::monotonic_ns());
+            self.tell(&transitions);
+        }
+    }
+
+    /// Uses feeds that were loaded again.
+    pub(super) fn feeds_loaded(&mut self, outcome: &Outcome, lines: Arc<Vec<Line>>) {
+        outcome.problems.iter().for_each(|problem| warn!("{problem}"));
+        outcome.notes.iter().for_each(|note| warn!("{note}"));
+        let loaded = self.lookout.lists.loaded();
+        let how = if outcome.problems.is_empty() { "feeds loaded again" } else { "feeds in use" };
+        info!("{how}: {} entries of {} feeds", loaded.entries(), loaded.feeds().len());
+        self.lookout.lines = lines;
+        self.lookout.untold = true;
+        self.tell_lookout();
+    }
+
+    /// Tells the programs what to look for, if that is new; of interfaces that are being drained, when they are back.
+    pub(super) fn tell_lookout(&mut self) {
+        if self.lookout.untold && self.draining.is_none() {
+            let (lookout, rate) = (&self.lookout, self.config.signatures.rate);
+            self.watched.iter_mut().for_each(|watched| lookout.tell(watched, rate));
+            self.lookout.untold = false;
+        }
+    }
+
+    /// Looks for what the configuration says now.
+    pub(super) fn keep_lookout(&mut self) {
+        self.lookout.lists.configure(&self.config.feeds, &never(&self.policy), Timestamp::now());
+    }
+
+    /// Looks for other signatures, after the configuration was read again.
+    pub(super) fn replace_signatures(&mut self) {
+        let Some(inspection) = &mut self.lookout.inspection else { return };
+        inspection.replace(&self.config.signatures.set);
+        self.lookout.untold = true;
+        self.tell_lookout();
+    }
+}
+
+/// Waits until any interface may have samples, and returns its place.
+pub(super) async fn any_samples(taps: &mut [Tap]) -> usize {
+    if taps.is_empty() {
+        return std::future::pending().await;
+    }
+    let waiting = taps.iter_mut().map(|tap| Box::pin(tap.wait()));
+    futures_util::future::select_all(waiting).await.1
+}
