@@ -104,7 +104,7 @@ pub struct Keeper<I> {
     complaints: Complaints,
     /// Files that take packets.
     open: Vec<Open<I>>,
-    /// Files of incidents that are not over, by the incident's number.
+    /// Files of incidents that are not over, by the incident's number: analysis bounds how many that are.
     paths: HashMap<u64, Arc<str>>,
     /// How long the disk is waited for.
     patience: Duration,
@@ -201,7 +201,8 @@ impl<I: Copy + Ord> Keeper<I> {
         Some(Begun { path, account, packets: self.packets })
     }
 
-    /// Tells in a transition where the packets of its incident are, if they are kept.
+    /// Tells in a transition where the packets of its incident are, if they are kept. To be asked of all transitions, after
+    /// [`begin`](Self::begin): what is remembered of an incident goes when it closes.
     pub fn link(&mut self, transition: &mut Transition) {
         transition.evidence_file = match transition.state {
             State::Open | State::Update => self.paths.get(&transition.incident).cloned(),
