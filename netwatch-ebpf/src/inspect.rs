@@ -7,6 +7,7 @@ use aya_ebpf::{
     btf_maps::{Array, HashMap, PerCpuArray},
     macros::btf_map,
 };
+use netwatch_common::limits::INSPECTED_BYTES;
 use netwatch_common::sample::{INSPECTED_WORDS, Rate, WANTED_MAX, Wanted};
 use netwatch_common::{Addr, Control, Kind, Packet, Sample, Totals};
 
@@ -41,9 +42,6 @@ struct Had {
 
 /// Packets that this CPU may send as evidence in each period.
 const EVIDENCE: u32 = 1_000;
-
-/// Most bytes of a packet that are looked into, from its link header on.
-const MOST: u32 = 2_048;
 
 /// Sends what is wanted of a packet that is received. A call of its own for the sake of the stack.
 #[inline(never)]
@@ -90,7 +88,7 @@ fn inspect<B: Bytes>(
     };
     *word = next;
     let Some(scratch) = scratch() else { return };
-    let copied = scratch.copy(bytes, MOST);
+    let copied = scratch.copy(bytes, INSPECTED_BYTES);
     let sample = scratch.sample();
     sample.payload_at = packet.transport.payload_offset;
     sample.vlan = 0;
@@ -98,7 +96,7 @@ fn inspect<B: Bytes>(
     sample.direction = direction;
     sample.purpose = purpose;
     sample.side = (about >> SIDE & 3) as u8;
-    if scratch.send(&copied, MOST) {
+    if scratch.send(&copied, INSPECTED_BYTES) {
         totals.samples += 1;
     } else {
         totals.samples_lost += 1;

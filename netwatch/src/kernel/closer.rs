@@ -82,17 +82,27 @@ impl InspectedPorts {
 
     /// Adds a port.
     pub fn insert(&mut self, proto: Proto, port: u16) {
-        let base = match proto {
-            Proto::Tcp => 0,
-            Proto::Udp => INSPECTED_WORDS as usize / 2,
-        };
-        self.0[base + usize::from(port >> 6)] |= 1 << (port & 63);
+        self.0[Self::word(proto, port)] |= 1 << (port & 63);
+    }
+
+    /// Whether a port is one of them.
+    #[must_use]
+    pub fn has(&self, proto: Proto, port: u16) -> bool {
+        self.0[Self::word(proto, port)] >> (port & 63) & 1 != 0
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
+    }
+
+    fn word(proto: Proto, port: u16) -> usize {
+        let base = match proto {
+            Proto::Tcp => 0,
+            Proto::Udp => INSPECTED_WORDS as usize / 2,
+        };
+        base + usize::from(port >> 6)
     }
 }
 
