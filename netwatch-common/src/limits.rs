@@ -14,3 +14,6 @@ pub const HEADER_OFFSET: usize = 8 * 1024 - 1;
 
 /// Most bytes of a packet that a record of the ring of samples holds.
 pub const SAMPLE_BYTES: u32 = 16 * 1024;
+
+/// Most bytes of a packet that are looked into, from its link header on.
+pub const INSPECTED_BYTES: u32 = 2 * 1024;

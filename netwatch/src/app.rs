@@ -7,13 +7,11 @@ mod looks;
 mod place;
 
 use std::io::{self, Write as _};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 use netwatch_common::Settings;
-use netwatch_common::prefixes::Line;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -23,10 +21,10 @@ use crate::analysis::policy::Prefix;
 use crate::analysis::{self, Analysis, Digest, InterfaceId, Learned, Policy, Slot, Transition};
 use crate::cli::When;
 use crate::config::{Changes as ConfigChanges, Config};
-use crate::feeds::Outcome;
 use crate::iface::{Changes, Interfaces};
 use crate::kernel::{Error, Options};
 use crate::live::Live;
+use crate::lookout::Fresh;
 use crate::outlet::{Outlet, Trouble};
 use crate::printing::output;
 use crate::signals::{Asked, Signals};
@@ -59,10 +57,7 @@ pub async fn run(config: Config, color: When) -> anyhow::Result<()> {
             }
             Event::Hints(index) => app.hints(index),
             Event::Samples(index) => app.samples(index, false),
-            Event::Feeds(loaded) => {
-                let (outcome, lines) = loaded.context("load feeds")?;
-                app.feeds_loaded(&outcome, lines);
-            }
+            Event::Feeds(loaded) => app.feeds_loaded(loaded.context("load feeds")?),
             Event::InterfacesChanged => {
                 app.networks_asked = None;
                 app.follow_interfaces().await;
@@ -100,7 +95,7 @@ enum Event {
     /// An interface may have packets to look into.
     Samples(usize),
     /// Feeds were loaded again.
-    Feeds(Result<(Outcome, Arc<Vec<Line>>), JoinError>),
+    Feeds(Result<Fresh, JoinError>),
     /// Some interface came, went or changed.
     InterfacesChanged,
     /// Alerts can be written no more.

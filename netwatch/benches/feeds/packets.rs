@@ -74,7 +74,7 @@ pub fn measure(rounds: u32) -> anyhow::Result<Packets> {
                 scatter.run(traffic, PACKETS / 4)?;
                 times.push(scatter.run(traffic, PACKETS)?);
                 if let Some(watch) = &mut watch {
-                    drop(drained::end_slot(watch)?);
+                    let _ = drained::end_slot(watch)?;
                     watch.drain_listed(|_, _| {})?;
                 }
             }

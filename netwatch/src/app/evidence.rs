@@ -14,7 +14,8 @@ use crate::exit::Usage;
 use crate::iface::Link;
 use crate::kernel::samples::Captured;
 use crate::kernel::{Options, Wanting};
-use crate::sinks::{Format, Output, Renderer};
+use crate::sinks::Output;
+use crate::summary;
 use crate::watched::Watched;
 
 /// What keeps packets, where that is wanted.
@@ -60,15 +61,13 @@ impl Evidence {
     ) {
         let Some(keeper) = &mut self.keeper else { return };
         for transition in transitions {
-            if let Some(Source { wanting, link }) = self.interfaces.get_mut(&id) {
-                let renderer = Renderer { format: Format::Text, colour: false, ..output.renderer().clone() };
-                let mut line = Vec::new();
-                // Memory takes all that is written to it.
-                let _ = renderer.render(transition, &mut line);
-                let line = String::from_utf8_lossy(&line);
+            if keeper.wants(transition)
+                && let Some(Source { wanting, link }) = self.interfaces.get_mut(&id)
+            {
+                let renderer = output.renderer();
                 let told = Told {
                     incident: &renderer.incident(transition),
-                    line: line.trim_end(),
+                    line: &renderer.line(transition),
                     link: *link,
                     wall_offset_ns: clock::wall_offset_ns(),
                 };
@@ -111,7 +110,7 @@ impl Evidence {
 
     /// Completes all files, and says what became of them.
     pub(super) fn finish(&mut self) -> String {
-        self.keeper.take().map_or_else(String::new, |keeper| format!("{}\n", keeper.finish()))
+        self.keeper.take().map_or_else(String::new, |keeper| summary::evidence(&keeper.finish()))
     }
 }
 

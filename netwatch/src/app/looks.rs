@@ -13,9 +13,9 @@ use crate::analysis::{Event, InterfaceId};
 use crate::clock;
 use crate::config::Config;
 use crate::exit::Usage;
-use crate::feeds::{Outcome, Prefix};
+use crate::feeds::Prefix;
 use crate::kernel::host;
-use crate::lookout::{Inspection, Lists, Tap};
+use crate::lookout::{Fresh, Inspection, Lists, Tap};
 use crate::watched::Watched;
 
 /// What looks more closely than counting does.
@@ -53,8 +53,9 @@ pub(super) fn looks_closer(config: &Config) -> bool {
 impl Lookout {
     /// Loads what is configured. Blocks while it reads files.
     pub(super) fn start(config: &Config, policy: &Policy, interfaces: usize) -> anyhow::Result<Self> {
-        let (lists, outcome, lines) = Lists::start(config.feeds.clone(), never(policy), Timestamp::now())
-            .map_err(|problems| Usage(problems.join("\n")))?;
+        let (lists, Fresh { outcome, lines }) =
+            Lists::start(config.feeds.clone(), never(policy), Timestamp::now())
+                .map_err(|problems| Usage(problems.join("\n")))?;
         outcome.notes.iter().for_each(|note| warn!("{note}"));
         if !config.feeds.is_empty() {
             let loaded = lists.loaded();
@@ -155,7 +156,7 @@ impl App {
     }
 
     /// Uses feeds that were loaded again.
-    pub(super) fn feeds_loaded(&mut self, outcome: &Outcome, lines: Arc<Vec<Line>>) {
+    pub(super) fn feeds_loaded(&mut self, Fresh { outcome, lines }: Fresh) {
         outcome.problems.iter().for_each(|problem| warn!("{problem}"));
         outcome.notes.iter().for_each(|note| warn!("{note}"));
         let loaded = self.lookout.lists.loaded();

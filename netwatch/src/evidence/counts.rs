@@ -1,7 +1,6 @@
 //! What became of what should have been kept.
 
 use core::array;
-use core::fmt::{self, Display, Formatter};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -65,20 +64,6 @@ impl Counts {
     #[must_use]
     pub const fn packets_not_kept(&self, reason: Reason) -> u64 {
         self.packets_not[reason as usize]
-    }
-}
-
-/// A line of the summary.
-impl Display for Counts {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "evidence: {} files with {} packets, {} removed", self.files, self.packets, self.removed)?;
-        for reason in Reason::ALL {
-            let (files, packets) = (self.files_not_begun(reason), self.packets_not_kept(reason));
-            if files + packets > 0 {
-                write!(f, "; {files} files and {packets} packets not ({})", reason.name())?;
-            }
-        }
-        Ok(())
     }
 }
 

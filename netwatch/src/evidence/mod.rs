@@ -167,13 +167,20 @@ impl<I: Copy + Ord> Keeper<I> {
         })
     }
 
-    /// Begins a file for an incident that is told and has none, if it is about a source and weighs enough. `None` where it
-    /// is not, or where there can be no file, which is counted.
+    /// Whether an incident that is told is to have a file and has none: it is about a source, and weighs enough by now.
+    #[must_use]
+    pub fn wants(&self, transition: &Transition) -> bool {
+        !matches!(transition.state, State::Close(_))
+            && transition.weight >= self.min_severity
+            && !self.paths.contains_key(&transition.incident)
+            && remote(transition).is_some()
+    }
+
+    /// Begins a file for an incident that [`wants`](Self::wants) speaks of. `None` where it is none, or where there can be no
+    /// file, which is counted.
     pub fn begin(&mut self, interface: I, transition: &Transition, told: &Told<'_>) -> Option<Begun> {
         let account = self.settings.account(remote(transition)?.into());
-        // One that only comes to weigh enough has no file yet.
-        let has_file = self.paths.contains_key(&transition.incident);
-        if matches!(transition.state, State::Close(_)) || has_file || transition.weight < self.min_severity {
+        if !self.wants(transition) {
             return None;
         }
         if self.open.len() >= FILES_OPEN {
@@ -230,7 +237,8 @@ impl<I: Copy + Ord> Keeper<I> {
                 counters.no_packet(Reason::Slow);
             }
         }
-        if !is_taken {
+        // What was sampled for another purpose may be evidence of nothing.
+        if !is_taken && sample.purpose & Sample::EVIDENCE != 0 {
             counters.no_packet(Reason::TooMany);
         }
     }

@@ -251,6 +251,8 @@ fn packets_of_others_and_of_other_interfaces_are_not_in_it() {
     let frame = frame(1);
     keeper.packet(ETH1, begun.account, &sample(10, &frame), &frame);
     keeper.packet(ETH0, ip("203.0.113.8").into(), &sample(10, &frame), &frame);
+    let inspected = Sample { purpose: Sample::PAYLOAD, ..sample(10, &frame) };
+    keeper.packet(ETH0, ip("203.0.113.8").into(), &inspected, &frame);
     let counts = keeper.finish();
     assert_eq!((counts.packets, counts.packets_not_kept(Reason::TooMany)), (0, 2));
     assert!(read_back(&begun.path).is_empty(), "a file without packets is one");
@@ -269,9 +271,9 @@ fn only_incidents_about_a_source_that_weigh_enough_have_a_file() {
     let dir = Dir::new("which");
     let mut keeper = dir.keeper();
     let scan = opened(1, "203.0.113.7");
+    let update = Transition { state: State::Update, ..scan.clone() };
     let quiet = State::Close(CloseReason::Quiet);
     for none in [
-        Transition { state: State::Update, ..scan.clone() },
         Transition { state: quiet, ..scan.clone() },
         Transition { weight: Severity::Info, ..scan.clone() },
         Transition { rule: RuleId::FloodSyn, source: None, dest: Some(ip("192.0.2.5")), ..scan.clone() },
@@ -281,6 +283,10 @@ fn only_incidents_about_a_source_that_weigh_enough_have_a_file() {
     }
     assert!(dir.names().is_empty());
     assert_eq!(keeper.counts(), Counts::default(), "that is as it should be");
+
+    // One that comes to weigh enough has a file from then on, and never two.
+    assert!(keeper.wants(&update) && begin(&mut keeper, &update).is_some());
+    assert!(!keeper.wants(&update) && begin(&mut keeper, &update).is_none());
 
     // What a host of ours sends is sampled by where it goes.
     let matched = Matched {

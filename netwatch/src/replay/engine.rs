@@ -2,25 +2,46 @@
 
 use netwatch_common::{Addr, Hint, Replayed, TargetKey, Totals};
 
+use super::flows::{Looked, Tracker, Wanted};
 use super::host::Host;
 use crate::analysis::{Counted, HintRates, Look, SourceStats, TargetStats};
-use crate::kernel::{Error, Rerun};
+use crate::kernel::{Error, Options, Rerun};
 use crate::live::Maps;
 
 /// What counts recorded packets.
 pub enum Engine {
     /// The same code, on the host.
     Host(Box<Host>),
-    /// The programs that watch interfaces, and a look into their maps.
-    Kernel(Box<Rerun>, Maps),
+    /// The programs that watch interfaces, a look into their maps, and what knows beside them which packets are to be
+    /// looked at more closely.
+    Kernel(Box<Rerun>, Maps, Box<Tracker>),
 }
 
 impl Engine {
-    /// The kernel's programs.
+    /// The host. `replies` and `start_ns` are as for [`Rerun::load`].
     #[must_use]
-    pub fn kernel(programs: Rerun) -> Self {
+    pub fn host(options: &Options, replies: u32, start_ns: u64) -> Self {
+        Self::Host(Box::new(Host::new(options, replies, start_ns)))
+    }
+
+    /// The kernel's programs, likewise.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Rerun::load`].
+    pub fn kernel(options: &Options, replies: u32, start_ns: u64) -> Result<Self, Error> {
+        let programs = Rerun::load(options, replies, start_ns)?;
         let maps = Maps(programs.reader());
-        Self::Kernel(Box::new(programs), maps)
+        let tracker = Tracker::new(options, replies, start_ns);
+        Ok(Self::Kernel(Box::new(programs), maps, Box::new(tracker)))
+    }
+
+    /// Hands out from now on what is to be looked at more closely.
+    pub const fn look_closer(&mut self, wanted: Wanted) {
+        match self {
+            Self::Host(host) => host.look_closer(wanted),
+            Self::Kernel(.., tracker) => tracker.look_closer(wanted),
+        }
     }
 
     /// What it is called in output.
@@ -32,37 +53,41 @@ impl Engine {
         }
     }
 
-    /// Counts a frame as received.
+    /// Counts a frame as received. Returns what is to be looked at more closely.
     ///
     /// # Errors
     ///
     /// The kernel's error.
-    pub fn received(&mut self, replayed: Replayed, frame: &[u8]) -> Result<(), Error> {
+    pub fn received(&mut self, replayed: Replayed, frame: &[u8]) -> Result<Option<Looked>, Error> {
         match self {
-            Self::Host(host) => host.received(replayed, frame),
-            Self::Kernel(programs, _) => programs.received(replayed, frame)?,
+            Self::Host(host) => Ok(host.received(replayed, frame)),
+            Self::Kernel(programs, _, tracker) => {
+                programs.received(replayed, frame)?;
+                Ok(tracker.received(replayed.now_ns, frame))
+            }
         }
-        Ok(())
     }
 
-    /// Takes note of a frame as sent.
+    /// Takes note of a frame as sent. Returns what is to be looked at more closely.
     ///
     /// # Errors
     ///
     /// The kernel's error.
-    pub fn sent(&mut self, replayed: Replayed, frame: &[u8]) -> Result<(), Error> {
+    pub fn sent(&mut self, replayed: Replayed, frame: &[u8]) -> Result<Option<Looked>, Error> {
         match self {
-            Self::Host(host) => host.sent(replayed, frame),
-            Self::Kernel(programs, _) => programs.sent(replayed, frame)?,
+            Self::Host(host) => Ok(host.sent(replayed, frame)),
+            Self::Kernel(programs, _, tracker) => {
+                programs.sent(replayed, frame)?;
+                Ok(tracker.sent(replayed.now_ns, frame))
+            }
         }
-        Ok(())
     }
 
     /// Moves the hints given so far to the end of `into`.
     pub fn hints(&mut self, into: &mut Vec<Hint>) {
         match self {
             Self::Host(host) => host.hints(into),
-            Self::Kernel(programs, _) => programs.hints(into),
+            Self::Kernel(programs, ..) => programs.hints(into),
         }
     }
 
@@ -74,7 +99,7 @@ impl Engine {
     pub fn set_hints(&mut self, rates: HintRates) -> Result<(), Error> {
         match self {
             Self::Host(host) => host.set_hints(rates),
-            Self::Kernel(programs, _) => programs.set_hints(rates)?,
+            Self::Kernel(programs, ..) => programs.set_hints(rates)?,
         }
         Ok(())
     }
@@ -84,7 +109,7 @@ impl Engine {
     pub const fn slot(&self) -> u32 {
         match self {
             Self::Host(host) => host.slot(),
-            Self::Kernel(programs, _) => programs.slot(),
+            Self::Kernel(programs, ..) => programs.slot(),
         }
     }
 
@@ -96,7 +121,7 @@ impl Engine {
     pub fn end_slot(&mut self) -> Result<Counted, Error> {
         match self {
             Self::Host(host) => Ok(host.end_slot()),
-            Self::Kernel(programs, _) => programs.end_slot(),
+            Self::Kernel(programs, ..) => programs.end_slot(),
         }
     }
 
@@ -108,7 +133,7 @@ impl Engine {
     pub fn totals(&self) -> Result<Totals, Error> {
         match self {
             Self::Host(host) => Ok(host.totals()),
-            Self::Kernel(programs, _) => programs.totals(),
+            Self::Kernel(programs, ..) => programs.totals(),
         }
     }
 }
@@ -117,14 +142,14 @@ impl Look for Engine {
     fn source(&mut self, slot: u32, source: Addr) -> Option<SourceStats> {
         match self {
             Self::Host(host) => host.source(slot, source),
-            Self::Kernel(_, maps) => maps.source(slot, source),
+            Self::Kernel(_, maps, _) => maps.source(slot, source),
         }
     }
 
     fn target(&mut self, slot: u32, target: &TargetKey) -> Option<TargetStats> {
         match self {
             Self::Host(host) => host.target(slot, target),
-            Self::Kernel(_, maps) => maps.target(slot, target),
+            Self::Kernel(_, maps, _) => maps.target(slot, target),
         }
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! What [`app`](crate::app) is for a wire, this is for captures: it knows all edges. Read it in this order:
 //! [`prepare`] and [`direction`] (before the first packet), [`player`] (packets in, news out), [`timeline`] (the clock),
-//! [`engine`], [`host`] and [`tables`] (what counts), [`tally`] and [`report`] (`--summary`), [`progress`].
+//! [`engine`], [`host`], [`flows`] and [`tables`] (what counts), [`looks`] (feeds and signatures), [`tally`] and [`report`]
+//! (`--summary`), [`progress`].
 
 pub mod direction;
 pub mod engine;
+pub mod flows;
 pub mod host;
+pub mod looks;
 pub mod player;
 pub mod prepare;
 pub mod progress;

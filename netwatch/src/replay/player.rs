@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use netwatch_common::{Hint, Replayed, Totals};
 
 use super::engine::Engine;
+use super::flows::Looked;
+use super::looks::Looks;
 use super::timeline::Timeline;
 use crate::analysis::policy::Prefix;
 use crate::analysis::{
@@ -20,6 +22,8 @@ const LOOK_AFTER_NS: u64 = 1_000_000;
 pub struct Setup {
     /// What counts.
     pub engine: Engine,
+    /// What looks more closely, if anything does.
+    pub looks: Option<Box<Looks>>,
     /// How the analysis is set up.
     pub analysis: crate::analysis::Options,
     /// What stands for the interface in alerts.
@@ -69,6 +73,7 @@ impl<O: Observe> Observe for Option<O> {
 /// A replay that goes on.
 pub struct Player<O> {
     engine: Engine,
+    looks: Option<Box<Looks>>,
     analysis: Analysis,
     id: InterfaceId,
     name: String,
@@ -95,15 +100,20 @@ impl<O: Observe> Player<O> {
     ///
     /// The kernel's error.
     pub fn new(setup: Setup, observer: O) -> Result<Self, Error> {
-        let Setup { mut engine, analysis: options, name, confidence, sends, first_at_ns, policy_at } = setup;
+        let Setup { mut engine, looks, analysis: options, name, confidence, sends, first_at_ns, policy_at } =
+            setup;
         let timeline = Timeline::new(first_at_ns, options.slot_ns);
         let mut analysis = Analysis::new(&options);
         let id = analysis.add_interface(&name);
         analysis.tell_confidence(id, confidence);
         // Every packet is counted on one CPU.
         engine.set_hints(HintRates::of(&options.policy, 1))?;
+        if let Some(looks) = &looks {
+            engine.look_closer(looks.wanted());
+        }
         let mut player = Self {
             engine,
+            looks,
             analysis,
             id,
             name,
@@ -145,11 +155,16 @@ impl<O: Observe> Player<O> {
         self.timeline.go_to(now_ns);
         self.packets += 1;
         let replayed = Replayed { now_ns, wire_bytes: packet.wire_bytes.into() };
-        if self.is_sent(packet) {
-            return self.engine.sent(replayed, packet.frame);
+        let looked = if self.is_sent(packet) {
+            self.engine.sent(replayed, packet.frame)?
+        } else {
+            let looked = self.engine.received(replayed, packet.frame)?;
+            self.engine.hints(&mut self.hints);
+            looked
+        };
+        if let Some(looked) = looked {
+            self.look_closer(&looked, replayed, packet.frame);
         }
-        self.engine.received(replayed, packet.frame)?;
-        self.engine.hints(&mut self.hints);
         Ok(())
     }
 
@@ -253,6 +268,16 @@ impl<O: Observe> Player<O> {
         self.tell(transitions);
     }
 
+    /// Looks more closely at a packet that was counted.
+    fn look_closer(&mut self, looked: &Looked, replayed: Replayed, frame: &[u8]) {
+        let Some(looks) = &mut self.looks else { return };
+        let events = looks.packet(looked, replayed, frame);
+        if !events.is_empty() {
+            let transitions = self.analysis.events(self.id, events, replayed.now_ns);
+            self.tell(transitions);
+        }
+    }
+
     fn end_slot(&mut self) -> Result<(), Error> {
         self.look();
         let (start_ns, end_ns) = self.timeline.end_slot();
@@ -275,10 +300,15 @@ impl<O: Observe> Player<O> {
     fn drain(&mut self, start_ns: u64, end_ns: u64) -> Result<Slot, Error> {
         let number = self.engine.slot();
         let counted = self.engine.end_slot()?;
-        let before = std::mem::replace(&mut self.totals, self.engine.totals()?);
+        let mut totals = self.engine.totals()?;
         self.drained.count(&counted);
         let mut slot = Slot::new(start_ns, end_ns, counted);
         slot.number = number;
+        if let Some(looks) = &mut self.looks {
+            slot.listed = looks.end_slot();
+            looks.add_to(&mut totals);
+        }
+        let before = std::mem::replace(&mut self.totals, totals);
         slot.health = Health::between(&before, &self.totals, 0);
         Ok(slot)
     }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use netwatch_common::{Control, PortHash, Settings, parse};
 use tracing::{info, warn};
 
 use super::direction::{Guess, Looker};
 use super::engine::Engine;
-use super::host::Host;
+use super::looks::{Looks, Place};
 use super::player::{Observe, Player, Setup};
 use crate::analysis::policy::Prefix;
 use crate::analysis::{self, Confidence, Policy};
@@ -17,8 +18,9 @@ use crate::cli::{EngineWish, WatchMode};
 use crate::clock;
 use crate::config::Config;
 use crate::exit::Usage;
-use crate::kernel::tables;
-use crate::kernel::{Capacity, Options, Rerun, host};
+use crate::feeds;
+use crate::kernel::{Capacity, Options, host};
+use crate::kernel::{limits, tables};
 
 /// Bytes of the packets that are looked at to guess which side is ours.
 const LOOKED_AT: usize = 8 << 20;
@@ -122,8 +124,19 @@ impl Prepared {
             WatchMode::Host => (Control::REPLIES_BY_FLOWS, Confidence::Flows),
             WatchMode::Flags => (Control::REPLIES_BY_FLAGS, Confidence::Flags),
         };
+        let options = options(config);
+        let first_at_ns = self.first_at_ns.unwrap_or(0);
+        let place = Place {
+            settings: options.settings,
+            both_ways: self.mode != WatchMode::Host,
+            pairs: options.listed,
+        };
+        let first_at = Timestamp::from_nanosecond(first_at_ns.into()).unwrap_or_default();
+        // What a feed says is looked at before the kernel is asked for anything: it may be wrong.
+        let looks = Looks::start(config, self.never(), first_at, place)?;
         let setup = Setup {
-            engine: engine(config, wish, replies)?,
+            engine: engine(config, &options, wish, replies)?,
+            looks,
             analysis: analysis::Options {
                 window_slots: config.slots,
                 slot_ns: u64::try_from(config.slot.as_nanos()).unwrap_or(u64::MAX),
@@ -136,10 +149,19 @@ impl Prepared {
             name: self.name.clone(),
             confidence,
             sends: if self.mode == WatchMode::Host { self.local.clone() } else { Vec::new() },
-            first_at_ns: self.first_at_ns.unwrap_or(0),
+            first_at_ns,
             policy_at,
         };
         Ok(Player::new(setup, observer)?)
+    }
+
+    /// Networks that feeds never list: our own.
+    fn never(&self) -> Vec<feeds::Prefix> {
+        let prefix = |network: &Prefix| {
+            let (first, bits) = network.parts();
+            feeds::Prefix { first, bits }
+        };
+        self.local.iter().map(prefix).collect()
     }
 }
 
@@ -149,9 +171,9 @@ pub fn spelled(local: &[Prefix]) -> Vec<String> {
     local.iter().map(ToString::to_string).collect()
 }
 
-/// The engine that is wanted; the host's where the kernel refuses and nobody insists.
-fn engine(config: &Config, wish: EngineWish, replies: u32) -> anyhow::Result<Engine> {
-    let options = Options {
+/// What both engines are told.
+fn options(config: &Config) -> Options {
+    Options {
         // The same everywhere: the ports of this machine have nothing to do with those of the capture's.
         settings: Settings {
             source6_mask: Settings::source6_prefix(config.ipv6_prefix),
@@ -159,8 +181,13 @@ fn engine(config: &Config, wish: EngineWish, replies: u32) -> anyhow::Result<Eng
         },
         capacity: Capacity::within(config.map_memory, CPUS),
         secrets: tables::replay_secrets(),
+        listed: limits::listed_pairs(CPUS),
         ..Options::of_this_host(config.map_memory)
-    };
+    }
+}
+
+/// The engine that is wanted; the host's where the kernel refuses and nobody insists.
+fn engine(config: &Config, options: &Options, wish: EngineWish, replies: u32) -> anyhow::Result<Engine> {
     let bytes = options.capacity.bytes(host::possible_cpus() as u64);
     let is_too_much = bytes > MOST_UNASKED.max(config.map_memory);
     let start_ns = super::timeline::BEGINNING_NS;
@@ -171,10 +198,10 @@ fn engine(config: &Config, wish: EngineWish, replies: u32) -> anyhow::Result<Eng
              {mebibytes} MiB; `--engine kernel` takes them"
         );
     } else if wish != EngineWish::Host {
-        match Rerun::load(&options, replies, start_ns) {
-            Ok(programs) => {
+        match Engine::kernel(options, replies, start_ns) {
+            Ok(engine) => {
                 info!("each packet runs through the kernel's program");
-                return Ok(Engine::kernel(programs));
+                return Ok(engine);
             }
             Err(error) if wish == EngineWish::Kernel => return Err(error.into()),
             Err(error) => info!("counting on the host, with the same results, because: {error}"),
@@ -182,7 +209,7 @@ fn engine(config: &Config, wish: EngineWish, replies: u32) -> anyhow::Result<Eng
     } else {
         info!("counting on the host, by the parser and the counters of the kernel's program");
     }
-    Ok(Engine::Host(Box::new(Host::new(&options, replies, start_ns))))
+    Ok(Engine::host(options, replies, start_ns))
 }
 
 /// What stands for the interface: the file's name, or how many there are.

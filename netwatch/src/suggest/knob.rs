@@ -28,12 +28,13 @@ impl Knob {
     /// The knob that keeps an incident from being told, and the least that it has to stand at for that; none where
     /// there is no such number. `policy` is the one under which it was told.
     ///
-    /// What netwatch says about itself is no traffic, so there is nothing to tolerate. A flood that is one only by what
+    /// What netwatch says about itself is no traffic, so there is nothing to tolerate. Who configures a feed or a signature
+    /// wants to hear of the first packet that it is about. A flood that is one only by what
     /// is usual for its destination has a threshold that the configuration does not say.
     #[must_use]
     pub fn of(incident: &Transition, policy: &Policy) -> Option<(Self, u64)> {
         let Transition { rule, unit, peak, threshold, .. } = *incident;
-        if rule == RuleId::Degraded {
+        if matches!(rule, RuleId::Degraded | RuleId::IocIp | RuleId::PayloadMatch) {
             return None;
         }
         let knob = Self { rule, is_bits: unit == "bits/s" };
@@ -131,6 +132,9 @@ mod tests {
         let policy = Policy::default();
         let degraded = Transition { rule: RuleId::Degraded, threshold: 0, peak: 9, ..scan(1) };
         assert_eq!(Knob::of(&degraded, &policy), None);
+        for rule in [RuleId::IocIp, RuleId::PayloadMatch] {
+            assert_eq!(Knob::of(&Transition { rule, ..degraded.clone() }, &policy), None);
+        }
         let (rule, threshold, peak) = (RuleId::DdosDestination, 1_000, 50_000);
         let learned = Transition { rule, threshold, peak, ..scan(1) };
         assert_eq!(Knob::of(&learned, &policy), None);

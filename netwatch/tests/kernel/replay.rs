@@ -4,6 +4,7 @@
 
 mod both;
 mod frames;
+mod looks;
 mod players;
 
 use std::fs;

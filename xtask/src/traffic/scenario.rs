@@ -58,6 +58,41 @@ pub fn fragment_flood(from: Ipv4Addr, to: Ipv4Addr, count: usize) -> impl Iterat
         .map(move |id| Frame::ipv4(from, to).id(id).fragment(64, true).protocol(17, &[0x6e; 64]).build())
 }
 
+/// A TCP connection between two ends, address and port: the handshake, what the client sends segment by segment, and an
+/// answer to all of it.
+pub fn conversation(
+    (client, client_port): (IpAddr, u16),
+    (server, server_port): (IpAddr, u16),
+    segments: &[&[u8]],
+) -> Vec<Vec<u8>> {
+    let (first, other) = (0x6e77_0000_u32, 0x7761_0000_u32);
+    let said = |flags, from, to, payload| {
+        let tcp = Tcp::new(client_port, server_port, flags).sequence(from, to).payload(payload);
+        packet(client, server, tcp)
+    };
+    let answered = |flags, from, to, payload| {
+        let tcp = Tcp::new(server_port, client_port, flags).sequence(from, to).payload(payload);
+        packet(server, client, tcp)
+    };
+    let mut frames = vec![
+        said(SYN, first, 0, &[][..]),
+        answered(SYN | ACK, other, first + 1, &[][..]),
+        said(ACK, first + 1, other + 1, &[][..]),
+    ];
+    let mut next = first + 1;
+    for segment in segments {
+        frames.push(said(PSH | ACK, next, other + 1, segment));
+        next = next.wrapping_add(u32::try_from(segment.len()).unwrap_or(0));
+    }
+    frames.push(answered(
+        PSH | ACK,
+        other + 1,
+        next,
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    ));
+    frames
+}
+
 /// Random sources of the family of `to`; the same ones for the same `seed`.
 ///
 /// They are those of 2001:db8::/32, each in a network of 64 bits of its own, or the 131,072 of 198.18.0.0/15

@@ -5,9 +5,8 @@ use std::net::Ipv6Addr;
 use netwatch::analysis::policy::Prefix;
 use netwatch::analysis::{Counted, HintRates, Look as _, Policy};
 use netwatch::capture::{Direction, Packet};
-use netwatch::kernel::{Capacity, Options, Rerun};
+use netwatch::kernel::{Capacity, Options};
 use netwatch::replay::engine::Engine;
-use netwatch::replay::host::Host;
 use netwatch::replay::timeline::{BEGINNING_NS, Timeline};
 use netwatch_common::{Control, Hint, Replayed, Settings, TargetKey, Totals, parse};
 
@@ -47,9 +46,8 @@ impl Both {
     pub fn new(replies: u32, capacity: Capacity) -> Self {
         let options = Options { capacity, settings: Settings::DEFAULT, ..Options::of_this_host(1 << 20) };
         let start_ns = BEGINNING_NS + YOUNG_NS;
-        let host = Host::new(&options, replies, start_ns);
-        let kernel = Rerun::load(&options, replies, start_ns).unwrap();
-        let mut engines = [Engine::Host(Box::new(host)), Engine::kernel(kernel)];
+        let kernel = Engine::kernel(&options, replies, start_ns).unwrap();
+        let mut engines = [Engine::host(&options, replies, start_ns), kernel];
         for engine in &mut engines {
             engine.set_hints(HintRates::of(&Policy::default(), 1)).unwrap();
         }

@@ -30,7 +30,7 @@ pub struct Owned {
 
 impl Owned {
     /// A whole frame, so many nanoseconds after the first.
-    fn new(since_ns: i64, frame: Vec<u8>) -> Self {
+    pub fn new(since_ns: i64, frame: Vec<u8>) -> Self {
         let wire_bytes = u32::try_from(frame.len()).unwrap();
         Self { at_ns: FIRST_NS + since_ns, wire_bytes, frame, direction: Direction::Unknown }
     }

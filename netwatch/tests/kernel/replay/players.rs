@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::mem;
 use std::rc::Rc;
 
-use netwatch::analysis::{self, Confidence, Slot, Transition};
+use netwatch::analysis::{self, Confidence, Slot, State, Transition};
 use netwatch::capture::Packet;
 use netwatch::cli::{EngineWish, PlaceArgs, SettingArgs, WatchMode};
 use netwatch::config::Config;
-use netwatch::kernel::{Capacity, Options, Rerun};
+use netwatch::kernel::{Capacity, Options};
 use netwatch::replay::engine::Engine;
-use netwatch::replay::host::Host;
+use netwatch::replay::looks::{Looks, Place};
 use netwatch::replay::player::{News, Observe, Player, Setup};
 use netwatch::replay::prepare::Prepared;
 use netwatch::replay::timeline::BEGINNING_NS;
@@ -37,13 +37,16 @@ pub struct Players {
     players: [Player<Seen>; 2],
     /// Packets, slots and transitions so far.
     agree: [usize; 3],
+    /// Rule, source and severity of each incident when it opened.
+    pub opened: Vec<String>,
 }
 
 impl Players {
     /// As `netwatch replay` makes them of captures.
     pub fn of(prepared: &Prepared, config: &Config) -> Self {
         let player = |wish| prepared.player(config, wish, |policy| policy, Seen::default()).unwrap();
-        Self { players: [EngineWish::Host, EngineWish::Kernel].map(player), agree: [0; 3] }
+        let players = [EngineWish::Host, EngineWish::Kernel].map(player);
+        Self { players, agree: [0; 3], opened: Vec::new() }
     }
 
     /// With tables for few sources at once and many flows in all: short slots are drained often.
@@ -57,11 +60,14 @@ impl Players {
         };
         let config = config();
         let player = |engine| {
-            let config = config.clone();
-            let policy_at = Box::new(move |now| config.policy_at(now));
+            let of_config = config.clone();
+            let policy_at = Box::new(move |now| of_config.policy_at(now));
             let policy = policy_at(jiff::Timestamp::UNIX_EPOCH);
+            let place =
+                Place { settings: options.settings, both_ways: mode != WatchMode::Host, pairs: 8_192 };
             let setup = Setup {
                 engine,
+                looks: Looks::start(&config, Vec::new(), jiff::Timestamp::UNIX_EPOCH, place).unwrap(),
                 analysis: analysis::Options { one_cpu: true, policy, ..analysis::Options::default() },
                 name: "captures".into(),
                 confidence,
@@ -71,9 +77,9 @@ impl Players {
             };
             Player::new(setup, Seen::default()).unwrap()
         };
-        let host = Host::new(&options, replies, BEGINNING_NS);
-        let kernel = Rerun::load(&options, replies, BEGINNING_NS).unwrap();
-        Self { players: [Engine::Host(Box::new(host)), Engine::kernel(kernel)].map(player), agree: [0; 3] }
+        let kernel = Engine::kernel(&options, replies, BEGINNING_NS).unwrap();
+        let players = [Engine::host(&options, replies, BEGINNING_NS), kernel].map(player);
+        Self { players, agree: [0; 3], opened: Vec::new() }
     }
 
     /// Gives a packet to both, and compares what comes of it.
@@ -88,7 +94,7 @@ impl Players {
 
     /// Ends both, and compares what comes of it and what they have counted. Returns what agreed.
     #[track_caller]
-    pub fn finish(mut self, case: &str) -> [usize; 3] {
+    pub fn finish(&mut self, case: &str) -> [usize; 3] {
         for player in &mut self.players {
             player.finish().unwrap();
         }
@@ -119,6 +125,11 @@ impl Players {
         assert_eq!(host_news, kernel_news, "{case}: news, host and kernel, after {after} packets");
         self.agree[1] += host.0.len();
         self.agree[2] += host.1.len();
+        let opened = host.1.iter().filter(|told| told.state == State::Open);
+        self.opened.extend(opened.map(|told| {
+            let who = told.source.map(|peer| peer.addr.to_string()).unwrap_or_default();
+            format!("{} {who} {}", told.rule.name(), told.severity.name())
+        }));
     }
 }
 
