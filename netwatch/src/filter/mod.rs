@@ -1,15 +1,17 @@
 //! Filter expressions in tcpdump's language, as programs that run in the kernel.
 //!
 //! libpcap compiles what the user typed to classic BPF ([`libpcap`]), the language that packet sockets are filtered in.
-//! The hooks of the stack run eBPF, so [`translate`] turns the one into the other. Nothing that does not match leaves the
+//! The hooks of the stack run eBPF, so [`mod@translate`] turns the one into the other, by way of `assembler`. Nothing that does not match leaves the
 //! kernel.
 
 use bytemuck::{Pod, Zeroable};
 
+mod assembler;
 mod libpcap;
 mod translate;
 
-pub use translate::{Ending, Instruction, translate};
+pub use assembler::Instruction;
+pub use translate::{Ending, translate};
 
 /// Why there is no filter.
 #[derive(Debug, thiserror::Error)]

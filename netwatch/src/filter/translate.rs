@@ -11,23 +11,13 @@
 
 use std::mem::size_of;
 
-use bytemuck::{Pod, Zeroable};
-
+use super::assembler::{
+    A, ADD, ADDRESSES, ALU32, ALU64, AND, Assembler, BEHIND_TAG, BYTE, CALL, CONTEXT, DOUBLE, EXIT, FRAME,
+    FROM_REGISTER, FURTHEST, HALF, HEAD, Instruction, JEQ, JGE, JGT, JMP32, JMP64, JNE, JUST_READ, LEN,
+    LOAD_MAP, Label, MAP_FD, MEMORY, MOV, OR, R0, R1, R2, R3, SHL, STORE, STORE_FROM, TAGGED, TAIL_CALL,
+    TO_BIG, UNSPECIFIED, VLAN_PRESENT, VLAN_PROTO, VLAN_TCI, WORD, X,
+};
 use super::{Classic, LinkType};
-
-/// An instruction of eBPF: `struct bpf_insn` of linux/bpf.h.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
-pub struct Instruction {
-    /// Class, size, mode or operation.
-    pub code: u8,
-    /// Destination register in bits 0 to 3, source register in bits 4 to 7.
-    pub registers: u8,
-    /// Offset of a jump, or of memory.
-    pub offset: i16,
-    /// An operand.
-    pub immediate: i32,
-}
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,44 +32,6 @@ pub enum Ending {
     /// The program returns 1 for one that matches and 0 for all others: to be tested.
     Return,
 }
-
-// Registers.
-const R0: u8 = 0;
-const R1: u8 = 1;
-const R2: u8 = 2;
-const R3: u8 = 3;
-const R4: u8 = 4;
-const CONTEXT: u8 = 6;
-const A: u8 = 7;
-const X: u8 = 8;
-/// 4 where a VLAN tag lies beside the frame, 0 elsewhere.
-const TAGGED: u8 = 9;
-const FRAME: u8 = 10;
-
-// Offsets in `struct __sk_buff`.
-const LEN: i16 = 0;
-const VLAN_PRESENT: i16 = 20;
-const VLAN_TCI: i16 = 24;
-const VLAN_PROTO: i16 = 28;
-
-// The stack: what was just read, the sixteen words, and the first bytes of a tagged frame.
-const JUST_READ: i16 = -8;
-const MEMORY: i16 = JUST_READ - 64;
-const HEAD: i16 = MEMORY - 24;
-/// Bytes before the tag, and before what is looked for 4 bytes earlier.
-const ADDRESSES: i32 = 12;
-const BEHIND_TAG: i32 = 16;
-
-// Helpers.
-const TAIL_CALL: i32 = 12;
-const SKB_LOAD_BYTES: i32 = 26;
-
-/// `TC_ACT_UNSPEC`: as if the program were not there.
-const UNSPECIFIED: i32 = -1;
-/// The furthest that a jump can lead.
-const MOST_INSTRUCTIONS: usize = i16::MAX as usize;
-/// No packet is as long. What is read beyond is no match, and the helper would not take the offset.
-const FURTHEST: i32 = i32::MAX;
 
 // Classes and modes of classic BPF; eBPF has the same codes for arithmetic and jumps.
 const CLASS: u16 = 0x07;
@@ -109,38 +61,6 @@ const RSH: u16 = 0x70;
 const NEG: u16 = 0x80;
 const MOD: u16 = 0x90;
 const JA: u16 = 0x00;
-
-// What eBPF has besides.
-const ALU32: u8 = 0x04;
-const JMP64: u8 = 0x05;
-const JMP32: u8 = 0x06;
-const ALU64: u8 = 0x07;
-const MOV: u8 = 0xb0;
-const ADD: u8 = 0x00;
-const OR: u8 = 0x40;
-const AND: u8 = 0x50;
-const SHL: u8 = 0x60;
-const JEQ: u8 = 0x10;
-const JGT: u8 = 0x20;
-const JGE: u8 = 0x30;
-const JNE: u8 = 0x50;
-const FROM_REGISTER: u8 = 0x08;
-const CALL: u8 = 0x85;
-const EXIT: u8 = 0x95;
-/// Load, store, store from register: of memory, with the size in bits 3 and 4.
-const LOAD: u8 = 0x61;
-const STORE: u8 = 0x62;
-const STORE_FROM: u8 = 0x63;
-const SIZE_BITS: u8 = 0x18;
-const WORD: u8 = 0x00;
-const HALF: u8 = 0x08;
-const BYTE: u8 = 0x10;
-const DOUBLE: u8 = 0x18;
-/// To big endian, of as many bits as the operand says.
-const TO_BIG: u8 = 0xdc;
-const LOAD_MAP: u8 = 0x18;
-/// `BPF_PSEUDO_MAP_FD`.
-const MAP_FD: u8 = 1;
 
 /// Translates a program for frames of a link type.
 ///
@@ -198,10 +118,6 @@ fn successors(index: usize, classic: &Classic) -> impl Iterator<Item = usize> {
     first.into_iter().chain(second)
 }
 
-/// A place that jumps lead to, by its number: that of a classic instruction, or one behind them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Label(usize);
-
 /// Where an instruction may lead.
 struct Ways {
     /// Its number.
@@ -212,63 +128,7 @@ struct Ways {
     tags: bool,
 }
 
-/// A program in the making.
-struct Assembler {
-    code: Vec<Instruction>,
-    /// Which instructions jump, and where to.
-    jumps: Vec<(usize, Label)>,
-    /// Where labels lie, once that is known.
-    labels: Vec<Option<usize>>,
-}
-
 impl Assembler {
-    fn emit(&mut self, code: u8, to: u8, from: u8, offset: i16, immediate: i32) {
-        self.code.push(Instruction { code, registers: from << 4 | to, offset, immediate });
-    }
-
-    /// Compares and jumps; both operands are 32 bits wide.
-    fn jump_if(&mut self, comparison: u8, register: u8, immediate: i32, to: Label) {
-        self.jumps.push((self.code.len(), to));
-        self.emit(JMP32 | comparison, register, 0, 0, immediate);
-    }
-
-    fn jump(&mut self, to: Label) {
-        self.jumps.push((self.code.len(), to));
-        self.emit(JMP64, 0, 0, 0, 0);
-    }
-
-    fn label(&mut self) -> Label {
-        self.labels.push(None);
-        Label(self.labels.len() - 1)
-    }
-
-    fn place(&mut self, label: Label) {
-        self.labels[label.0] = Some(self.code.len());
-    }
-
-    fn set(&mut self, register: u8, value: i32) {
-        self.emit(ALU32 | MOV, register, 0, 0, value);
-    }
-
-    fn copy(&mut self, to: u8, from: u8) {
-        self.emit(ALU64 | MOV | FROM_REGISTER, to, from, 0, 0);
-    }
-
-    fn load(&mut self, size: u8, to: u8, base: u8, offset: i16) {
-        self.emit(LOAD & !SIZE_BITS | size, to, base, offset, 0);
-    }
-
-    /// Calls `bpf_skb_load_bytes` for as many bytes from the offset in register 2, and jumps away where they are not there.
-    fn load_bytes(&mut self, to: i16, bytes: i32, otherwise: Label) {
-        self.copy(R1, CONTEXT);
-        self.copy(R3, FRAME);
-        self.emit(ALU64 | ADD, R3, 0, 0, to.into());
-        self.set(R4, bytes);
-        self.emit(CALL, 0, 0, 0, SKB_LOAD_BYTES);
-        // An error is negative.
-        self.jump_if(JNE, R0, 0, otherwise);
-    }
-
     fn prologue(&mut self, link: LinkType, differs: Label) {
         self.copy(CONTEXT, R1);
         self.set(A, 0);
@@ -500,19 +360,6 @@ impl Assembler {
             self.emit(EXIT, 0, 0, 0, 0);
         }
     }
-
-    fn finish(mut self) -> Result<Vec<Instruction>, &'static str> {
-        const TOO_LONG: &str = "it is too long";
-        if self.code.len() > MOST_INSTRUCTIONS {
-            return Err(TOO_LONG);
-        }
-        for (from, to) in self.jumps {
-            let to = self.labels[to.0].ok_or("a jump of it leads nowhere")?;
-            let distance = i16::try_from(to - from - 1).map_err(|_| TOO_LONG)?;
-            self.code[from].offset = distance;
-        }
-        Ok(self.code)
-    }
 }
 
 /// Where something is read.
@@ -535,4 +382,4 @@ const fn signed(k: u32) -> i32 {
     k.cast_signed()
 }
 
-const _: () = assert!(size_of::<Instruction>() == 8 && size_of::<Classic>() == 8);
+const _: () = assert!(size_of::<Classic>() == 8);

@@ -43,7 +43,7 @@ use packet::Told;
 use summary::Summary;
 
 /// Packets that are taken out of the ring before anything else is looked at.
-const AT_ONCE: usize = 512;
+const AT_ONCE: usize = 2048;
 /// How long after packets were read the next ones are looked for; the kernel does not wake the reader for each.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// How often it is looked whether the interface is still there, besides when the kernel tells of a change.
@@ -108,6 +108,8 @@ struct Session {
     view: View,
     samples: AsyncFd<Samples>,
     look_again: Option<Instant>,
+    /// Whether there were more packets than were taken at once.
+    is_behind: bool,
     output: Output,
     troubles: Troubles,
     /// Packets that were given to the output.
@@ -168,6 +170,7 @@ impl Session {
             view,
             samples,
             look_again: None,
+            is_behind: false,
             output,
             troubles,
             shown: 0,
@@ -209,6 +212,8 @@ impl Session {
                     self.look_after_interface = Instant::now() + LOOK_AFTER_INTERFACE;
                     return Event::InterfacesChanged;
                 }
+                // Not by the clock, which has milliseconds: a flood fills the ring in some of them.
+                () = tokio::task::yield_now(), if self.is_behind => return Event::Packets,
                 () = clock::at(self.look_again) => return Event::Packets,
                 ready = self.samples.readable() => match ready {
                     Ok(mut ready) => {
@@ -225,11 +230,8 @@ impl Session {
     /// Shows some of the packets that are in the ring. Returns whether those asked for were shown.
     fn show(&mut self) -> bool {
         let read = self.read();
-        self.look_again = match read {
-            0 => None,
-            AT_ONCE => Some(Instant::now()),
-            _ => Some(Instant::now() + LOOK_AGAIN),
-        };
+        self.is_behind = read == AT_ONCE;
+        self.look_again = (read > 0).then(|| Instant::now() + LOOK_AGAIN);
         self.is_over
     }
 
