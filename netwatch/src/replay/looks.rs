@@ -66,8 +66,8 @@ impl Looks {
         if !has_feeds && !inspects {
             return Ok(None);
         }
-        let (lists, outcome, lines) = Lists::start(config.feeds.clone(), never, at)
-            .map_err(|problems| Usage(problems.join("\n")))?;
+        let (lists, outcome, lines) =
+            Lists::start(config.feeds.clone(), never, at).map_err(|problems| Usage(problems.join("\n")))?;
         outcome.notes.iter().for_each(|note| warn!("{note}"));
         if has_feeds {
             let loaded = lists.loaded();

@@ -84,7 +84,12 @@ pub fn conversation(
         frames.push(said(PSH | ACK, next, other + 1, segment));
         next = next.wrapping_add(u32::try_from(segment.len()).unwrap_or(0));
     }
-    frames.push(answered(PSH | ACK, other + 1, next, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"));
+    frames.push(answered(
+        PSH | ACK,
+        other + 1,
+        next,
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    ));
     frames
 }
 

