@@ -23,8 +23,8 @@ pub struct Line(pub [u32; 16]);
 pub struct Head {
     /// The filter's first line; 0 where there is none.
     pub filter: u32,
-    /// Boundaries that there are.
-    pub keys: u32,
+    /// How many bits of a hash do not count in the filter: 32 less the logarithm of its bits.
+    pub filter_shift: u32,
     /// Levels of the tree, 0 where there is none.
     pub levels: u32,
     /// Always [`SIGN`]: read from here and not known to the compiler, which would make branches of what is a difference's
@@ -50,11 +50,10 @@ pub const KEYS6: u32 = 4;
 pub const LEVELS_MAX: usize = 12;
 /// Behind the last key of a line that is not full: no address that is looked up is as great.
 pub const NO_KEY: u32 = u32::MAX;
-/// Lines of the filter of IPv4: a bit for each /24.
-pub const FILTER4_LINES: u32 = 1 << (24 - 9);
-/// Lines of the filter of IPv6: a bit for a hash of the first 32 bits.
-pub const FILTER6_LINES: u32 = 1 << (FILTER6_BITS - 9);
-const FILTER6_BITS: u32 = 20;
+/// Bits of a line.
+pub const LINE_BITS: u32 = 512;
+/// The logarithm of the most bits that a filter has: of IPv4 there is one for each /24 then.
+pub const FILTER_BITS_MAX: u32 = 24;
 
 /// What holds a set.
 pub trait Lines {
@@ -82,25 +81,26 @@ pub fn contains<L: Lines + ?Sized>(lines: &L, addr: &Addr) -> bool {
     rank & 1 != 0
 }
 
-/// The bit of the filter of IPv4 that stands for an address.
+/// What the filter knows of an address of IPv4: its /24.
 #[must_use]
 #[inline(always)]
-pub const fn filter4_bit(addr: u32) -> u32 {
-    addr >> 8
+pub const fn filtered4(addr: u32) -> u32 {
+    addr & 0xffff_ff00
 }
 
-/// The bit of the filter of IPv6 that stands for all addresses with these first 32 bits.
+/// The bit of a filter that stands for what it knows of an address: its /24, or its first 32 bits over IPv6. An odd factor
+/// takes no two /24 to the same bit of 24.
 #[must_use]
 #[inline(always)]
-pub const fn filter6_bit(first: u32) -> u32 {
-    first.wrapping_mul(0x9e37_79b1) >> (32 - FILTER6_BITS)
+pub const fn filter_bit(known: u32, shift: u32) -> u32 {
+    known.wrapping_mul(0x9e37_79b1).wrapping_shr(shift)
 }
 
 /// How many boundaries are not greater than an address; 0, too, where the filter says that it is in no range.
 #[inline(always)]
 fn rank4<L: Lines + ?Sized>(lines: &L, addr: u32) -> u32 {
     let Some(head) = lines.line(HEAD4) else { return 0 };
-    if !may_hold(lines, head, filter4_bit(addr)) {
+    if !may_hold(lines, head, filtered4(addr)) {
         return 0;
     }
     descend(lines, head, KEYS4, |line, sign| line.not_above4(addr, sign))
@@ -109,19 +109,20 @@ fn rank4<L: Lines + ?Sized>(lines: &L, addr: u32) -> u32 {
 #[inline(always)]
 fn rank6<L: Lines + ?Sized>(lines: &L, addr: [u32; 4]) -> u32 {
     let Some(head) = lines.line(HEAD6) else { return 0 };
-    if !may_hold(lines, head, filter6_bit(addr[0])) {
+    if !may_hold(lines, head, addr[0]) {
         return 0;
     }
     descend(lines, head, KEYS6, |line, sign| line.not_above6(addr, sign))
 }
 
-/// Whether a bit of the filter is set, or there is no filter.
+/// Whether the bit of the filter is set that stands for an address, or there is no filter.
 #[inline(always)]
-fn may_hold<L: Lines + ?Sized>(lines: &L, head: &Line, bit: u32) -> bool {
+fn may_hold<L: Lines + ?Sized>(lines: &L, head: &Line, known: u32) -> bool {
     let first = head.0[0];
     if first == 0 {
         return true;
     }
+    let bit = filter_bit(known, head.0[1]);
     lines.line(first + (bit >> 9)).is_some_and(|line| line.0[(bit >> 5 & 15) as usize] >> (bit & 31) & 1 != 0)
 }
 

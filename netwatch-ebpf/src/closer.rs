@@ -60,7 +60,7 @@ pub fn about(packet: &Packet, sight: Sight, control: &Control, is_first: bool) -
 /// Whether a packet of which there is this to know is to be looked at more closely.
 #[inline(always)]
 pub fn is_wanted(control: &Control, about: u32) -> bool {
-    feeds::are_loaded(control) || control.wanted != 0 || about & PAYLOAD != 0
+    feeds::are_loaded(control) || about & PAYLOAD != 0 || inspect::are_wanted(control)
 }
 
 /// Writes down what the next program needs to know.
@@ -101,7 +101,7 @@ pub fn received(bytes: &impl Bytes) {
     // write, a word at a time.
     let (totals, packet, job, note, control) = unsafe { (&mut *totals, &*packet, &*job, &*note, &*control) };
     let verdict = checked(&job.seen.verdict);
-    if control.wanted != 0 || note.about & PAYLOAD != 0 {
+    if note.about & PAYLOAD != 0 || inspect::are_wanted(control) {
         inspect::received(bytes, packet, verdict as u8, note.about, totals);
     }
     if feeds::are_loaded(control) {
@@ -116,7 +116,7 @@ pub fn sent(bytes: &impl Bytes) {
     let (Some(note), Some(control)) = (NOTE.get_ptr(0), CONTROL.get_ptr(0)) else { return };
     // SAFETY: as above; the egress hook runs with bottom halves off, so that no XDP program comes between.
     let (totals, packet, note, control) = unsafe { (&mut *totals, &*packet, &*note, &*control) };
-    if control.wanted != 0 || note.about & PAYLOAD != 0 {
+    if note.about & PAYLOAD != 0 || inspect::are_wanted(control) {
         inspect::sent(bytes, packet, Verdict::Known as u8, note.about, totals);
     }
     if feeds::are_loaded(control) {

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use netwatch_common::limits::INSPECTED_BYTES;
 use netwatch_common::sample::{INSPECTED_WORDS, Rate, WANTED_MAX, Wanted};
-use netwatch_common::{Addr, Kind, Packet, Sample, Totals};
+use netwatch_common::{Addr, Control, Kind, Packet, Sample, Totals};
 
 use crate::clock;
 use crate::closer::{PAYLOAD, SIDE};
@@ -24,6 +24,11 @@ pub static INSPECTED: Array<u64, { INSPECTED_WORDS as usize }, { BPF_F_MMAPABLE 
 #[btf_map]
 pub static WANTED: HashMap<Addr, Wanted, { WANTED_MAX as usize }> = HashMap::new();
 
+/// How many sources there are of which packets are wanted. Userspace writes to it by mapping it, so that most packets need
+/// not be looked for there.
+#[btf_map]
+pub static WANTING: Array<u64, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
+
 /// How many samples this CPU had lately of each kind: of connections that were seen to begin, and of what anybody can send.
 #[btf_map]
 static HAD: PerCpuArray<Had, 1> = PerCpuArray::new();
@@ -34,6 +39,9 @@ struct Had {
     others: u64,
     evidence: u64,
 }
+
+/// Packets that this CPU may send as evidence in each period.
+const EVIDENCE: u32 = 1_000;
 
 /// Sends what is wanted of a packet that is received. A call of its own for the sake of the stack.
 #[inline(never)]
@@ -62,7 +70,7 @@ fn inspect<B: Bytes>(
     // SAFETY: the value belongs to this CPU, and an XDP program does not interrupt itself.
     let had = unsafe { &mut *had };
     let is_payload = about & PAYLOAD != 0 && is_inspected(packet);
-    let is_evidence = control.wanted != 0 && is_wanted(packet, direction);
+    let is_evidence = are_wanted(control) && is_wanted(packet, direction);
     if !is_payload && !is_evidence {
         return;
     }
@@ -73,7 +81,8 @@ fn inspect<B: Bytes>(
         Kind::Tcp => &mut had.connections,
         _ => &mut had.others,
     };
-    let Some(next) = Rate::take(*word, clock::now() / Rate::PERIOD_NS, control.samples) else {
+    let most = if is_evidence { EVIDENCE } else { control.samples };
+    let Some(next) = Rate::take(*word, clock::now() / Rate::PERIOD_NS, most) else {
         totals.samples_withheld += 1;
         return;
     };
@@ -92,6 +101,13 @@ fn inspect<B: Bytes>(
     } else {
         totals.samples_lost += 1;
     }
+}
+
+/// Whether there are sources of which packets are wanted.
+#[inline(always)]
+pub fn are_wanted(control: &Control) -> bool {
+    // SAFETY: the pointer is to a live value of the map, which userspace writes at once.
+    control.wanted != 0 && WANTING.get_ptr(0).is_some_and(|number| unsafe { number.read_volatile() } != 0)
 }
 
 /// Whether either of its ports is one that is looked into.

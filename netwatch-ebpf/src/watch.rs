@@ -180,6 +180,7 @@ fn tag(ctx: &TcContext) -> u32 {
         if (*skb).vlan_present == 0 {
             return 0;
         }
+        #[expect(clippy::cast_possible_truncation, reason = "it has 16 bits, as it lies on the wire")]
         let protocol = u16::from_be((*skb).vlan_proto as u16);
         u32::from(protocol) << 16 | (*skb).vlan_tci & 0xffff
     }

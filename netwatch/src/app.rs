@@ -2,17 +2,16 @@
 
 mod announce;
 mod drain;
+mod evidence;
 mod looks;
 mod place;
 
 use std::io::{self, Write as _};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 use netwatch_common::Settings;
-use netwatch_common::prefixes::Line;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -22,10 +21,10 @@ use crate::analysis::policy::Prefix;
 use crate::analysis::{self, Analysis, Digest, InterfaceId, Learned, Policy, Slot, Transition};
 use crate::cli::When;
 use crate::config::{Changes as ConfigChanges, Config};
-use crate::feeds::Outcome;
 use crate::iface::{Changes, Interfaces};
 use crate::kernel::{Error, Options};
 use crate::live::Live;
+use crate::lookout::Fresh;
 use crate::outlet::{Outlet, Trouble};
 use crate::printing::output;
 use crate::signals::{Asked, Signals};
@@ -36,6 +35,7 @@ use crate::watched::Watched;
 use crate::{clock, exit::Usage, logging};
 
 use drain::drain;
+use evidence::Evidence;
 use looks::{Lookout, any_samples, looks_closer};
 use place::{connected, find};
 
@@ -57,10 +57,7 @@ pub async fn run(config: Config, color: When) -> anyhow::Result<()> {
             }
             Event::Hints(index) => app.hints(index),
             Event::Samples(index) => app.samples(index, false),
-            Event::Feeds(loaded) => {
-                let (outcome, lines) = loaded.context("load feeds")?;
-                app.feeds_loaded(&outcome, lines);
-            }
+            Event::Feeds(loaded) => app.feeds_loaded(loaded.context("load feeds")?),
             Event::InterfacesChanged => {
                 app.networks_asked = None;
                 app.follow_interfaces().await;
@@ -98,7 +95,7 @@ enum Event {
     /// An interface may have packets to look into.
     Samples(usize),
     /// Feeds were loaded again.
-    Feeds(Result<(Outcome, Arc<Vec<Line>>), JoinError>),
+    Feeds(Result<Fresh, JoinError>),
     /// Some interface came, went or changed.
     InterfacesChanged,
     /// Alerts can be written no more.
@@ -127,6 +124,7 @@ struct App {
     draining: Option<JoinHandle<Drained>>,
     live: Vec<Live>,
     lookout: Lookout,
+    evidence: Evidence,
     /// Whose samples the lookout reads, and what they are parsed by.
     sampled: Vec<(InterfaceId, Settings)>,
     interfaces: Interfaces,
@@ -161,6 +159,7 @@ impl App {
             true => Lookout::start(&config, &policy, found.len())?,
             false => Lookout::default(),
         };
+        let mut evidence = Evidence::start(&config, &options)?;
         let mut analysis = Analysis::new(&analysis::Options {
             window_slots: config.slots,
             slot_ns,
@@ -190,6 +189,7 @@ impl App {
                 lookout.taps.push(tap);
                 sampled.push((id, *watch.settings()));
                 lookout.tell(&mut watch, config.signatures.rate);
+                evidence.watch(id, &mut watch)?;
             }
             watched.push(watch);
         }
@@ -208,6 +208,7 @@ impl App {
             draining: None,
             live,
             lookout,
+            evidence,
             sampled,
             interfaces,
             changes,
@@ -303,8 +304,9 @@ impl App {
             if learned && !self.analysis.is_learning(watched.id) {
                 summary::learned(&watched.name, self.analysis.learned(watched.id), self.state.is_some());
             }
+            let id = watched.id;
             self.watched.push(watched);
-            self.tell(&transitions);
+            self.tell_of(id, transitions);
         }
         if let Some(state) = &mut self.state {
             state.keep(Instant::now(), learned(&self.watched, &self.analysis));
@@ -313,6 +315,7 @@ impl App {
         if !self.config.feeds.is_empty() {
             self.lookout.lists.look_after(Timestamp::now());
         }
+        self.evidence.look_after(clock::monotonic_ns());
         let digest = self.analysis.digest(clock::monotonic_ns());
         self.tell_digest(digest);
         let allowed = self.policy.allow.len();
@@ -370,15 +373,18 @@ impl App {
             spawn_blocking(move || drain(watched, slot, true)).await.context("drain an interface")?;
         self.drained(drained);
         (0..self.lookout.taps.len()).for_each(|index| self.samples(index, true));
-        let (closing, digest) = self.analysis.close_all(clock::monotonic_ns());
+        let (mut closing, digest) = self.analysis.close_all(clock::monotonic_ns());
         self.tell_digest(digest);
+        self.evidence.link(&mut closing);
         self.tell(&closing);
         if let Some(state) = self.state.take() {
             state.finish(learned(&self.watched, &self.analysis)).await;
         }
         let interfaces =
             self.watched.iter().map(|watched| (&*watched.name, &watched.totals, &watched.drained));
-        let text = summary::text(interfaces, &self.analysis, &self.output);
+        let mut text = summary::text(interfaces, &self.analysis, &self.output);
+        text.push_str(&self.lookout.summary());
+        text.push_str(&self.evidence.finish());
         let dropped = self.output.stream().dropped_lines();
         if dropped > 0 {
             warn!("{dropped} lines were not written because nobody read fast enough");

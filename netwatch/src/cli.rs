@@ -49,12 +49,12 @@ pub enum Command {
     /// List the rules, or explain one
     #[command(subcommand)]
     Rules(RulesCommand),
-    /// List the payload signatures, check files of them, or try them on bytes
-    #[command(subcommand)]
-    Signatures(SignaturesCommand),
     /// List feeds of addresses that are known to be bad, check their files, or look an address up
     #[command(subcommand)]
     Feeds(FeedsCommand),
+    /// List the payload signatures, check files of them, or try them on bytes
+    #[command(subcommand)]
+    Signatures(SignaturesCommand),
     /// Check a configuration file, or show what is in effect
     #[command(subcommand)]
     Config(ConfigCommand),

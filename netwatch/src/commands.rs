@@ -1,4 +1,4 @@
-//! The commands that only print: `netwatch rules`, `netwatch signatures`, `netwatch feeds` and `netwatch config`.
+//! The commands that only print: `netwatch rules`, `netwatch signatures`, `netwatch config` and `netwatch feeds`.
 
 mod feeds;
 mod signatures;

@@ -60,6 +60,12 @@ impl Link {
             Self::Ip => Settings::LINK_IP,
         }
     }
+
+    /// The other way round.
+    #[must_use]
+    pub fn of_setting(setting: u32) -> Self {
+        if setting == Settings::LINK_IP { Self::Ip } else { Self::Ethernet }
+    }
 }
 
 /// A connection to the kernel's routing tables, in the network namespace of the thread that made it.

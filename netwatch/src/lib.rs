@@ -14,6 +14,7 @@ pub mod config;
 mod document;
 pub mod drained;
 pub mod ethtool;
+pub mod evidence;
 pub mod exit;
 pub mod feeds;
 pub mod filter;

@@ -23,8 +23,8 @@ fn main() -> ExitCode {
         Command::Suggest(args) => suggest(*args),
         Command::Check(args) => run_check(&args),
         Command::Rules(command) => commands::rules(&command),
-        Command::Signatures(command) => commands::signatures(command),
         Command::Feeds(command) => commands::feeds(&command),
+        Command::Signatures(command) => commands::signatures(command),
         Command::Config(command) => commands::config(&command),
     };
     result.unwrap_or_else(|error| {

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use crate::analysis::{Analysis, Learned, Policy, RuleId, Severity, Slot, Suppression};
 use crate::drained::Drained;
+use crate::evidence::{Counts, Reason};
 use crate::sinks::Output;
 use crate::sinks::words::{self, Count, Printable};
 use crate::watched::Watched;
@@ -165,6 +166,30 @@ pub fn text<'a, W: Write>(
     text
 }
 
+/// What became of packets that were to be kept as evidence.
+#[must_use]
+pub fn evidence(counts: &Counts) -> String {
+    let Counts { files, packets, removed, .. } = *counts;
+    let mut text = format!("evidence: {} in {}", Count(packets, "packet"), Count(files, "file"));
+    for reason in Reason::ALL {
+        let count = counts.files_not_begun(reason);
+        if count > 0 {
+            let _ = write!(text, ", {} without a file ({})", Count(count, "incident"), reason.name());
+        }
+    }
+    for reason in Reason::ALL {
+        let count = counts.packets_not_kept(reason);
+        if count > 0 {
+            let _ = write!(text, ", {} not kept ({})", Count(count, "packet"), reason.name());
+        }
+    }
+    if removed > 0 {
+        let _ = write!(text, ", {} removed", Count(removed, "file"));
+    }
+    text.push('\n');
+    text
+}
+
 /// Counts that the kernel could not take under the names that they belong to.
 const fn without_room(totals: &Totals) -> u64 {
     totals.sources_refused + totals.targets_refused
@@ -211,6 +236,19 @@ fn interface(text: &mut String, name: &str, totals: &Totals, drained: &Drained) 
         let _ = writeln!(
             text,
             "  hints of what may not wait: {hints}, {hints_lost} not for want of room, {hints_withheld} held back in floods"
+        );
+    }
+    let Totals { listed, listed_lost, samples, samples_withheld, samples_lost, .. } = *totals;
+    if listed > 0 {
+        let _ = writeln!(
+            text,
+            "  from and to listed addresses: {listed} packets, {listed_lost} of them not told apart for want of room"
+        );
+    }
+    if samples + samples_withheld + samples_lost > 0 {
+        let _ = writeln!(
+            text,
+            "  looked into: {samples} packets, and {samples_withheld} not, because of the rate, {samples_lost} for want of room"
         );
     }
     let unaccounted = drained.unaccounted(totals);

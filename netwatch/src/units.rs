@@ -95,9 +95,15 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, millis) in
-            [("60s", 60_000), ("60", 60_000), ("500ms", 500), ("1.5m", 90_000), ("1h", 3_600_000), ("0", 0)]
-        {
+        for (text, millis) in [
+            ("60s", 60_000),
+            ("60", 60_000),
+            ("500ms", 500),
+            ("1.5m", 90_000),
+            ("1h", 3_600_000),
+            ("7d", 604_800_000),
+            ("0", 0),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "s", "1 fortnight", "-5s", "1e9s", "nan", "99999999999999999999h"] {

@@ -12,7 +12,9 @@ use crate::cli::WatchMode;
 use crate::clock;
 use crate::drained::Drained;
 use crate::iface::{self, Interface};
-use crate::kernel::{EgressHook, EgressWish, Error, InspectedPorts, Mode, ModeWish, Options, Watch, host};
+use crate::kernel::{
+    EgressHook, EgressWish, Error, InspectedPorts, Mode, ModeWish, Options, Wanting, Watch, host,
+};
 use crate::live::Live;
 use crate::lookout::Tap;
 use crate::suspects::SuspectList;
@@ -144,6 +146,15 @@ impl Watched {
     /// The runtime cannot wait for them.
     pub fn tap(&mut self) -> io::Result<Option<Tap>> {
         self.watch.take_samples().map(Tap::new).transpose()
+    }
+
+    /// What says of which sources packets are wanted, once; none where the program does not look closer.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub fn wanting(&mut self) -> Result<Option<Wanting>, Error> {
+        self.watch.take_wanting()
     }
 
     /// What the program parses packets by.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use netwatch::capture::Captures;
 use netwatch::signatures::{Matcher, Sample, Signatures, Wanted, load};
-use netwatch_common::{Kind, Proto, Settings, parse};
+use netwatch_common::{Settings, parse};
 
 /// What is found in captures that are labelled benign, and why it is there.
 const KNOWN: [(&str, &str, &str); 6] = [
@@ -52,40 +52,20 @@ fn found(signatures: &Arc<Signatures>, path: &Path) -> (BTreeSet<String>, u64) {
     let mut found = BTreeSet::new();
     while let Some(packet) = captures.next() {
         let Ok(ip) = parse(packet.frame, &Settings::DEFAULT) else { continue };
-        let transport = ip.transport;
-        let proto = match transport.kind {
-            Kind::Tcp => Proto::Tcp,
-            Kind::Udp => Proto::Udp,
-            _ => continue,
-        };
-        let (from, to) = ((ip.source, transport.source_port), (ip.dest, transport.dest_port));
+        let Some(sample) = Sample::of(&ip, packet.frame, packet.wire_bytes) else { continue };
+        let (from, to) = ((sample.source, sample.source_port), (sample.dest, sample.dest_port));
         // SYN without ACK, and SYN-ACK.
-        match transport.flags & 0x12 {
+        match ip.transport.flags & 0x12 {
             0x02 => drop(clients.insert((from, to), true)),
             0x12 => drop(clients.insert((from, to), false)),
             _ => {}
         }
         let reverse = clients.get(&(to, from)).map(|is_client: &bool| !is_client);
         let client_is_source = clients.get(&(from, to)).copied().or(reverse);
-        let begin = transport.payload_offset as usize;
-        let end = packet.frame.len().min(begin + transport.payload_len as usize);
-        let Some(bytes) = packet.frame.get(begin..end).filter(|_| transport.payload_len > 0) else {
+        if sample.bytes.is_empty() {
             continue;
-        };
-        let sample = Sample {
-            source: ip.source,
-            source_port: transport.source_port,
-            dest: ip.dest,
-            dest_port: transport.dest_port,
-            proto,
-            client_is_source,
-            // A SYN takes a number of its own.
-            sequence: transport.sequence.wrapping_add(u32::from(transport.flags & 0x02 != 0)),
-            payload_len: transport.payload_len,
-            bytes,
-            at_ns: packet.at_ns.unsigned_abs(),
-            outgoing: false,
-        };
+        }
+        let sample = Sample { client_is_source, at_ns: packet.at_ns.unsigned_abs(), ..sample };
         for hit in matcher.sample(&sample) {
             if let Some(signature) = hit.signature(signatures) {
                 found.insert(signature.id.clone());

@@ -53,7 +53,8 @@ enum Verb {
     Bench {
         /// Which one: `kernel`, what a packet costs in the kernel; `throughput`, how many packets a second are seen; `drain`,
         /// what the end of a slot costs; `flood`, what forged sources do to all of it; `memory`, what is taken of a machine;
-        /// `latency`, how soon an attack is told of; `replay`, how fast captures are read. docs/performance.md says how.
+        /// `latency`, how soon an attack is told of; `replay`, how fast captures are read; `watch`, what a live view costs.
+        /// docs/performance.md says how.
         name: String,
         /// What the benchmark is given.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

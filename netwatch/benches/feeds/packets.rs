@@ -74,7 +74,7 @@ pub fn measure(rounds: u32) -> anyhow::Result<Packets> {
                 scatter.run(traffic, PACKETS / 4)?;
                 times.push(scatter.run(traffic, PACKETS)?);
                 if let Some(watch) = &mut watch {
-                    drop(drained::end_slot(watch)?);
+                    let _ = drained::end_slot(watch)?;
                     watch.drain_listed(|_, _| {})?;
                 }
             }
@@ -98,7 +98,7 @@ impl Packets {
     /// Of each row but the first, without what it takes to make the packets.
     fn net(&self) -> impl Iterator<Item = (&str, Vec<f64>)> {
         let floor = &self.rows[0].1;
-        self.rows.iter().skip(1).map(|(name, ns)| {
+        self.rows.iter().skip(1).map(move |(name, ns)| {
             (name.as_str(), ns.iter().zip(floor).map(|(ns, floor)| ns - floor).collect::<Vec<_>>())
         })
     }

@@ -1,18 +1,23 @@
 //! The same frame over and over: one source and one port, so that every entry is found at once.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use aya::Ebpf;
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use netwatch::kernel::size::{ProgramSize, size_of_program};
 use netwatch::kernel::{Options, Watch, limits, object};
+use netwatch::lookout::Inspection;
+use netwatch::signatures::{Wanted, load::load};
 use xtask::traffic::Frame;
 use xtask::traffic::network::Extension;
 use xtask::traffic::transport::{ACK, SYN};
 
 /// Packets per program, frame and round.
 const PACKETS: u32 = 1_000_000;
+/// Packets that may be looked into in each period, by default.
+const SAMPLES: u32 = 500;
 /// The program that ratios refer to: parsing and two plain maps.
 const REFERENCE: &str = "reference_count";
 
@@ -30,8 +35,14 @@ const NAMES: [&str; 5] = ["reference_pass", "reference_parse", REFERENCE, "netwa
 
 pub fn measure(rounds: u32) -> anyhow::Result<Frames> {
     let mut references = Ebpf::load(object::reference().context("built without the reference programs")?)?;
-    let options = Options::of_this_host(limits::DEFAULT_MAP_MEMORY);
+    // As `netwatch run` is by default: the first payload of new flows is looked into.
+    let options = Options { closer: true, ..Options::of_this_host(limits::DEFAULT_MAP_MEMORY) };
     let mut watches = [Watch::load(&options)?, Watch::load(&options)?];
+    let signatures = load(&Wanted::default()).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))?;
+    let ports = Inspection::new(Arc::new(signatures), 0).ports();
+    for watch in &mut watches {
+        watch.inspect(&ports, SAMPLES)?;
+    }
     // Asks for the flow of every packet but SYNs, and enters the flow that answers it: the dearest way.
     watches[1].watch_mirror(0)?;
     let frames = frames();

@@ -316,6 +316,7 @@ impl Incident {
             opened_ns: self.opened_ns,
             suppressed: self.suppressed,
             detail: None,
+            evidence_file: None,
         }
     }
 

@@ -80,6 +80,8 @@ pub struct Transition {
     pub suppressed: u64,
     /// Which feed or signature it is about, where it is about one, and what is known of it.
     pub detail: Option<Arc<Detail>>,
+    /// The file in which packets of the source are kept. Nothing here sets it: whoever keeps them does.
+    pub evidence_file: Option<Arc<str>>,
 }
 
 /// A source as it is told: an address, or the network that it is accounted with.

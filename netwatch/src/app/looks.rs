@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use netwatch_common::prefixes::Line;
-use netwatch_common::{ListedCounts, ListedKey};
+use netwatch_common::{ListedCounts, ListedKey, Sample};
 use tracing::{info, warn};
 
 use super::App;
@@ -13,9 +13,9 @@ use crate::analysis::{Event, InterfaceId};
 use crate::clock;
 use crate::config::Config;
 use crate::exit::Usage;
-use crate::feeds::{Outcome, Prefix};
+use crate::feeds::Prefix;
 use crate::kernel::host;
-use crate::lookout::{Inspection, Lists, Tap};
+use crate::lookout::{Fresh, Inspection, Lists, Tap};
 use crate::watched::Watched;
 
 /// What looks more closely than counting does.
@@ -35,13 +35,13 @@ pub(super) struct Lookout {
 pub(super) fn looks_closer(config: &Config) -> bool {
     let has_feeds = !config.feeds.is_empty();
     let inspects = config.signatures.enabled && !config.signatures.set.is_empty();
-    if !has_feeds && !inspects {
+    let keeps = config.evidence.is_some();
+    if !has_feeds && !inspects && !keeps {
         return false;
     }
     if host::kernel_version() < host::MULTI_BUFFER_KERNEL {
-        let what = if has_feeds { "feeds and payload signatures need" } else { "payload signatures need" };
         warn!(
-            "{what} Linux {}, and this is {}: going on without",
+            "feeds, payload signatures and evidence need Linux {}, and this is {}: going on without",
             host::MULTI_BUFFER_KERNEL,
             host::kernel_release()
         );
@@ -53,8 +53,9 @@ pub(super) fn looks_closer(config: &Config) -> bool {
 impl Lookout {
     /// Loads what is configured. Blocks while it reads files.
     pub(super) fn start(config: &Config, policy: &Policy, interfaces: usize) -> anyhow::Result<Self> {
-        let (lists, outcome, lines) = Lists::start(config.feeds.clone(), never(policy), Timestamp::now())
-            .map_err(|problems| Usage(problems.join("\n")))?;
+        let (lists, Fresh { outcome, lines }) =
+            Lists::start(config.feeds.clone(), never(policy), Timestamp::now())
+                .map_err(|problems| Usage(problems.join("\n")))?;
         outcome.notes.iter().for_each(|note| warn!("{note}"));
         if !config.feeds.is_empty() {
             let loaded = lists.loaded();
@@ -72,6 +73,19 @@ impl Lookout {
         if let Some(inspection) = &self.inspection {
             watched.tell_inspected(&inspection.ports(), rate);
         }
+    }
+
+    /// What became of what was looked into, for the summary.
+    pub(super) fn summary(&self) -> String {
+        let Some(inspection) = &self.inspection else { return String::new() };
+        let counters = inspection.counters();
+        if counters.samples == 0 {
+            return String::new();
+        }
+        format!(
+            "signatures: {} found in {} packets; {} flows were forgotten too early, {} came in too many pieces\n",
+            counters.matches, counters.samples, counters.forgotten, counters.scattered
+        )
     }
 
     /// Events of what was counted of listed addresses.
@@ -100,7 +114,7 @@ impl App {
         let (hints, maps) = live.hints();
         let transitions = self.analysis.hints(id, hints, clock::monotonic_ns(), maps);
         live.schedule(self.analysis.is_near(id));
-        self.tell(&transitions);
+        self.tell_of(id, transitions);
         let events = self.lookout.listed(&listed);
         self.happened(id, events);
     }
@@ -109,11 +123,17 @@ impl App {
     pub(super) fn samples(&mut self, index: usize, to_end: bool) {
         let Some(tap) = self.lookout.taps.get_mut(index) else { return };
         let Some((id, settings)) = self.sampled.get(index).copied() else { return };
-        let mut events = Vec::new();
+        let mut seen = Vec::new();
         let inspection = &mut self.lookout.inspection;
-        let mut each = |sample: &_, frame: &[u8]| {
-            if let Some(inspection) = inspection {
-                events.extend(inspection.events(index, sample, frame, &settings));
+        let mut each = |sample: &Sample, frame: &[u8]| {
+            let is_payload = sample.purpose & Sample::PAYLOAD != 0;
+            let events = match inspection {
+                Some(inspection) if is_payload => inspection.events(index, sample, frame, &settings),
+                _ => Vec::new(),
+            };
+            // What tells an attack is evidence of it, too.
+            if !events.is_empty() || sample.purpose & Sample::EVIDENCE != 0 {
+                seen.push((*sample, frame.to_vec(), events));
             }
         };
         if to_end {
@@ -121,22 +141,27 @@ impl App {
         } else {
             tap.read(&mut each);
         }
-        self.happened(id, events);
+        for (sample, frame, events) in seen {
+            self.happened(id, events);
+            self.evidence.packet(id, &settings, &sample, &frame);
+        }
+        self.evidence.look_after(clock::monotonic_ns());
     }
 
     fn happened(&mut self, id: InterfaceId, events: Vec<Event>) {
         if !events.is_empty() {
             let transitions = self.analysis.events(id, events, clock::monotonic_ns());
-            self.tell(&transitions);
+            self.tell_of(id, transitions);
         }
     }
 
     /// Uses feeds that were loaded again.
-    pub(super) fn feeds_loaded(&mut self, outcome: &Outcome, lines: Arc<Vec<Line>>) {
+    pub(super) fn feeds_loaded(&mut self, Fresh { outcome, lines }: Fresh) {
         outcome.problems.iter().for_each(|problem| warn!("{problem}"));
         outcome.notes.iter().for_each(|note| warn!("{note}"));
         let loaded = self.lookout.lists.loaded();
-        info!("feeds loaded again: {} entries of {} feeds", loaded.entries(), loaded.feeds().len());
+        let how = if outcome.problems.is_empty() { "feeds loaded again" } else { "feeds in use" };
+        info!("{how}: {} entries of {} feeds", loaded.entries(), loaded.feeds().len());
         self.lookout.lines = lines;
         self.lookout.untold = true;
         self.tell_lookout();

@@ -95,12 +95,20 @@ pub struct Statistics {
 
 /// Begins a section: what wrote it, and where.
 pub fn section(into: &mut Vec<u8>, hardware: &str, system: &str) {
+    section_about(into, hardware, system, "");
+}
+
+/// The same, with a word about it for whoever reads the file; none where it is empty.
+pub fn section_about(into: &mut Vec<u8>, hardware: &str, system: &str, comment: &str) {
     block(into, SECTION_HEADER, |into| {
         into.extend(BYTE_ORDER.to_le_bytes());
         into.extend(1_u16.to_le_bytes());
         into.extend(0_u16.to_le_bytes());
         // How long the section is, is not known before it ends.
         into.extend(u64::MAX.to_le_bytes());
+        if !comment.is_empty() {
+            option(into, COMMENT, comment.as_bytes());
+        }
         option(into, HARDWARE, hardware.as_bytes());
         option(into, OPERATING_SYSTEM, system.as_bytes());
         option(into, APPLICATION, concat!("netwatch ", env!("CARGO_PKG_VERSION")).as_bytes());

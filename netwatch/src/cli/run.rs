@@ -42,7 +42,7 @@ pub struct RunArgs {
     pub verifier_log: Option<PathBuf>,
 }
 
-/// Where `netwatch run` watches, and where it keeps what it learns. A configuration file can say it too, and the option wins.
+/// Where `netwatch run` watches, and where it keeps what it learns and sees. A configuration file can say it too, and the option wins.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PlaceArgs {
     /// Interface to watch; repeat for several [default: that of the default route]
@@ -56,6 +56,10 @@ pub struct PlaceArgs {
     /// Directory in which learned services outlive the run [default: none]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
+
+    /// Directory in which the first packets of each incident's source are kept, as pcapng [default: none]
+    #[arg(long, value_name = "DIR")]
+    pub evidence: Option<PathBuf>,
 }
 
 /// Settings that a configuration file can have too, where the option wins. Their defaults are those of
@@ -98,12 +102,13 @@ pub struct SettingArgs {
     #[arg(long = "threshold", value_name = "RULE=N")]
     pub thresholds: Vec<String>,
 
-    /// File of payload signatures beside those that come with netwatch; repeat for several [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub signatures: Vec<PathBuf>,
     /// Feed of addresses that are known to be bad; repeat for several [default: none]
     #[arg(long = "feed", value_name = "NAME=FILE")]
     pub feeds: Vec<String>,
+
+    /// File of payload signatures beside those that come with netwatch; repeat for several [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub signatures: Vec<PathBuf>,
 
     /// Memory for the kernel's maps, per interface [default: 128M]
     #[arg(long, value_name = "SIZE")]

@@ -1,5 +1,6 @@
 //! The configuration file: TOML in, a layer of settings or all that is wrong with it out.
 
+pub(super) mod evidence;
 mod feeds;
 pub(super) mod rules;
 pub(super) mod signatures;
@@ -16,7 +17,7 @@ use crate::document::{self, Key, Reader, Value, quantity, text, whole};
 use crate::{guide, units};
 
 /// Keys at the root.
-pub(super) const KEYS: [&str; 17] = [
+pub(super) const KEYS: [&str; 18] = [
     "profile",
     "interfaces",
     "window",
@@ -32,6 +33,7 @@ pub(super) const KEYS: [&str; 17] = [
     "state_dir",
     "rules",
     "signatures",
+    "evidence",
     "allow",
     "feeds",
 ];
@@ -95,6 +97,7 @@ impl Reader {
                 "state_dir" => layer.state_dir = self.one(key, value, |value| Ok(text(value)?.into())),
                 "rules" => self.rules(&mut layer, key, value),
                 "signatures" => layer.signatures = self.signature_settings(value),
+                "evidence" => layer.evidence = self.evidence_settings(value),
                 "allow" => layer.allow = self.allow_list(key, value),
                 "feeds" => layer.feeds = self.feeds(key, value),
                 _ => self.unknown(key, &KEYS),

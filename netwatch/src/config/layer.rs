@@ -34,6 +34,7 @@ pub(super) struct Layer {
     pub state_dir: Option<Said<PathBuf>>,
     pub rules: [RuleLayer; RuleId::COUNT],
     pub signatures: SignatureLayer,
+    pub evidence: EvidenceLayer,
     pub allow: Vec<Said<AllowEntry>>,
     pub feeds: Vec<Said<FeedConfig>>,
 }
@@ -47,6 +48,18 @@ pub(super) struct SignatureLayer {
     pub rate: Option<Said<u32>>,
     pub disable: Option<Said<Vec<String>>>,
     pub severity: Option<Said<Vec<(String, Severity)>>>,
+}
+
+/// What one place says about evidence.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EvidenceLayer {
+    /// Empty where nothing is to be kept.
+    pub dir: Option<Said<PathBuf>>,
+    pub packets: Option<Said<u32>>,
+    pub max_bytes: Option<Said<u64>>,
+    pub max_files: Option<Said<usize>>,
+    pub max_age: Option<Said<Duration>>,
+    pub min_severity: Option<Said<Severity>>,
 }
 
 /// A file of signatures.

@@ -3,8 +3,9 @@
 //! The command line wins over the file, the file over the profile, and the profile over the defaults, which stand
 //! here and in the table of rules. Read it in this order: [`layer`] (what one place says), `value` (what it may
 //! say), `file` (the configuration file), `rules` (what the rules are told), `signatures` (which are looked for),
-//! `show` (the whole as text, and what a reload changes).
+//! `evidence` (which packets are kept), `show` (the whole as text, and what a reload changes).
 
+mod evidence;
 mod file;
 pub mod layer;
 mod rules;
@@ -25,6 +26,7 @@ use crate::feeds::limits::FEEDS_MAX;
 use crate::kernel::ModeWish;
 use crate::{guide, units};
 
+pub use evidence::EvidenceSettings;
 use layer::{AllowEntry, Layer, Origin, Said, SignatureFile, first};
 use rules::Layers;
 pub use show::{Changes, Row};
@@ -46,14 +48,14 @@ pub const INTERFACES_MAX: usize = 64;
 pub const LOCAL_MAX: usize = 256;
 /// Most entries of the allow-list: each is compared with each source that breaks a rule.
 pub const ALLOW_MAX: usize = 1024;
+/// Most tags of a feed.
+pub const TAGS_MAX: usize = 16;
 /// Most services that are declared.
 pub const SERVICES_MAX: usize = 1024;
 /// Shortest time for which services are learned.
 pub const LEARN_MIN: Duration = Duration::from_secs(1);
 /// Longest time for which services are learned.
 pub const LEARN_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Most tags of a feed.
-pub const TAGS_MAX: usize = 16;
 
 /// Fewest and most notifications within a minute.
 pub const NOTIFICATIONS: (u64, u64) = (1, 100_000);
@@ -94,6 +96,8 @@ pub struct Config {
     pub map_memory: u64,
     /// Which payload signatures are looked for.
     pub signatures: SignatureSettings,
+    /// Which packets are kept; none where no directory is named.
+    pub evidence: Option<EvidenceSettings>,
     /// Where what was learned is kept from one run to the next.
     pub state_dir: Option<PathBuf>,
     /// When to stop by itself.
@@ -209,10 +213,11 @@ impl Config {
         let min_severity = first([line.min_severity, file.min_severity], Severity::Low);
         let notifications = first([file.notifications_per_minute], NOTIFICATIONS_PER_MINUTE);
         let local = first([line.local, file.local], Vec::new());
+        let feeds = feeds(line.feeds, file.feeds)?;
         let state_dir = first([line.state_dir, file.state_dir], PathBuf::new());
 
         let (signatures, mut signature_rows) = signatures::resolve(line.signatures, file.signatures)?;
-        let feeds = feeds(line.feeds, file.feeds)?;
+        let (evidence, mut evidence_rows) = evidence::resolve(line.evidence, file.evidence);
 
         let mut all = vec![
             show::choice("profile", &profile),
@@ -231,6 +236,7 @@ impl Config {
         ];
         all.append(&mut rules.rows);
         all.append(&mut signature_rows);
+        all.append(&mut evidence_rows);
         all.extend(file.allow.iter().map(show::allow));
         all.extend(feeds.iter().map(show::feed));
         Ok(Self {
@@ -245,6 +251,7 @@ impl Config {
             slots,
             map_memory: map_memory.value,
             signatures,
+            evidence,
             state_dir: Some(state_dir.value).filter(|path| !path.as_os_str().is_empty()),
             stop_after: None,
             kernel_log: LogLevel::Off,
@@ -331,6 +338,7 @@ fn command_line(typed: &SettingArgs, place: &PlaceArgs) -> Result<Layer, String>
     if !place.interfaces.is_empty() {
         layer.interfaces = said(interfaces(&place.interfaces)?);
     }
+    layer.evidence.dir = place.evidence.clone().and_then(said);
     if !typed.signatures.is_empty() {
         let file = |path: &PathBuf| SignatureFile { text: path.display().to_string(), path: path.clone() };
         layer.signatures.files = said(typed.signatures.iter().map(file).collect());

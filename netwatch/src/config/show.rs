@@ -112,6 +112,7 @@ impl Row {
     fn is_live(&self) -> bool {
         let root = self.table.split('.').next().unwrap_or_default();
         self.lines.first().is_some_and(|(key, _)| match (root, *key) {
+            ("evidence", _) => false,
             // Windows are those of the start, and the kernel is told once what it samples.
             (_, "window") | ("signatures", "enabled" | "rate") => false,
             (root, key) => LIVE.contains(&root) || LIVE.contains(&key),
@@ -163,7 +164,11 @@ fn by_key(rows: &[Row]) -> BTreeMap<String, &Row> {
 }
 
 pub(super) fn duration(key: &'static str, said: &Said<Duration>) -> Row {
-    root(key, quoted(&time(said.value)), said)
+    duration_of("", key, said)
+}
+
+pub(super) fn duration_of(table: &'static str, key: &'static str, said: &Said<Duration>) -> Row {
+    in_table(table, key, quoted(&time(said.value)), said)
 }
 
 pub(super) fn number<T: Display>(key: &'static str, said: &Said<T>) -> Row {
@@ -171,15 +176,23 @@ pub(super) fn number<T: Display>(key: &'static str, said: &Said<T>) -> Row {
 }
 
 pub(super) fn size(key: &'static str, said: &Said<u64>) -> Row {
+    size_of("", key, said)
+}
+
+pub(super) fn size_of(table: &'static str, key: &'static str, said: &Said<u64>) -> Row {
     let text = match said.value {
         bytes if bytes.is_multiple_of(1 << 20) => format!("{}M", bytes >> 20),
         bytes => bytes.to_string(),
     };
-    root(key, quoted(&text), said)
+    in_table(table, key, quoted(&text), said)
 }
 
 pub(super) fn path(key: &'static str, said: &Said<PathBuf>) -> Row {
-    root(key, quoted(&said.value.display().to_string()), said)
+    path_of("", key, said)
+}
+
+pub(super) fn path_of(table: &'static str, key: &'static str, said: &Said<PathBuf>) -> Row {
+    in_table(table, key, quoted(&said.value.display().to_string()), said)
 }
 
 pub(super) fn choice<T: ValueEnum>(key: &'static str, said: &Said<T>) -> Row {
@@ -188,7 +201,11 @@ pub(super) fn choice<T: ValueEnum>(key: &'static str, said: &Said<T>) -> Row {
 }
 
 pub(super) fn severity(key: &'static str, said: &Said<Severity>) -> Row {
-    root(key, quoted(said.value.name()), said)
+    severity_of("", key, said)
+}
+
+pub(super) fn severity_of(table: &'static str, key: &'static str, said: &Said<Severity>) -> Row {
+    in_table(table, key, quoted(said.value.name()), said)
 }
 
 pub(super) fn strings<T>(key: &'static str, said: &Said<Vec<T>>, text: impl Fn(&T) -> &str) -> Row {
@@ -274,7 +291,7 @@ fn ports(ports: &LoginPorts) -> String {
     }
 }
 
-/// A duration as it can be written: `60s`, `1500ms`.
+/// A duration as it can be written: `7d`, `60s`, `1500ms`.
 fn time(duration: Duration) -> String {
     let millis = duration.as_millis();
     if millis > 0 && millis.is_multiple_of(86_400_000) {

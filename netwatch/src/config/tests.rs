@@ -1,3 +1,5 @@
+mod evidence;
+
 use clap::Parser as _;
 
 use super::*;
@@ -144,8 +146,8 @@ fn what_is_too_much_is_refused_by_its_name() {
 
 #[test]
 fn what_is_shown_can_be_read() {
-    let text = "local = ['192.0.2.0/24', '2001:db8::1']\nstate_dir = '/a \"b'\nprofile = 'literal'\n[rules.'scan.vertical']\n\
-                severity = 'info'\n[rules.'port.unusual']\nservices = ['22', 'udp/1-9']\nlearn = '90m'\n[[allow]]\nprefix = '::/0'\ncomment = \"\\u001b \\\"\\\\\"\n";
+    let text = "local = ['192.0.2.0/24', '2001:db8::1']\nstate_dir = '/a \"b'\nprofile = 'literal'\nevidence.dir = '/c'\n\
+                evidence.max_age = '1.5d'\nevidence.max_bytes = 1048577\n[rules.'scan.vertical']\nseverity = 'info'\n[rules.'port.unusual']\nservices = ['22', 'udp/1-9']\nlearn = '90m'\n[[allow]]\nprefix = '::/0'\ncomment = \"\\u001b \\\"\\\\\"\n";
     let config = with_file("--slot 500ms --window 5s", text).unwrap();
     let again = with_file("", &config.toml(true)).unwrap();
     let values = |config: &Config| config.rows.iter().map(Row::key_and_value).collect::<Vec<_>>();
@@ -175,6 +177,10 @@ fn the_example_is_the_defaults_and_names_every_key() {
             has(&optional, key) || is_table || optional.contains(&format!("[{key}]")),
             "{key} is missing"
         );
+    }
+    let table = optional.split("\n[evidence]").nth(1).unwrap();
+    for key in file::evidence::KEYS {
+        assert!(has(table, key), "{key} of evidence is missing");
     }
     for rule in &RULES {
         let table = optional.split("[rules.").find(|part| part.starts_with(&format!("{:?}]", rule.name)));
@@ -409,7 +415,8 @@ fn a_reload_keeps_windows_and_modes() {
         &path,
         "state_dir = '/var/lib/netwatch'\nmode = 'mirror'\nipv6_prefix = 128\nwindow = '2m'\nnotifications_per_minute = 5\n\
          [rules.'scan.vertical']\nwindow = '10s'\n[rules.'scan.slow']\nclosed_percent = 50\n\
-         [rules.'port.hammer']\nports = 'any'\n[rules.'port.unusual']\nservices = ['tcp/22']\n",
+         [rules.'port.hammer']\nports = 'any'\n[rules.'port.unusual']\nservices = ['tcp/22']\n\
+         [evidence]\ndir = '/var/lib/netwatch'\nmin_severity = 'high'\n",
     )
     .unwrap();
     let Changes { config, applied, after_restart } = config.reload().unwrap();
@@ -428,6 +435,8 @@ fn a_reload_keeps_windows_and_modes() {
     assert_eq!(
         after_restart,
         [
+            "evidence.dir: \"\" -> \"/var/lib/netwatch\"",
+            "evidence.min_severity: \"low\" -> \"high\"",
             "ipv6_prefix: 64 -> 128",
             "mode: \"host\" -> \"mirror\"",
             "rules.\"scan.vertical\".window: \"30s\" -> \"10s\"",

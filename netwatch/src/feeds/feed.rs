@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use netwatch_common::prefixes::Line;
 
 use super::contents::Contents;
-use super::limits::{FILE_BYTES_MAX, NARROW4, NARROW6, SHRINK};
+use super::limits::{ENTRIES_IN_ALL, FILE_BYTES_MAX, NARROW4, NARROW6, SHRINK};
 use super::set::{self, Prefix};
 use super::watcher::Stamp;
 use crate::analysis::Severity;
@@ -228,6 +228,12 @@ pub fn load(feeds: &[FeedConfig], never: &[Prefix], previous: Option<&Loaded>, n
         let was_live = unchanged.is_none_or(|old| old.is_live);
         feed.is_live = ended.is_none();
         outcome.notes.extend(ended.filter(|_| was_live));
+        if loaded.entries() + feed.contents.set.len() > ENTRIES_IN_ALL {
+            let (path, name) = (config.file.display(), &config.name);
+            let wrong = format!("all feeds together have more than {ENTRIES_IN_ALL} entries");
+            outcome.problems.push(format!("{path}: feed {name} is left out: {wrong}"));
+            continue;
+        }
         loaded.feeds.push(feed);
     }
     outcome.loaded = Arc::new(loaded);

@@ -6,8 +6,10 @@ pub const FEEDS_MAX: usize = 32;
 pub const FILE_BYTES_MAX: u64 = 512 << 20;
 /// Bytes of a file that is one document of JSON, of which the whole lies in memory several times over.
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 20;
-/// Entries of a file, and of all together.
+/// Entries of a file.
 pub const ENTRIES_MAX: usize = 4_000_000;
+/// Entries of all feeds together: what a tree of the kernel's has levels for, were they all of IPv6.
+pub const ENTRIES_IN_ALL: usize = 8_000_000;
 /// Bits that a prefix of IPv4 must have at least, where wide ones are not allowed: one that is wider is mostly a mistake,
 /// and lists a good part of the internet.
 pub const NARROW4: u8 = 8;

@@ -2,37 +2,25 @@
 
 use bytemuck::Zeroable as _;
 use netwatch_common::prefixes::{
-    FILTER4_LINES, FILTER6_LINES, HEAD4, HEAD6, HEADS, Head, KEYS4, KEYS6, LEVELS_MAX, Line, NO_KEY, SIGN,
-    filter4_bit, filter6_bit,
+    FILTER_BITS_MAX, HEAD4, HEAD6, HEADS, Head, KEYS4, KEYS6, LEVELS_MAX, LINE_BITS, Line, NO_KEY, SIGN,
+    filter_bit, filtered4,
 };
 
-/// Trees of so many levels have a filter in front of them: smaller ones lie in the fastest cache, and are not much slower
-/// than it.
-const FILTER_LEVELS: usize = 4;
-/// What is set of a filter at most for one range: of a wider one, everything is.
-const WIDEST: u128 = 1 << 24;
+/// Bits of a filter for each that will be set, at least: one address in so many that are not listed passes it, until it has as
+/// many as it may have.
+const SPARSE: u64 = 16;
 
 /// The lines of a set: boundaries of IPv4 and of IPv6, each in order.
 pub(super) fn build(v4: &[u32], v6: &[u128]) -> Vec<Line> {
     let mut lines = vec![Line::zeroed(); HEADS as usize];
     let head = tree(&mut lines, v4, 1, KEYS4 as usize);
-    lines[HEAD4 as usize] = with_filter(&mut lines, head, FILTER4_LINES, |set| {
-        for (first, last) in ranges(v4, u32::MAX) {
-            (filter4_bit(first)..=filter4_bit(last)).for_each(&mut *set);
-        }
-    });
+    // Of /24s, which are 256 apart.
+    let known = ranges(v4, u32::MAX).map(|(first, last)| (filtered4(first) >> 8, filtered4(last) >> 8));
+    lines[HEAD4 as usize] = with_filter(&mut lines, head, known.collect(), 8);
     let keys6: Vec<u32> = v6.iter().flat_map(|key| words(*key)).collect();
     let head = tree(&mut lines, &keys6, 4, KEYS6 as usize);
-    lines[HEAD6 as usize] = with_filter(&mut lines, head, FILTER6_LINES, |set| {
-        for (first, last) in ranges(v6, u128::MAX) {
-            let (first, last) = (words(first)[0], words(last)[0]);
-            if u128::from(last - first) >= WIDEST {
-                (0..FILTER6_LINES * 512).for_each(&mut *set);
-            } else {
-                (first..=last).map(filter6_bit).for_each(&mut *set);
-            }
-        }
-    });
+    let known = ranges(v6, u128::MAX).map(|(first, last)| (words(first)[0], words(last)[0]));
+    lines[HEAD6 as usize] = with_filter(&mut lines, head, known.collect(), 0);
     lines
 }
 
@@ -42,7 +30,7 @@ fn tree(lines: &mut Vec<Line>, keys: &[u32], words: usize, keys_per_line: usize)
         return Head::zeroed();
     }
     let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let mut head = Head { keys: narrow(keys.len() / words), sign: SIGN, ..Head::zeroed() };
+    let mut head = Head { sign: SIGN, ..Head::zeroed() };
     let mut levels = vec![level(keys, 1, words)];
     while levels.last().is_some_and(|above| above.len() > 1) {
         // What a line begins with is the key of the line above it: one of so many keys of the leaves.
@@ -69,19 +57,28 @@ fn level(keys: &[u32], step: usize, words: usize) -> Vec<Line> {
     lines
 }
 
-/// Appends a filter where the tree is large; `fill` sets its bits.
-fn with_filter(
-    lines: &mut Vec<Line>,
-    mut head: Head,
-    filter_lines: u32,
-    fill: impl FnOnce(&mut dyn FnMut(u32)),
-) -> Line {
-    if head.levels as usize >= FILTER_LEVELS {
+/// Appends a filter where a tree has more than its root. It is told the first and the last of what it is to know, without
+/// the `shift` bits behind them.
+fn with_filter(lines: &mut Vec<Line>, mut head: Head, mut known: Vec<(u32, u32)>, shift: u32) -> Line {
+    if head.levels > 1 {
+        // What is the last of one range and the first of the next is there once.
+        known.dedup();
+        let count: u64 = known.iter().map(|(first, last)| u64::from(last - first) + 1).sum();
+        let bits = count.saturating_mul(SPARSE).max(LINE_BITS.into()).next_power_of_two().ilog2();
+        let bits = bits.min(FILTER_BITS_MAX);
         let start = lines.len();
         head.filter = u32::try_from(start).unwrap_or(u32::MAX);
-        lines.resize(start + filter_lines as usize, Line::zeroed());
+        head.filter_shift = 32 - bits;
+        lines.resize(start + (1 << bits) / LINE_BITS as usize, Line::zeroed());
         let filter: &mut [u32] = bytemuck::cast_slice_mut(&mut lines[start..]);
-        fill(&mut |bit| filter[(bit >> 5) as usize] |= 1 << (bit & 31));
+        if count > 1 << FILTER_BITS_MAX {
+            filter.fill(u32::MAX);
+        } else {
+            for known in known.into_iter().flat_map(|(first, last)| first..=last) {
+                let bit = filter_bit(known << shift, head.filter_shift);
+                filter[(bit >> 5) as usize] |= 1 << (bit & 31);
+            }
+        }
     }
     bytemuck::cast(head)
 }

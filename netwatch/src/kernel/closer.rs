@@ -1,5 +1,7 @@
 //! The closer look: the programs that take it, whose payload they look into, and what packets they send to userspace.
 
+use std::collections::BTreeSet;
+
 use aya::Ebpf;
 use aya::maps::{HashMap, Map, MapData, MapError, ProgramArray, RingBuf};
 use aya::programs::{Program, ProgramError, ProgramFd, SchedClassifier, Xdp};
@@ -34,10 +36,17 @@ impl Closer {
         let Some(Map::Array(inspected)) = object.take_map("INSPECTED") else {
             return Err(Error::Object("it has no array INSPECTED".into()));
         };
+        let Some(Map::Array(wanting)) = object.take_map("WANTING") else {
+            return Err(Error::Object("it has no array WANTING".into()));
+        };
         Ok(Self {
             _programs: programs,
             inspected: Shared::map(inspected, INSPECTED_WORDS as usize)?,
-            wanted: Some(Wanting(take(object, "WANTED")?)),
+            wanted: Some(Wanting {
+                sources: take(object, "WANTED")?,
+                number: Shared::map(wanting, 1)?,
+                wanted: BTreeSet::new(),
+            }),
             samples: Some(Samples::new(take::<RingBuf<MapData>>(object, samples::RING)?)),
         })
     }
@@ -98,7 +107,12 @@ impl InspectedPorts {
 }
 
 /// Says of which sources the programs send packets to userspace.
-pub struct Wanting(HashMap<MapData, Wire<Addr>, Wire<Wanted>>);
+pub struct Wanting {
+    sources: HashMap<MapData, Wire<Addr>, Wire<Wanted>>,
+    /// How many there are, where the programs see it at once.
+    number: Shared<u64>,
+    wanted: BTreeSet<Addr>,
+}
 
 impl Wanting {
     /// Wants so many packets more of a source, as it is accounted, from now on, and of what is sent to it.
@@ -108,7 +122,10 @@ impl Wanting {
     /// The kernel's error, or that there are [`WANTED_MAX`](netwatch_common::sample::WANTED_MAX) already.
     pub fn want(&mut self, source: Addr, packets: u32) -> Result<(), Error> {
         let wanted = Wanted { left: packets, padding: 0 };
-        self.0.insert(Wire(source), Wire(wanted), 0).map_err(|error| Error::from_map(error, 0))
+        self.sources.insert(Wire(source), Wire(wanted), 0).map_err(|error| Error::from_map(error, 0))?;
+        self.wanted.insert(source);
+        self.number.write(0, self.wanted.len() as u64);
+        Ok(())
     }
 
     /// Wants no more of a source.
@@ -117,7 +134,9 @@ impl Wanting {
     ///
     /// The kernel's error. That nothing was wanted is none.
     pub fn want_no_more(&mut self, source: Addr) -> Result<(), Error> {
-        match self.0.remove(&Wire(source)) {
+        self.wanted.remove(&source);
+        self.number.write(0, self.wanted.len() as u64);
+        match self.sources.remove(&Wire(source)) {
             Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
             Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => {
                 Ok(())

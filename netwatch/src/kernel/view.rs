@@ -248,6 +248,15 @@ impl View {
         self.samples.take()
     }
 
+    /// One of the programs: to run it on a frame without attaching it, and to ask the kernel about it.
+    ///
+    /// # Errors
+    ///
+    /// The object does not hold it.
+    pub fn program(&mut self, name: &str) -> Result<&SchedClassifier, Error> {
+        program(&mut self.object, name).map(|program| &*program)
+    }
+
     /// What all CPUs have counted since the programs were loaded.
     ///
     /// # Errors

@@ -24,10 +24,26 @@ pub struct Lists {
     never: Vec<Prefix>,
     loaded: Arc<Loaded>,
     watcher: Watcher,
-    loading: Option<JoinHandle<(Outcome, Arc<Vec<Line>>)>>,
+    loading: Option<JoinHandle<Fresh>>,
     /// Whether something changed while they were being loaded.
     is_stale: bool,
     numbers: Numbers,
+}
+
+/// Feeds that were just loaded.
+#[derive(Clone, Debug)]
+pub struct Fresh {
+    /// What became of loading.
+    pub outcome: Outcome,
+    /// What the kernel looks packets up in.
+    pub lines: Arc<Vec<Line>>,
+}
+
+impl Fresh {
+    fn of(outcome: Outcome) -> Self {
+        let lines = Arc::new(outcome.loaded.lines());
+        Self { outcome, lines }
+    }
 }
 
 impl Lists {
@@ -40,17 +56,16 @@ impl Lists {
         configs: Vec<FeedConfig>,
         never: Vec<Prefix>,
         now: Timestamp,
-    ) -> Result<(Self, Outcome, Arc<Vec<Line>>), Vec<String>> {
+    ) -> Result<(Self, Fresh), Vec<String>> {
         let mut watcher = Watcher::default();
         watcher.watch(&configs, now);
         let outcome = feeds::load(&configs, &never, None, now);
         if !outcome.problems.is_empty() {
             return Err(outcome.problems);
         }
-        let lines = Arc::new(outcome.loaded.lines());
         let loaded = Arc::clone(&outcome.loaded);
         let lists = Self { configs, never, loaded, watcher, ..Self::default() };
-        Ok((lists, outcome, lines))
+        Ok((lists, Fresh::of(outcome)))
     }
 
     /// The feeds as they are in use.
@@ -89,29 +104,26 @@ impl Lists {
         }
         self.watcher.watch(&self.configs, now);
         let (configs, never, previous) = (self.configs.clone(), self.never.clone(), Arc::clone(&self.loaded));
-        self.loading = Some(spawn_blocking(move || {
-            let outcome = feeds::load(&configs, &never, Some(&previous), now);
-            let lines = Arc::new(outcome.loaded.lines());
-            (outcome, lines)
-        }));
+        self.loading =
+            Some(spawn_blocking(move || Fresh::of(feeds::load(&configs, &never, Some(&previous), now))));
     }
 
     /// Waits until feeds are loaded; for ever where none are being loaded. What is loaded is in use when this returns, but
-    /// for the kernel, which looks packets up in the lines that it returns.
+    /// for the kernel, which looks packets up in the lines that come with it.
     ///
     /// # Errors
     ///
     /// Loading came to an unexpected end.
-    pub async fn finished(&mut self) -> Result<(Outcome, Arc<Vec<Line>>), JoinError> {
+    pub async fn finished(&mut self) -> Result<Fresh, JoinError> {
         let Some(loading) = &mut self.loading else { return std::future::pending().await };
         let result = loading.await;
         self.loading = None;
-        let (outcome, lines) = result?;
-        self.loaded = Arc::clone(&outcome.loaded);
+        let fresh = result?;
+        self.loaded = Arc::clone(&fresh.outcome.loaded);
         if std::mem::take(&mut self.is_stale) {
             self.load(Timestamp::now());
         }
-        Ok((outcome, lines))
+        Ok(fresh)
     }
 
     /// What was counted of an address, once for each feed that lists it. None where it is listed no more: the feeds have

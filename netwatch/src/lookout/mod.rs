@@ -10,7 +10,7 @@ mod tap;
 
 use std::collections::HashMap;
 
-pub use lists::Lists;
+pub use lists::{Fresh, Lists};
 pub use payload::Inspection;
 pub use tap::Tap;
 

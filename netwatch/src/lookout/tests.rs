@@ -42,7 +42,7 @@ fn a_listed_address_is_told_once_for_each_feed_that_lists_it() {
     let wide = FeedConfig::new("wide", file("wide", "203.0.113.0/24 ; EX1\n192.0.2.0/24 ; EX2\n"));
     let never = crate::feeds::Prefix { first: IpAddr::from([192, 0, 2, 0]), bits: 24 };
     let now = jiff::Timestamp::now();
-    let (mut lists, outcome, lines) = Lists::start(vec![own, wide], vec![never], now).unwrap();
+    let (mut lists, Fresh { outcome, lines }) = Lists::start(vec![own, wide], vec![never], now).unwrap();
     assert_eq!(outcome.notes, [""; 0]);
     let listed = |addr: Ipv4Addr| netwatch_common::prefixes::contains(lines.as_slice(), &addr.into());
     assert!(listed(BAD) && !listed(OURS), "what is ours is never listed");

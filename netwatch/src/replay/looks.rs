@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::exit::Usage;
 use crate::feeds::Prefix;
 use crate::kernel::InspectedPorts;
-use crate::lookout::{Inspection, Lists};
+use crate::lookout::{Fresh, Inspection, Lists};
 
 /// What looks more closely than counting does.
 pub struct Looks {
@@ -66,7 +66,7 @@ impl Looks {
         if !has_feeds && !inspects {
             return Ok(None);
         }
-        let (lists, outcome, lines) =
+        let (lists, Fresh { outcome, lines }) =
             Lists::start(config.feeds.clone(), never, at).map_err(|problems| Usage(problems.join("\n")))?;
         outcome.notes.iter().for_each(|note| warn!("{note}"));
         if has_feeds {

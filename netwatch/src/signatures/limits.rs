@@ -14,6 +14,8 @@ pub const COMPILED_BYTES: usize = 256 << 10;
 pub const SET_BYTES: usize = 64 << 20;
 /// Most memory that matching one set takes beyond that, in bytes.
 pub const CACHE_BYTES: usize = 8 << 20;
+/// Most signatures of one scope that are looked for one by one; more of them are first looked for all at once.
+pub const ONE_BY_ONE: usize = 8;
 /// Longest identifier, in bytes.
 pub const ID_BYTES: usize = 64;
 /// Longest name, reference or description, in bytes.

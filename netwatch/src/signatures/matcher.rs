@@ -4,7 +4,8 @@ use core::ops::Range;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use netwatch_common::{Addr, Proto};
+use netwatch_common::classify::SYN;
+use netwatch_common::{Addr, Kind, Packet, Proto};
 
 use super::excerpt::Excerpt;
 use super::limits::{DIRECTIONS, IDLE_NS, SETTLED_NS};
@@ -284,7 +285,38 @@ impl Key {
     }
 }
 
-impl Sample<'_> {
+impl<'s> Sample<'s> {
+    /// The payload of a parsed frame, of which `frame` was captured and `wire_len` bytes were on the wire. None where it
+    /// is neither TCP nor UDP with a whole header. When it was sent, by whom, and who began the flow is the caller's to
+    /// say.
+    #[must_use]
+    pub fn of(packet: &Packet, frame: &'s [u8], wire_len: u32) -> Option<Self> {
+        let transport = packet.transport;
+        let proto = match transport.kind {
+            Kind::Tcp => Proto::Tcp,
+            Kind::Udp => Proto::Udp,
+            _ => return None,
+        };
+        let begin = transport.payload_offset as usize;
+        let end = frame.len().min(begin + transport.payload_len as usize);
+        let not_captured = wire_len.saturating_sub(u32::try_from(frame.len()).unwrap_or(u32::MAX));
+        // A SYN takes a number of its own, so what it carries begins behind it.
+        let syn = u32::from(transport.flags & SYN != 0);
+        Some(Self {
+            source: packet.source,
+            source_port: transport.source_port,
+            dest: packet.dest,
+            dest_port: transport.dest_port,
+            proto,
+            client_is_source: None,
+            sequence: transport.sequence.wrapping_add(syn),
+            payload_len: transport.payload_len.saturating_add(not_captured),
+            bytes: frame.get(begin..end).unwrap_or_default(),
+            at_ns: 0,
+            outgoing: false,
+        })
+    }
+
     const fn flow<'a>(&self, bytes: &'a [u8], start: usize) -> FlowBytes<'a> {
         let Self { proto, source_port, dest_port, client_is_source, .. } = *self;
         FlowBytes { proto, source_port, dest_port, client_is_source, bytes, start }

@@ -21,8 +21,8 @@ pub struct Signatures {
 #[derive(Clone, Debug)]
 struct Group {
     scope: Scope,
-    /// A pattern of each member: where it is not found, the member is not.
-    first: RegexSet,
+    /// The first pattern of each member: where it is not found, the member is not. None where they are few.
+    first: Option<RegexSet>,
     /// By their numbers.
     members: Vec<usize>,
 }
@@ -69,6 +69,10 @@ impl Signatures {
             scopes.entry(&signature.scope).or_default().push(number);
         }
         let group = |(scope, members): (&Scope, Vec<usize>)| {
+            // Few are found faster one by one: each has literals to jump to, which all together have not.
+            if members.len() <= limits::ONE_BY_ONE {
+                return Ok(Group { scope: scope.clone(), first: None, members });
+            }
             let first = members.iter().filter_map(|number| all.get(*number)?.patterns.first());
             let first = RegexSetBuilder::new(first.map(super::pattern::Pattern::source))
                 .unicode(false)
@@ -78,7 +82,7 @@ impl Signatures {
                 .map_err(|_| {
                     format!("the signatures for ports {} take too much memory together", scope.ports)
                 })?;
-            Ok(Group { scope: scope.clone(), first, members })
+            Ok(Group { scope: scope.clone(), first: Some(first), members })
         };
         let groups = scopes.into_iter().map(group).collect::<Result<_, String>>()?;
         Ok(Self { all, groups })
@@ -99,13 +103,17 @@ impl Signatures {
             let ports = (flow.source_port, flow.dest_port);
             let Some(sender) = group.scope.sender(flow.proto, ports, flow.client_is_source) else { continue };
             // Behind a gap, patterns that have to lie at the beginning may seem to; the pattern itself knows.
-            for candidate in &group.first.matches(known) {
-                let Some(&signature) = group.members.get(candidate) else { continue };
-                if skip(signature) {
-                    continue;
+            let candidates = group.first.as_ref().map(|first| first.matches(known));
+            if candidates.as_ref().is_some_and(|candidates| !candidates.matched_any()) {
+                continue;
+            }
+            for (member, &signature) in group.members.iter().enumerate() {
+                let is_candidate = candidates.as_ref().is_none_or(|candidates| candidates.matched(member));
+                if is_candidate && !skip(signature) {
+                    let range =
+                        self.get(signature).and_then(|signature| signature.find(flow.bytes, flow.start));
+                    hits.extend(range.map(|range| Hit { signature, sender, range }));
                 }
-                let range = self.get(signature).and_then(|signature| signature.find(flow.bytes, flow.start));
-                hits.extend(range.map(|range| Hit { signature, sender, range }));
             }
         }
         hits.sort_unstable_by_key(|hit| hit.signature);

@@ -61,13 +61,8 @@ impl Stream {
         if self.known.iter().any(|known| known.start <= wanted.start && wanted.end <= known.end) {
             return Added::Known;
         }
-        let touches = |known: &Range<usize>| known.start <= wanted.end && wanted.start <= known.end;
         let first = self.known.partition_point(|known| known.end < wanted.start);
-        let last = first
-            + self
-                .known
-                .get(first..)
-                .map_or(0, |rest| rest.iter().take_while(|known| touches(known)).count());
+        let last = self.known.partition_point(|known| known.start <= wanted.end);
         if first == last && self.known.len() == STRETCHES {
             return Added::Scattered;
         }

@@ -89,6 +89,9 @@ pub(crate) struct Context<'a> {
     confidence: &'static str,
     spoofable: bool,
     degraded: bool,
+    /// Where packets of the source are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence_file: Option<&'a str>,
     reference: String,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     detail: Option<detail::Context<'a>>,
@@ -170,6 +173,7 @@ pub(crate) fn context(t: &Transition, wall: Wall, incident: String) -> Context<'
         },
         spoofable: t.spoofable,
         degraded: t.degraded,
+        evidence_file: t.evidence_file.as_deref(),
         reference: guide::reference(t.rule.rule()),
         detail: t.detail.as_deref().map(detail::Context::of),
     }

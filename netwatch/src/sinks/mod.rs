@@ -68,8 +68,16 @@ impl Renderer {
         out.write_all(b"\n")
     }
 
-    /// The name of an incident.
-    fn incident(&self, transition: &Transition) -> String {
+    /// The line for people about a transition, whatever the format, without colours and without its end.
+    #[must_use]
+    pub fn line(&self, transition: &Transition) -> String {
+        let renderer = &Self { format: Format::Text, colour: false, ..self.clone() };
+        text::Line { transition, renderer }.to_string()
+    }
+
+    /// The name of a transition's incident.
+    #[must_use]
+    pub fn incident(&self, transition: &Transition) -> String {
         format!("{}-{}", self.run, transition.incident)
     }
 }
@@ -97,4 +105,4 @@ impl Wall {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -28,7 +28,7 @@ fn ports(ports: impl IntoIterator<Item = u16>) -> PortSummary {
     summary
 }
 
-pub(super) fn scan(state: State) -> Transition {
+pub(crate) fn scan(state: State) -> Transition {
     let mut evidence = [0; Class::COUNT];
     evidence[Class::Syn as usize] = 1000;
     Transition {
@@ -63,6 +63,7 @@ pub(super) fn scan(state: State) -> Transition {
         opened_ns: 11 * SECOND,
         suppressed: 0,
         detail: None,
+        evidence_file: None,
     }
 }
 
@@ -241,6 +242,14 @@ fn keys_outside_of_the_context_are_those_of_eve() {
             assert!(event["alert"]["context"].is_object());
         }
     }
+}
+
+#[test]
+fn the_line_for_people_is_the_same_whatever_is_written() {
+    let open = scan(State::Open);
+    let line = renderer(Format::Json, true).line(&open);
+    assert_eq!(line + "\n", render(&open, Format::Text, false));
+    assert_eq!(renderer(Format::Json, true).incident(&open), "7f3a-1");
 }
 
 #[test]

@@ -36,6 +36,9 @@ impl Display for Line<'_> {
         if t.suppressed > 0 {
             write!(f, "; held back {} before", Count(t.suppressed, "time"))?;
         }
+        if let Some(path) = &t.evidence_file {
+            write!(f, "; packets in {}", Printable(path))?;
+        }
         write!(f, "; incident {}", renderer.incident(t))
     }
 }

@@ -76,6 +76,11 @@ impl<W: Write> Output<W> {
         self.renderer.wall = wall;
     }
 
+    /// What turns transitions into lines.
+    pub const fn renderer(&self) -> &Renderer {
+        &self.renderer
+    }
+
     /// The stream, to end it.
     pub fn into_stream(self) -> W {
         self.stream

@@ -222,7 +222,7 @@ fn programs_of_every_instruction_do_what_they_do_by_the_book() {
                     )
                 }
                 _ => {
-                    let code = 0x05 | [0x10, 0x20, 0x30, 0x40][random(4) as usize] | random(2) as u16 * 8;
+                    let code = 0x05 | [0x10, 0x20, 0x30, 0x40][random(4) as usize] | (random(2) as u16 * 8);
                     let (jump_true, jump_false) = (random(left) as u8, random(left) as u8);
                     program.push(Classic { code, jump_true, jump_false, k });
                     continue;

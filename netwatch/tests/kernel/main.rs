@@ -35,6 +35,7 @@ mod scans;
 mod slow;
 #[path = "../../benches/support/mod.rs"]
 mod support;
+mod suspicious;
 mod talk;
 mod unusual;
 mod view;

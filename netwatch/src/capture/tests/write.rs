@@ -81,6 +81,19 @@ fn another_reader_understands_every_block() {
 }
 
 #[test]
+fn a_section_can_say_what_it_is_about() {
+    use pcap_parser::{Block, parse_block_le};
+
+    let (mut about, mut plain) = (Vec::new(), Vec::new());
+    write::section_about(&mut about, "x86_64", "Linux 6.18", "a word");
+    write::section_about(&mut plain, "x86_64", "Linux 6.18", "");
+    let Ok((_, Block::SectionHeader(header))) = parse_block_le(&about) else { panic!("no section") };
+    let comment = &header.options[0];
+    assert_eq!((comment.code.0, &comment.value[..usize::from(comment.len)]), (1, &b"a word"[..]));
+    assert_eq!(about.len(), plain.len() + 4 + 8);
+}
+
+#[test]
 fn a_text_that_is_too_long_is_cut() {
     let mut file = Vec::new();
     write::section(&mut file, &"x".repeat(100_000), "");

@@ -2,11 +2,10 @@
 
 use toml::de::DeValue;
 
-use super::FEED_KEYS;
+use super::{FEED_KEYS, value};
 use crate::cli::MinSeverity;
 use crate::config::TAGS_MAX;
 use crate::config::layer::Said;
-use crate::config::value;
 use crate::document::{Key, Reader, Value, boolean, quantity, text};
 use crate::feeds::{FeedConfig, limits::FEEDS_MAX};
 use crate::units;

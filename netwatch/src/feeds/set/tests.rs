@@ -114,7 +114,7 @@ fn any_prefix() -> impl Strategy<Value = (IpAddr, u8)> {
 }
 
 fn v4_wide() -> impl Strategy<Value = (u32, u8)> {
-    (any::<u32>(), 0_u8..=32)
+    (any::<u32>(), 12_u8..=32)
 }
 
 fn naive(prefixes: &[(IpAddr, u8)], addr: IpAddr) -> Option<u8> {

