@@ -14,7 +14,7 @@ use netwatch::replay::prepare::Prepared;
 use netwatch_common::Proto;
 
 /// What is said, of which file, and why it is not wrong to say so, or not known better.
-const KNOWN: [(&str, &str, &str); 8] = [
+const KNOWN: [(&str, &str, &str); 12] = [
     (
         "ICS-Security-Tools__MELSEC__melsoft_UDP_clean_2.pcap",
         "scan.vertical udp 192.168.3.250",
@@ -31,9 +31,19 @@ const KNOWN: [(&str, &str, &str); 8] = [
         "traceroute: one UDP port after the other",
     ),
     (
+        "ipfixprobe__functional__inputs__sip.pcap",
+        "payload.match  147.32.77.113",
+        "a scanner of telephone systems that gives its name, friendly-scanner",
+    ),
+    (
         "nDPI__dnscrypt-v1-and-resolver-pings.pcap",
         "dos.unsolicited  10.0.0.1",
         "a hundred questions within a minute that are not answered, and fragments",
+    ),
+    (
+        "nDPI__dotenv.pcap",
+        "payload.match  192.168.2.198",
+        "a request for /.env, which is what the capture is about",
     ),
     (
         "nDPI__fins.pcap",
@@ -47,6 +57,12 @@ const KNOWN: [(&str, &str, &str); 8] = [
         "more than a hundred peers, each on a port of its own",
     ),
     ("nDPI__gnutella.pcap", "scan.vertical tcp 10.0.2.15", "the same over TCP"),
+    (
+        "zeek__ntp__ntp2.pcap",
+        "payload.match  192.168.43.118",
+        "a time server is asked for the list of its clients",
+    ),
+    ("zeek__ntp__ntpmode67.pcap", "payload.match  127.0.0.1", "the same"),
 ];
 
 /// What was opened above info: rule and source.

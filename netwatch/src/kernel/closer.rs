@@ -177,7 +177,9 @@ mod tests {
         assert!(ports.is_empty());
         for proto in [Proto::Tcp, Proto::Udp] {
             for port in [0, 63, 64, 80, u16::MAX] {
+                assert!(!ports.has(proto, port));
                 ports.insert(proto, port);
+                assert!(ports.has(proto, port) && !ports.has(proto, port ^ 1));
             }
         }
         assert_eq!(ports.0.iter().map(|word| word.count_ones()).sum::<u32>(), 10);

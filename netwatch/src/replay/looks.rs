@@ -188,3 +188,91 @@ impl Looks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use netwatch_common::{Sight, classify::Replies, parse};
+    use xtask::traffic::Frame;
+
+    use super::*;
+    use crate::analysis::Detail;
+    use crate::cli::{PlaceArgs, SettingArgs};
+
+    const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 5);
+
+    fn looks(name: &str, pairs: u32) -> Option<Box<Looks>> {
+        let path = std::env::temp_dir().join(format!("netwatch-{name}-{}", std::process::id()));
+        std::fs::write(&path, "203.0.113.0/24\n").unwrap();
+        let feeds = vec![format!("bad={}", path.display())];
+        let settings = SettingArgs { feeds, ..SettingArgs::default() };
+        let config = Config::from_settings(&settings, &PlaceArgs::default()).unwrap();
+        let place = Place { settings: Settings::DEFAULT, both_ways: true, pairs };
+        let looks = Looks::start(&config, Vec::new(), Timestamp::UNIX_EPOCH, place).unwrap();
+        std::fs::remove_file(path).unwrap();
+        looks
+    }
+
+    /// An echo request from one of the listed addresses.
+    fn ping(looks: &mut Looks, from: u8, now_ns: u64) -> Vec<Event> {
+        let frame = Frame::ipv4(Ipv4Addr::new(203, 0, 113, from), OURS).echo_request(1, 1).build();
+        let packet = parse(&frame[..], &Settings::DEFAULT).unwrap();
+        let sight = Sight::of(Replies::Unknown);
+        let looked = looks.wanted().of_received(&packet, sight, false, Verdict::IpOther).unwrap();
+        looks.packet(&looked, Replayed { now_ns, wire_bytes: 98 }, &frame)
+    }
+
+    #[test]
+    fn pairs_are_bounded_and_those_that_find_no_room_are_counted() {
+        let mut looks = looks("pairs", 2).unwrap();
+        assert_eq!(looks.wanted(), Wanted { addresses: true, payload: true });
+        assert_eq!([1, 1, 2, 3, 3].map(|from| ping(&mut looks, from, 5).len()), [1, 0, 1, 0, 0]);
+        let inbound = looks.end_slot().into_iter().map(|event| match event.detail {
+            Detail::Listed(listed) => (event.addr, listed.inbound, listed.bytes),
+            Detail::Matched(matched) => panic!("{matched:?}"),
+        });
+        let inbound: Vec<_> = inbound.collect();
+        let addr = |last| Ipv4Addr::new(203, 0, 113, last).into();
+        assert_eq!(inbound, [(addr(1), 2, 196), (addr(2), 1, 98)]);
+        let mut totals = Totals::default();
+        looks.add_to(&mut totals);
+        assert_eq!((totals.listed, totals.listed_lost, totals.samples), (5, 2, 0));
+        // The next slot has room again, and what comes first in it is news.
+        assert_eq!(ping(&mut looks, 3, 6).len(), 1);
+    }
+
+    #[test]
+    fn packets_that_go_to_a_listed_address_count_where_both_directions_do() {
+        let mut looks = looks("ways", 9).unwrap();
+        let frame = Frame::ipv4(OURS, Ipv4Addr::new(203, 0, 113, 1)).echo_request(1, 1).build();
+        let packet = parse(&frame[..], &Settings::DEFAULT).unwrap();
+        let (sight, wanted) = (Sight::of(Replies::Unknown), looks.wanted());
+        let received = wanted.of_received(&packet, sight, false, Verdict::IpOther).unwrap();
+        let sent = wanted.of_sent(&packet, (false, 0)).unwrap();
+        let replayed = Replayed { now_ns: 5, wire_bytes: 98 };
+        assert_eq!(looks.packet(&received, replayed, &frame).len(), 1);
+        looks.place.both_ways = false;
+        looks.end_slot();
+        assert_eq!(looks.packet(&received, replayed, &frame), []);
+        assert_eq!(looks.packet(&sent, replayed, &frame).len(), 1);
+    }
+
+    #[test]
+    fn who_wants_nothing_has_nothing_looked_at() {
+        let nothing = Wanted::default();
+        let frame = Frame::ipv4(OURS, OURS).udp(40_000, 53, b"question").build();
+        let packet = parse(&frame[..], &Settings::DEFAULT).unwrap();
+        let unknown = Sight::of(Replies::Unknown);
+        let side = |wanted: Wanted, sight| {
+            let looked = wanted.of_received(&packet, sight, true, Verdict::IpOther);
+            looked.map(|looked| looked.side)
+        };
+        assert_eq!(side(nothing, unknown), None);
+        let payload = Wanted { payload: true, ..nothing };
+        assert_eq!(side(payload, unknown), Some(Sample::CLIENT));
+        assert_eq!(side(payload, Sight::of(Replies::Known)), None, "an answer");
+        let addresses = Wanted { addresses: true, ..nothing };
+        assert_eq!(side(addresses, unknown), Some(0));
+    }
+}
