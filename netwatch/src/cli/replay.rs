@@ -92,8 +92,8 @@ Alerts go to stdout as `netwatch run` would have printed them, with the times of
 to stderr. `-` is standard input. Several captures are merged by time. A capture holds both directions, so `--mode`
 is `mirror` unless said otherwise; with `--mode host`, packets of local addresses are what the host sent.
 
-Feeds and payload signatures are looked for as in `run`, in as many packets as there are. Connections of which the
-capture does not have the beginning are not looked into; a feed has ended if it had when the first packet came.
+Feeds and payload signatures tell what they would tell in `run`, whatever its rate: connections of which
+the beginning is not in the capture are not looked into. Feeds end by the time of the first packet.
 
 Engines: `kernel` runs each packet through the program that `run` attaches, which needs its privileges; `host` counts
 in the same way without the kernel, and with the same results. Ctrl-C ends the replay where it is, and sums up.

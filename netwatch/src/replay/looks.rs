@@ -95,14 +95,15 @@ impl Looks {
 
     /// Looks at a packet, and returns what there is to tell at once.
     pub fn packet(&mut self, looked: &Looked, replayed: Replayed, frame: &[u8]) -> Vec<Event> {
-        let mut events = self.payload(looked, replayed, frame);
-        let lines = self.lines.clone();
-        let is_listed = |addr| lines.as_ref().is_some_and(|lines| contains(lines.as_slice(), addr));
         let packet = &looked.packet;
-        if !looked.is_sent && is_listed(&packet.source) {
+        let is_listed = |addr| self.lines.as_ref().is_some_and(|lines| contains(lines.as_slice(), addr));
+        let is_from = !looked.is_sent && is_listed(&packet.source);
+        let is_to = (looked.is_sent || self.place.both_ways) && is_listed(&packet.dest);
+        let mut events = self.payload(looked, replayed, frame);
+        if is_from {
             events.extend(self.count(looked, Way::In, replayed));
         }
-        if (looked.is_sent || self.place.both_ways) && is_listed(&packet.dest) {
+        if is_to {
             events.extend(self.count(looked, Way::Out, replayed));
         }
         events
