@@ -297,7 +297,8 @@ impl App {
                 error!("{}: {error}; its counts come with a later slot", watched.name);
             }
             watched.tell_hints(&self.policy);
-            slot.listed = self.lookout.listed(&watched.listed);
+            slot.listed =
+                self.lookout.listed(watched.listed.iter().map(|(key, counts)| (slot.number, key, counts)));
             self.summary.slot(&watched, &slot);
             let learned = self.analysis.is_learning(watched.id);
             let transitions = self.analysis.push(watched.id, slot);

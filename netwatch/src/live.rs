@@ -72,16 +72,16 @@ impl Live {
         (&self.read, &mut self.maps)
     }
 
-    /// What was counted so far of the listed addresses that these hints tell of, each pair once.
+    /// What was counted so far of the listed addresses that these hints tell of, each slot and pair once.
     #[must_use]
-    pub fn listed(&self) -> Vec<(ListedKey, ListedCounts)> {
+    pub fn listed(&self) -> Vec<(u32, ListedKey, ListedCounts)> {
         let of_listed = self.read.iter().filter(|hint| hint.kind == Hint::LISTED);
         let mut pairs: Vec<_> = of_listed
             .map(|hint| (hint.slot, ListedKey { remote: hint.target.source, local: hint.target.dest }))
             .collect();
         pairs.sort_unstable();
         pairs.dedup();
-        let look = |(slot, key)| Some((key, self.maps.0.listed(slot, &key)?));
+        let look = |(slot, key)| Some((slot, key, self.maps.0.listed(slot, &key)?));
         pairs.into_iter().filter_map(look).collect()
     }
 

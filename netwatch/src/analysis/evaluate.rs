@@ -57,7 +57,7 @@ impl<'a> Evaluation<'a> {
         }
         known.is_policy_new = false;
         self.shared_scans(window, known, drained);
-        self.turn_events(window, known, listed);
+        self.turn_events(window, known, drained.number, listed);
         self.itself(window, drained);
         known.memory.tidy(self.now_ns);
         self.incidents.forget(self.now_ns);

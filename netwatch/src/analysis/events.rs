@@ -20,6 +20,8 @@ pub struct Event {
     pub addr: Addr,
     /// The feed or signature, by a number that stays the same as long as there are incidents of it.
     pub item: u16,
+    /// The slot that it was counted in, as the kernel program numbers them; of signatures it says nothing.
+    pub slot: u32,
     /// How severe it is; information where the address only knocks, whatever this says.
     pub severity: Severity,
     /// What was seen.
@@ -55,9 +57,13 @@ struct Kept {
     counts: Vec<(u64, u64)>,
     /// What was seen in ended slots.
     settled: Option<Detail>,
-    /// What was seen in the slot that goes on, by host of ours where each is told by itself.
-    fresh: Vec<(Option<Addr>, Detail)>,
+    /// What was seen in slots that are not over, by slot and host of ours where each is told by itself. The next slot begins
+    /// before the last one is drained.
+    fresh: Vec<(Part, Detail)>,
 }
+
+/// What a part of the fresh counts is about: a slot and a host, or nothing in particular.
+type Part = Option<(u32, Addr)>;
 
 /// What an evaluation sees of one address and one feed or signature.
 #[derive(Clone, Debug)]
@@ -84,7 +90,8 @@ pub(super) struct Events {
 impl Events {
     /// Takes note of what was seen so far, in the slot that goes on, of an address and one host of ours.
     pub(super) fn so_far(&mut self, event: Event, host: Addr) -> Option<Sight> {
-        self.note(event, Some(host), |old, new| *old = new)
+        let part = Some((event.slot, host));
+        self.note(event, part, |old, new| *old = new)
     }
 
     /// Takes note of what was seen besides all others.
@@ -97,16 +104,19 @@ impl Events {
         self.slot += 1;
     }
 
-    /// Ends a slot, or a part of one, in which `listed` was seen of listed addresses: all of it, each address and feed once for each host of
+    /// Ends the slot of a number, or a part of it, in which `listed` was seen of listed addresses: all of it, each address and feed once for each host of
     /// ours. Returns all that the last `slots` hold, and what `is_followed`.
     pub(super) fn turn(
         &mut self,
+        number: u32,
         listed: Vec<Event>,
         slots: u64,
         is_followed: impl Fn(Addr, Check) -> bool,
     ) -> Vec<Sight> {
         for (_, kept) in self.kept.iter_mut().filter(|((_, check), _)| check.rule == RuleId::IocIp) {
-            kept.fresh.clear();
+            // Numbers of slots wrap.
+            let is_later = |slot: u32| slot.wrapping_sub(number).cast_signed() > 0;
+            kept.fresh.retain(|(part, _)| part.is_some_and(|(slot, _)| is_later(slot)));
         }
         for event in listed {
             self.add(event);
@@ -114,12 +124,10 @@ impl Events {
         let slot = self.slot;
         let mut sights = Vec::new();
         self.kept.retain(|(addr, check), kept| {
-            let sight = kept.sight(*addr, *check);
             kept.settle(slot, slots);
-            let goes_on = !kept.counts.is_empty() || is_followed(*addr, *check);
+            let goes_on = !kept.counts.is_empty() || !kept.fresh.is_empty() || is_followed(*addr, *check);
             if goes_on {
-                let observed = kept.counts.iter().map(|(_, count)| count).sum();
-                sights.push(Sight { observed, ..sight });
+                sights.push(kept.sight(*addr, *check));
             }
             goes_on
         });
@@ -136,12 +144,7 @@ impl Events {
         self.kept.is_empty()
     }
 
-    fn note(
-        &mut self,
-        event: Event,
-        host: Option<Addr>,
-        update: impl FnOnce(&mut Detail, Detail),
-    ) -> Option<Sight> {
+    fn note(&mut self, event: Event, part: Part, update: impl FnOnce(&mut Detail, Detail)) -> Option<Sight> {
         let key = (event.addr, event.check());
         if !self.kept.contains_key(&key) && self.kept.len() >= EVENTS {
             self.lost += 1;
@@ -150,9 +153,9 @@ impl Events {
         let detail = event.detail.clone();
         let kept = self.kept.entry(key).or_insert_with(|| Kept::new(event.clone()));
         kept.last = event;
-        match kept.fresh.iter_mut().find(|(of, _)| *of == host) {
+        match kept.fresh.iter_mut().find(|(of, _)| *of == part) {
             Some((_, old)) => update(old, detail),
-            None => kept.fresh.push((host, detail)),
+            None => kept.fresh.push((part, detail)),
         }
         Some(kept.sight(key.0, key.1))
     }
@@ -179,9 +182,11 @@ impl Kept {
     }
 
     fn settle(&mut self, slot: u64, slots: u64) {
+        // What has a part of its own belongs to a slot that goes on.
+        let later: Vec<_> = self.fresh.extract_if(.., |(part, _)| part.is_some()).collect();
         let count: u64 = self.fresh.iter().map(|(_, detail)| detail.count()).sum();
         self.settled = self.all();
-        self.fresh.clear();
+        self.fresh = later;
         if count > 0 {
             self.counts.push((slot, count));
         }

@@ -89,8 +89,12 @@ impl Lookout {
     }
 
     /// Events of what was counted of listed addresses.
-    pub(super) fn listed(&mut self, counted: &[(ListedKey, ListedCounts)]) -> Vec<Event> {
-        counted.iter().flat_map(|(key, counts)| self.lists.events(key, counts)).collect()
+    pub(super) fn listed<'a>(
+        &mut self,
+        counted: impl IntoIterator<Item = (u32, &'a ListedKey, &'a ListedCounts)>,
+    ) -> Vec<Event> {
+        let events = |(slot, key, counts)| self.lists.events(slot, key, counts);
+        counted.into_iter().flat_map(events).collect()
     }
 }
 
@@ -115,7 +119,7 @@ impl App {
         let transitions = self.analysis.hints(id, hints, clock::monotonic_ns(), maps);
         live.schedule(self.analysis.is_near(id));
         self.tell_of(id, transitions);
-        let events = self.lookout.listed(&listed);
+        let events = self.lookout.listed(listed.iter().map(|(slot, key, counts)| (*slot, key, counts)));
         self.happened(id, events);
     }
 

@@ -126,9 +126,9 @@ impl Lists {
         Ok(fresh)
     }
 
-    /// What was counted of an address, once for each feed that lists it. None where it is listed no more: the feeds have
+    /// What was counted of an address in a slot, once for each feed that lists it. None where it is listed no more: the feeds have
     /// changed since it was counted.
-    pub fn events(&mut self, key: &ListedKey, counts: &ListedCounts) -> Vec<Event> {
+    pub fn events(&mut self, slot: u32, key: &ListedKey, counts: &ListedCounts) -> Vec<Event> {
         let listings = self.loaded.lookup(IpAddr::from(key.remote));
         let numbers = &mut self.numbers;
         let event = |listing: feeds::Listing<'_>| {
@@ -142,6 +142,7 @@ impl Lists {
             Some(Event {
                 addr: key.remote,
                 item: numbers.of(&config.name)?,
+                slot,
                 severity: config.severity.unwrap_or(SEVERITY),
                 detail: Detail::Listed(listed(key, counts, why)),
             })
@@ -154,11 +155,12 @@ impl Lists {
 pub(super) fn listed(key: &ListedKey, counts: &ListedCounts, why: Listing) -> Listed {
     // The port of the side that was asked: there where a host of ours began, and here elsewhere.
     let begun = counts.opened + counts.probes_out;
-    let (first, other) = match begun + counts.udp_begun {
+    let is_answer = counts.udp_in_ns != 0 && counts.udp_in_ns < counts.udp_begun_ns;
+    let udp_begun = if is_answer { 0 } else { counts.udp_begun };
+    let (first, other) = match begun + udp_begun {
         0 => (counts.service_in(), counts.service_out()),
         _ => (counts.service_out(), counts.service_in()),
     };
-    let is_answer = counts.udp_in_ns != 0 && counts.udp_in_ns < counts.udp_begun_ns;
     Listed {
         listing: Arc::new(why),
         inbound: counts.packets_in,
@@ -166,7 +168,7 @@ pub(super) fn listed(key: &ListedKey, counts: &ListedCounts, why: Listing) -> Li
         bytes: counts.bytes_in + counts.bytes_out,
         completed: counts.completed,
         udp_inbound: counts.udp_in,
-        udp_begun: if is_answer { 0 } else { counts.udp_begun },
+        udp_begun,
         begun,
         contacted: false,
         hosts: Hosts::one(key.local.into()),

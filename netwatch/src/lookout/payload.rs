@@ -118,6 +118,7 @@ impl Inspection {
         Some(Event {
             addr: found.source,
             item: self.numbers.of(&signature.id)?,
+            slot: 0,
             severity: signature.severity,
             detail: Detail::Matched(matched),
         })

@@ -49,7 +49,7 @@ fn a_listed_address_is_told_once_for_each_feed_that_lists_it() {
 
     let key = ListedKey { remote: BAD.into(), local: OURS.into() };
     let counts = ListedCounts { packets_in: 2, packets_out: 1, opened: 1, ..ListedCounts::ZERO };
-    let events = lists.events(&key, &counts);
+    let events = lists.events(0, &key, &counts);
     let told: Vec<_> = events
         .iter()
         .map(|event| {
@@ -64,7 +64,7 @@ fn a_listed_address_is_told_once_for_each_feed_that_lists_it() {
     ];
     assert_eq!(told, expected);
     let other = ListedKey { remote: Ipv4Addr::new(198, 51, 100, 1).into(), ..key };
-    assert_eq!(lists.events(&other, &counts), []);
+    assert_eq!(lists.events(0, &other, &counts), []);
     let wrong = FeedConfig::new("wrong", file("wrong", "203.0.113.7\nnonsense here\n"));
     let problems = Lists::start(vec![wrong], Vec::new(), now).unwrap_err();
     assert!(problems.iter().any(|problem| problem.contains("wrong:2:")), "{problems:?}");
@@ -74,7 +74,10 @@ fn a_listed_address_is_told_once_for_each_feed_that_lists_it() {
 #[test]
 fn an_answer_over_udp_begins_nothing() {
     let mut lists = Lists::default();
-    assert_eq!(lists.events(&ListedKey { remote: BAD.into(), local: OURS.into() }, &ListedCounts::ZERO), []);
+    assert_eq!(
+        lists.events(0, &ListedKey { remote: BAD.into(), local: OURS.into() }, &ListedCounts::ZERO),
+        []
+    );
     let begun = |udp_in_ns, udp_begun_ns| {
         let counts = ListedCounts { udp_in: 1, udp_begun: 1, udp_in_ns, udp_begun_ns, ..ListedCounts::ZERO };
         let key = ListedKey { remote: BAD.into(), local: OURS.into() };

@@ -21,6 +21,9 @@ use crate::feeds::Prefix;
 use crate::kernel::InspectedPorts;
 use crate::lookout::{Fresh, Inspection, Lists};
 
+/// In place of a slot's number: in a replay no slot begins before the last one is told.
+const SLOT: u32 = 0;
+
 /// What looks more closely than counting does.
 pub struct Looks {
     lists: Lists,
@@ -112,7 +115,7 @@ impl Looks {
     /// Ends a slot: all that was counted of listed addresses in it.
     pub fn end_slot(&mut self) -> Vec<Event> {
         let pairs = std::mem::take(&mut self.pairs);
-        pairs.iter().flat_map(|(key, counts)| self.lists.events(key, counts)).collect()
+        pairs.iter().flat_map(|(key, counts)| self.lists.events(SLOT, key, counts)).collect()
     }
 
     /// Adds what was looked at since the start to what was counted: no program of a replay has.
@@ -184,7 +187,7 @@ impl Looks {
             padding: 0,
         };
         match counts.count(packet, way, &circumstances) {
-            true => self.lists.events(&key, counts),
+            true => self.lists.events(SLOT, &key, counts),
             false => Vec::new(),
         }
     }

@@ -272,7 +272,7 @@ fn samples_are_bounded_and_those_that_are_not_taken_are_counted() {
     let lab = lab();
     let file = File::new("rate", "[signatures]\nrate = 100\n");
     let netwatch = Netwatch::start(lab.watched(), &file.option());
-    let port = 161;
+    let port = 123;
     let frames: Vec<_> = (0..20_000_u16)
         .map(|number| {
             let source = Ipv4Addr::from(0xcb00_0000 + u32::from(number));

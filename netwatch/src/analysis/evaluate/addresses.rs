@@ -35,11 +35,17 @@ impl Evaluation<'_> {
     }
 
     /// The same at the end of a slot.
-    pub(super) fn turn_events(&mut self, window: &Window, known: &mut Knowledge, listed: Vec<Event>) {
+    pub(super) fn turn_events(
+        &mut self,
+        window: &Window,
+        known: &mut Knowledge,
+        number: u32,
+        listed: Vec<Event>,
+    ) {
         let slots = self.setting.window_slots as u64;
         let is_followed =
             |addr, check| self.incidents.is_active(&Fingerprint { interface: self.id, addr, check });
-        for sight in known.events.turn(listed, slots, is_followed) {
+        for sight in known.events.turn(number, listed, slots, is_followed) {
             self.sight(window, &sight);
         }
     }

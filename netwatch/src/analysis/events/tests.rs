@@ -20,7 +20,7 @@ fn listed(inbound: u64, begun: u64) -> Event {
         last_ns: 2,
         ..Listed::default()
     };
-    Event { addr: REMOTE.into(), item: 1, severity: Severity::High, detail: Detail::Listed(listed) }
+    Event { addr: REMOTE.into(), item: 1, slot: 0, severity: Severity::High, detail: Detail::Listed(listed) }
 }
 
 fn matched(dest: [u8; 4]) -> Event {
@@ -38,13 +38,19 @@ fn matched(dest: [u8; 4]) -> Event {
         first_ns: 1,
         last_ns: 1,
     };
-    Event { addr: REMOTE.into(), item: 3, severity: Severity::Medium, detail: Detail::Matched(matched) }
+    Event {
+        addr: REMOTE.into(),
+        item: 3,
+        slot: 0,
+        severity: Severity::Medium,
+        detail: Detail::Matched(matched),
+    }
 }
 
 /// Ends a slot.
 fn turn(events: &mut Events, listed: Vec<Event>, slots: u64, followed: bool) -> Vec<Sight> {
     events.begin_slot();
-    events.turn(listed, slots, |_, _| followed)
+    events.turn(0, listed, slots, |_, _| followed)
 }
 
 #[test]
@@ -96,4 +102,16 @@ fn what_is_followed_is_kept_and_there_is_a_bound() {
         events.add(Event { addr, ..matched([192, 0, 2, 5]) });
     }
     assert_eq!((events.take_lost(), events.take_lost()), (3, 0));
+}
+
+#[test]
+fn what_was_seen_in_the_next_slot_already_stays_when_one_ends() {
+    let mut events = Events::default();
+    events.so_far(Event { slot: u32::MAX, ..listed(3, 0) }, OURS.into());
+    assert_eq!(events.so_far(Event { slot: 0, ..listed(2, 0) }, OURS.into()).unwrap().observed, 5);
+    events.begin_slot();
+    let sights = events.turn(u32::MAX, vec![listed(4, 0)], 12, |_, _| false);
+    assert_eq!(sights[0].observed, 6, "four that are settled, and two that are fresh");
+    events.begin_slot();
+    assert_eq!(events.turn(0, vec![listed(2, 0)], 12, |_, _| false)[0].observed, 6);
 }
