@@ -224,19 +224,7 @@ impl Analysis {
         events: impl IntoIterator<Item = Event>,
         now_ns: u64,
     ) -> Vec<Transition> {
-        let Some(Interface { name, window, confidence, known }) = self.interfaces.get_mut(id.0) else {
-            return Vec::new();
-        };
-        let mut evaluation = Evaluation {
-            setting: &self.setting,
-            policy: &self.policy,
-            incidents: &mut self.incidents,
-            id,
-            name,
-            now_ns,
-            confidence: *confidence,
-            transitions: Vec::new(),
-        };
+        let Some((mut evaluation, window, known)) = self.early(id, now_ns) else { return Vec::new() };
         evaluation.events(window, known, events);
         evaluation.transitions
     }
@@ -275,10 +263,15 @@ impl Analysis {
         now_ns: u64,
         look: &mut impl Look,
     ) -> Vec<Transition> {
-        let Some(Interface { name, window, confidence, known }) = self.interfaces.get_mut(id.0) else {
-            return Vec::new();
-        };
-        let mut evaluation = Evaluation {
+        let Some((mut evaluation, window, known)) = self.early(id, now_ns) else { return Vec::new() };
+        evaluation.hints(window, known, hints, look);
+        evaluation.transitions
+    }
+
+    /// An evaluation before a slot ends, of an interface's window and what else is known of it.
+    fn early(&mut self, id: InterfaceId, now_ns: u64) -> Option<(Evaluation<'_>, &Window, &mut Knowledge)> {
+        let Interface { name, window, confidence, known } = self.interfaces.get_mut(id.0)?;
+        let evaluation = Evaluation {
             setting: &self.setting,
             policy: &self.policy,
             incidents: &mut self.incidents,
@@ -288,8 +281,7 @@ impl Analysis {
             confidence: *confidence,
             transitions: Vec::new(),
         };
-        evaluation.hints(window, known, hints, look);
-        evaluation.transitions
+        Some((evaluation, window, known))
     }
 
     /// Whether [`hints`](Self::hints) should be called again soon, even if there are none: a source came near a

@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use super::Error;
+
 /// How the user wants the program attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ModeWish {
@@ -40,4 +42,16 @@ pub(super) fn is_about_mode(error: &io::Error) -> bool {
         error.raw_os_error(),
         Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE | libc::ENOSPC | libc::ENOMEM | ENOTSUPP)
     )
+}
+
+/// Why a program could not be attached.
+pub(super) fn attach_error(interface: &str, mode: &'static str, source: io::Error) -> Error {
+    let interface = interface.to_owned();
+    match source.raw_os_error() {
+        // EEXIST: a program is attached in the other mode.
+        Some(libc::EBUSY | libc::EEXIST) => Error::Busy { interface, holder: String::new() },
+        Some(libc::ENODEV) => Error::NoSuchInterface(interface),
+        Some(libc::EPERM | libc::EACCES) => Error::permission("attach an XDP program"),
+        _ => Error::Attach { interface, mode, source },
+    }
 }

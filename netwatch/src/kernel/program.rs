@@ -20,7 +20,7 @@ use super::{
     egress::{self, Egress},
     error, feeds, host, limits,
     maps::{Maps, Wire},
-    mode::is_about_mode,
+    mode::{attach_error, is_about_mode},
     object, samples,
     size::{ProgramSize, size_of_program},
     tables::{self, Numbers},
@@ -439,15 +439,4 @@ fn sent_program<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedCla
         .program_mut(name)
         .and_then(|program| <&mut SchedClassifier>::try_from(program).ok())
         .ok_or_else(|| Error::Object(format!("it has no egress program {name}")))
-}
-
-fn attach_error(interface: &str, mode: &'static str, source: io::Error) -> Error {
-    let interface = interface.to_owned();
-    match source.raw_os_error() {
-        // EEXIST: a program is attached in the other mode.
-        Some(libc::EBUSY | libc::EEXIST) => Error::Busy { interface, holder: String::new() },
-        Some(libc::ENODEV) => Error::NoSuchInterface(interface),
-        Some(libc::EPERM | libc::EACCES) => Error::permission("attach an XDP program"),
-        _ => Error::Attach { interface, mode, source },
-    }
 }
