@@ -58,8 +58,8 @@ pub struct Flow {
     /// How far the handshake has come that the other side began: one of the constants of this type.
     pub handshake: u32,
     /// As long as the other side has not acknowledged it, the sequence number of the SYN-ACK with which this host answered,
-    /// in host byte order. From then on, and of connections that this host began, how many packets with payload were
-    /// looked at: those received in the low half, those sent in the other.
+    /// in host byte order. From then on, and of connections that this host began, how many bytes of payload were looked at:
+    /// of those received in the low half, of those sent in the other.
     pub answer: u32,
 }
 
@@ -79,8 +79,10 @@ impl Flow {
     pub const HANDSHAKE_COMPLETED: u32 = 2;
     /// This host sent a SYN.
     pub const HANDSHAKE_BEGUN: u32 = 3;
-    /// Packets with payload that are looked at in each direction of a connection: what tells an attack comes first.
-    pub const INSPECTED: u32 = 8;
+    /// Bytes of payload that are looked at in each direction of a connection: what tells an attack comes first.
+    pub const INSPECTED: u32 = 2_048;
+    /// As how many a packet counts at least, so that a connection is good for 64 packets at most.
+    pub const LEAST_INSPECTED: u32 = 32;
     const SENT_ONE: u32 = 1 << 16;
 
     /// How far beyond the answer an acknowledgement may lie that completes a handshake: a server that knows its client
@@ -160,7 +162,7 @@ impl Flow {
         if !self.has_begun_with(packet) || self.answer & (Self::SENT_ONE - 1) >= Self::INSPECTED {
             return 0;
         }
-        self.answer += 1;
+        self.answer += Self::inspected(packet);
         self.handshake - 1
     }
 
@@ -171,8 +173,18 @@ impl Flow {
         if !self.has_begun_with(packet) || self.answer >= Self::INSPECTED * Self::SENT_ONE {
             return 0;
         }
-        self.answer += Self::SENT_ONE;
+        self.answer += Self::inspected(packet) * Self::SENT_ONE;
         4 - self.handshake
+    }
+
+    /// As how many bytes a packet counts: what is beyond those that are looked at does not matter.
+    #[inline(always)]
+    const fn inspected(packet: &Packet) -> u32 {
+        match packet.transport.payload_len {
+            0..Self::LEAST_INSPECTED => Self::LEAST_INSPECTED,
+            Self::INSPECTED.. => Self::INSPECTED,
+            len => len,
+        }
     }
 
     /// Whether the connection's beginning was seen, and the packet carries something.
@@ -302,7 +314,7 @@ mod tests {
         {
             let mut flow = Flow::begun(&with(flags, sequence, 0), SECOND);
             let mut looked = [[0; 3]; 2];
-            for number in 0..2 * Flow::INSPECTED {
+            for number in 0..100 {
                 let received = with(ACK, 5, 100);
                 assert!(flow.received(&received, SECOND).is_some());
                 assert_eq!(flow.inspects_received(&with(ACK, 5, 0)), 0, "{number}");
@@ -311,9 +323,21 @@ mod tests {
                 looked[1][flow.inspects_sent(&received) as usize] += 1;
             }
             for (looked, side) in looked.into_iter().zip(sides) {
-                assert_eq!(looked[usize::from(side)], Flow::INSPECTED);
-                assert_eq!(looked[0], Flow::INSPECTED);
+                // Packets of 100 bytes.
+                assert_eq!((looked[usize::from(side)], looked[0]), (21, 79));
             }
+        }
+    }
+
+    #[test]
+    fn small_packets_are_many_and_large_ones_few() {
+        for (payload_len, packets) in [(1, 64), (32, 64), (33, 63), (1_448, 2), (60_000, 1)] {
+            let mut flow = Flow::begun(&tcp(SYN, 0, 0), SECOND);
+            let packet = tcp(ACK, 1, 1);
+            let packet = Packet { transport: Transport { payload_len, ..packet.transport }, ..packet };
+            let looked = |inspects: &mut dyn FnMut() -> u32| (0..100).filter(|_| inspects() != 0).count();
+            assert_eq!(looked(&mut || flow.inspects_sent(&packet)), packets, "{payload_len}");
+            assert_eq!(looked(&mut || flow.inspects_received(&packet)), packets, "{payload_len}");
         }
     }
 

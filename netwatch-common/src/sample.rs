@@ -28,7 +28,7 @@ pub struct Sample {
     pub direction: u8,
     /// Who wants it: of the constants of this type.
     pub purpose: u8,
-    /// Which side of its flow has sent it: [`Self::CLIENT`], [`Self::SERVER`], or 0 where that is not known.
+    /// Which side of its flow has sent it: [`Self::CLIENT`], [`Self::SERVER`], [`Self::EITHER`]; 0 where nobody asks.
     pub side: u8,
     /// Always zero.
     pub padding: [u8; 4],
@@ -43,6 +43,8 @@ impl Sample {
     pub const CLIENT: u8 = 1;
     /// The other one.
     pub const SERVER: u8 = 2;
+    /// One of both: nobody knows which.
+    pub const EITHER: u8 = 3;
     /// `netwatch watch` shows it.
     pub const WATCH: u8 = 0;
     /// Its payload is looked into. It may be evidence, too: both bits are set then.

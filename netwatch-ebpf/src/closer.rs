@@ -52,8 +52,9 @@ pub fn about(packet: &Packet, sight: Sight, control: &Control, is_first: bool) -
         && packet.transport.payload_len > 0
         && !matches!(sight.replies, Replies::Known)
         && control.samples != 0;
-    // Who asks over UDP began.
-    let side = if asks { u32::from(Sample::CLIENT) } else { sight.inspect & 3 };
+    // Who asks over UDP began; where flags tell replies, anything may be one.
+    let asker = if matches!(sight.replies, Replies::ByFlags) { Sample::EITHER } else { Sample::CLIENT };
+    let side = if asks { u32::from(asker) } else { sight.inspect & 3 };
     u32::from(is_first) * FIRST + (side << SIDE)
 }
 

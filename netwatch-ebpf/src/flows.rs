@@ -72,7 +72,8 @@ pub fn record<const MORE: bool>(totals: &mut Totals, packet: &Packet, now: u64) 
         totals.flows_again += 1;
     }
     let has_payload = matches!(packet.transport.kind, Kind::Udp) && packet.transport.payload_len > 0;
-    let side = if MORE && has_payload && is_inspecting() { u32::from(Sample::CLIENT) } else { 0 };
+    // Whether it asks or answers is not known: nothing is recorded of what comes in.
+    let side = if MORE && has_payload && is_inspecting() { u32::from(Sample::EITHER) } else { 0 };
     FIRST | side << SIDE
 }
 

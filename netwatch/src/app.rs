@@ -188,7 +188,7 @@ impl App {
             if let Some(tap) = watch.tap()? {
                 lookout.taps.push(tap);
                 sampled.push((id, *watch.settings()));
-                lookout.tell(&mut watch, config.signatures.rate);
+                lookout.tell(&mut watch, config.signatures.rate)?;
                 evidence.watch(id, &mut watch)?;
             }
             watched.push(watch);
@@ -234,9 +234,10 @@ impl App {
             Some(trouble) = self.trouble.recv() => Event::Output(trouble),
             drained = finished(&mut self.draining) => Event::Drained(drained),
             _ = self.ticks.tick(), if self.draining.is_none() => Event::Slot,
-            index = any_hints(&mut self.live) => Event::Hints(index),
             loaded = self.lookout.lists.finished() => Event::Feeds(loaded),
+            // Before hints, of which there may always be more: of these a second has so many and no more.
             index = any_samples(&mut self.lookout.taps) => Event::Samples(index),
+            index = any_hints(&mut self.live) => Event::Hints(index),
             () = self.changes.next() => Event::InterfacesChanged,
         }
     }
@@ -334,7 +335,7 @@ impl App {
         if self.networks_asked.is_none_or(|asked| asked.elapsed() >= NETWORKS_ASKED) {
             let connected = connected(&self.interfaces, &self.config).await;
             self.networks_asked = connected.is_some().then(Instant::now);
-            self.connected = connected.unwrap_or_default();
+            self.connected = connected.unwrap_or_else(|| std::mem::take(&mut self.connected));
         }
         for watched in &mut self.watched {
             match self.interfaces.by_name(&watched.name).await {

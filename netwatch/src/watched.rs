@@ -164,10 +164,12 @@ impl Watched {
     }
 
     /// Sets what addresses are listed, from here on.
-    pub fn tell_feeds(&mut self, lines: &[Line]) {
-        if let Err(error) = self.watch.set_feeds(lines) {
-            error!("{}: the feeds stay as they were: {error}", self.name);
-        }
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; everything is then as it was.
+    pub fn tell_feeds(&mut self, lines: &[Line]) -> Result<(), Error> {
+        self.watch.set_feeds(lines)
     }
 
     /// Sets of which ports payload is looked into, and at how many packets in a second on each CPU.

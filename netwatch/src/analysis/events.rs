@@ -10,7 +10,7 @@ use netwatch_common::Addr;
 
 use super::detail::Detail;
 use super::finding::{Aspect, Check};
-use super::limits::EVENTS;
+use super::limits::{EARLY_HOSTS, EVENTS};
 use super::rules::{RuleId, Severity};
 
 /// Something that was seen of an address.
@@ -37,6 +37,14 @@ impl Event {
             Detail::Matched(_) => RuleId::PayloadMatch,
         };
         Check { rule, aspect: Aspect::Item(self.item) }
+    }
+
+    /// Whether a listed address did nothing but send.
+    const fn knocks(&self) -> bool {
+        match &self.detail {
+            Detail::Listed(listed) => listed.begun == 0 && listed.udp_begun == 0 && listed.completed == 0,
+            Detail::Matched(_) => false,
+        }
     }
 
     /// How severe it is by itself.
@@ -146,15 +154,20 @@ impl Events {
 
     fn note(&mut self, event: Event, part: Part, update: impl FnOnce(&mut Detail, Detail)) -> Option<Sight> {
         let key = (event.addr, event.check());
-        if !self.kept.contains_key(&key) && self.kept.len() >= EVENTS {
+        // Who only knocks can be forged: that leaves room for what matters more.
+        let room = if event.knocks() { EVENTS / 2 } else { EVENTS };
+        if !self.kept.contains_key(&key) && self.kept.len() >= room {
             self.lost += 1;
             return None;
         }
         let detail = event.detail.clone();
         let kept = self.kept.entry(key).or_insert_with(|| Kept::new(event.clone()));
         kept.last = event;
+        let is_full = part.is_some() && kept.fresh.len() >= EARLY_HOSTS;
         match kept.fresh.iter_mut().find(|(of, _)| *of == part) {
             Some((_, old)) => update(old, detail),
+            // The end of the slot tells of all hosts.
+            None if is_full => return None,
             None => kept.fresh.push((part, detail)),
         }
         Some(kept.sight(key.0, key.1))

@@ -97,3 +97,6 @@ pub const EARLY_FLOODS: usize = 16;
 /// Addresses with what a feed or a signature says about them that are followed at once, per interface. Further ones are
 /// lost, which `netwatch.degraded` says.
 pub const EVENTS: usize = 4_096;
+
+/// Hosts of ours of which it is told before a slot ends that one listed address talks to them.
+pub const EARLY_HOSTS: usize = 64;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use netwatch_common::prefixes::Line;
 use netwatch_common::{ListedCounts, ListedKey, Sample};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::App;
 use crate::analysis::policy::Policy;
@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::exit::Usage;
 use crate::feeds::Prefix;
-use crate::kernel::host;
+use crate::kernel::{Error, host};
 use crate::lookout::{Fresh, Inspection, Lists, Tap};
 use crate::watched::Watched;
 
@@ -68,11 +68,12 @@ impl Lookout {
     }
 
     /// Tells an interface's program what to look for.
-    pub(super) fn tell(&self, watched: &mut Watched, rate: u32) {
-        watched.tell_feeds(&self.lines);
+    pub(super) fn tell(&self, watched: &mut Watched, rate: u32) -> Result<(), Error> {
+        watched.tell_feeds(&self.lines)?;
         if let Some(inspection) = &self.inspection {
             watched.tell_inspected(&inspection.ports(), rate);
         }
+        Ok(())
     }
 
     /// What became of what was looked into, for the summary.
@@ -175,20 +176,38 @@ impl App {
     pub(super) fn tell_lookout(&mut self) {
         if self.lookout.untold && self.draining.is_none() {
             let (lookout, rate) = (&self.lookout, self.config.signatures.rate);
-            self.watched.iter_mut().for_each(|watched| lookout.tell(watched, rate));
-            self.lookout.untold = false;
+            let mut untold = false;
+            for watched in &mut self.watched {
+                if let Err(error) = lookout.tell(watched, rate) {
+                    untold = true;
+                    error!("{}: the feeds stay as they were, trying again: {error}", watched.name);
+                }
+            }
+            self.lookout.untold = untold;
         }
     }
 
     /// Looks for what the configuration says now.
     pub(super) fn keep_lookout(&mut self) {
+        if self.lookout.taps.is_empty() {
+            if !self.config.feeds.is_empty() {
+                warn!("feeds take effect after a restart: nothing is looked at more closely now");
+            }
+            return;
+        }
         self.lookout.lists.configure(&self.config.feeds, &never(&self.policy), Timestamp::now());
     }
 
     /// Looks for other signatures, after the configuration was read again.
     pub(super) fn replace_signatures(&mut self) {
-        let Some(inspection) = &mut self.lookout.inspection else { return };
-        inspection.replace(&self.config.signatures.set);
+        if self.lookout.taps.is_empty() || !self.config.signatures.enabled {
+            return;
+        }
+        let (set, interfaces) = (&self.config.signatures.set, self.lookout.taps.len());
+        match &mut self.lookout.inspection {
+            Some(inspection) => inspection.replace(set),
+            none => *none = Some(Inspection::new(Arc::clone(set), interfaces)),
+        }
         self.lookout.untold = true;
         self.tell_lookout();
     }

@@ -13,6 +13,8 @@ use crate::kernel::Samples;
 
 /// How long after packets were read the next ones are looked for: the kernel does not wake the reader for each.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// For how long after the last ones: more than a tick of the kernel's coarse clock, in which only the first few wake it.
+const LOOK_ON: Duration = Duration::from_millis(12);
 
 /// Packets read at a time, at most: what comes after them waits for the next look.
 const AT_ONCE: usize = 1_024;
@@ -21,6 +23,8 @@ const AT_ONCE: usize = 1_024;
 pub struct Tap {
     samples: AsyncFd<Samples>,
     look_again: Option<Instant>,
+    /// When there were any last.
+    read_last: Option<Instant>,
 }
 
 impl Tap {
@@ -32,7 +36,7 @@ impl Tap {
     pub fn new(samples: Samples) -> io::Result<Self> {
         // SAFETY: the descriptor belongs to `samples`, which the registration owns: it is open as long as that is.
         let samples = unsafe { AsyncFd::register_with_interest(samples, Interest::READABLE) }?;
-        Ok(Self { samples, look_again: None })
+        Ok(Self { samples, look_again: None, read_last: None })
     }
 
     /// Waits until there may be samples.
@@ -50,7 +54,12 @@ impl Tap {
     /// Hands over the samples that are there, or the first of very many.
     pub fn read(&mut self, each: impl FnMut(&Sample, &[u8])) {
         let read = self.samples.get_mut().read(AT_ONCE, each);
-        self.look_again = (read > 0).then(|| Instant::now() + LOOK_AGAIN);
+        let now = Instant::now();
+        if read > 0 {
+            self.read_last = Some(now);
+        }
+        let looks_on = self.read_last.is_some_and(|last| now - last < LOOK_ON);
+        self.look_again = looks_on.then(|| now + LOOK_AGAIN);
     }
 
     /// Hands over all that is left, once no program sends any more.

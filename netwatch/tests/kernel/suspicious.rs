@@ -242,7 +242,7 @@ fn what_a_flow_begins_with_is_compared_with_signatures_whichever_way_it_goes() {
     say(&mut client, &mut server, &[&attack[..7], &attack[7..12], &attack[12..]]);
     let (mut client, mut server) = connect(&lab, host(3), 8_080);
     let harmless: &[u8] = b"GET /index.html HTTP/1.1\r\nHost: a.example\r\n\r\n";
-    say(&mut client, &mut server, &[harmless; 9]);
+    say(&mut client, &mut server, &[harmless; 50]);
     say(&mut client, &mut server, &[attack]);
     // What a host of ours sends: a miner that asks a pool for work. And what a server says to one of ours.
     let (mut miner, mut pool) = connect_out(&lab, host(4), 3_333);

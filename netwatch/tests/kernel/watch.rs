@@ -208,7 +208,7 @@ fn a_reader_that_is_too_slow_costs_packets_that_are_counted() {
     let sent = lab.outside().sender().unwrap().send_all(frames, Some(40_000)).unwrap().accepted;
     lab.watched().received(before + sent, PATIENCE).unwrap();
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-    nix::sys::signal::kill(pid, Signal::SIGINT).unwrap();
+    nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
     let start = Instant::now();
     let mut rest = String::new();
     said.read_to_string(&mut rest).unwrap();

@@ -2,14 +2,23 @@
 
 use std::sync::Arc;
 
+use netwatch_common::Settings;
+
 use super::super::Knowledge;
 use super::super::detail::Detail;
 use super::super::events::{Event, Sight};
 use super::super::finding::Finding;
 use super::super::incident::{Fingerprint, Sent};
+use super::super::rules::{RuleId, Severity};
 use super::super::stats::SourceStats;
+use super::super::transition::Suppression;
 use super::super::window::Window;
 use super::Evaluation;
+
+/// Whether it is a question that tells of curiosity, and of no more: of signatures those of low severity.
+fn is_curious(sight: &Sight) -> bool {
+    sight.check.rule == RuleId::PayloadMatch && sight.severity <= Severity::Low
+}
 
 impl Evaluation<'_> {
     /// The rules about addresses, when something was seen.
@@ -28,7 +37,8 @@ impl Evaluation<'_> {
                 Some(host) => known.events.so_far(event, host.into()),
                 None => known.events.add(event),
             };
-            if let Some(sight) = sight {
+            // What a scanner asks is a part of its scan, which may be known by the end of the slot only.
+            if let Some(sight) = sight.filter(|sight| !is_curious(sight)) {
                 self.sight(window, &sight);
             }
         }
@@ -56,6 +66,12 @@ impl Evaluation<'_> {
         let threshold = check.threshold(self.policy, false);
         let finding =
             Finding::new(check, observed, threshold, self.policy, permit).graded(severity, self.policy);
+        let source =
+            Settings { source6_mask: Settings::source6_prefix(self.setting.ipv6_bits), ..Settings::DEFAULT }
+                .account(addr);
+        let is_in_scan = is_curious(sight) && self.incidents.has_scan(self.id, source);
+        let explained = is_in_scan.then_some(Suppression::PartOfScan);
+        let finding = Finding { explained, ..finding };
         let (first_ns, last_ns) = detail.times();
         // What is told of packets comes with the detail, all of it each time.
         let sent = Sent::Early(SourceStats { first_ns, last_ns, ..SourceStats::default() });

@@ -115,3 +115,26 @@ fn what_was_seen_in_the_next_slot_already_stays_when_one_ends() {
     events.begin_slot();
     assert_eq!(events.turn(0, vec![listed(2, 0)], 12, |_, _| false)[0].observed, 6);
 }
+
+#[test]
+fn who_only_knocks_takes_half_of_the_room() {
+    let mut events = Events::default();
+    for number in 0..u32::try_from(EVENTS).unwrap() {
+        let addr = Ipv4Addr::from(0xcb00_0000 + number).into();
+        events.so_far(Event { addr, ..listed(1, 0) }, OURS.into());
+    }
+    assert_eq!(events.take_lost(), u64::try_from(EVENTS / 2).unwrap());
+    assert!(events.so_far(listed(1, 1), OURS.into()).is_some(), "contact");
+    assert!(events.add(matched([192, 0, 2, 5])).is_some());
+}
+
+#[test]
+fn of_very_many_hosts_the_end_of_the_slot_tells() {
+    let mut events = Events::default();
+    let told = (0..u32::try_from(2 * EARLY_HOSTS).unwrap())
+        .filter(|number| events.so_far(listed(1, 0), Ipv4Addr::from(0xc000_0200 + number).into()).is_some())
+        .count();
+    assert_eq!(told, EARLY_HOSTS);
+    let all = (0..2 * EARLY_HOSTS).map(|_| listed(1, 0)).collect();
+    assert_eq!(turn(&mut events, all, 12, false)[0].observed, 2 * EARLY_HOSTS as u64);
+}

@@ -186,10 +186,11 @@ pub(super) const PORT_UNUSUAL: Text = Text {
 
 pub(super) const IOC_IP: Text = Text {
     measures: "Packets from and to one address that a feed lists, by address and feed, on either direction that netwatch \
-        sees. Private, local and multicast addresses and those on the allow-list are never looked up.",
+        sees. Private and multicast addresses, and our own networks, are never looked up.",
     fires: "The first packet is told, once in an hour for each address and feed. What only knocks from outside is \
         information: everybody is scanned. It is high where a host of ours began to talk to the address, or where the \
-        address completed a handshake with a host of ours. A feed can say another severity.",
+        address completed a handshake with a host of ours. A feed can say another severity for these. Where nobody sees \
+        what is sent (`--mode flags`), all of it looks like knocking.",
     spares: "Answers that hosts of ours give to what came from there, such as the reset of a closed port, do not make it \
         high.",
     advice: "Look at which host of ours talked to it, and at what the feed says about the entry \
@@ -201,7 +202,7 @@ pub(super) const PAYLOAD_MATCH: Text = Text {
         netwatch, and those in files of your own. They are sampled, at a bounded rate; what was not looked at is counted.",
     fires: "A signature matched. The severity is the signature's. It says that somebody tried, not that it worked.",
     spares: "What is encrypted cannot be seen. Flows that began before netwatch, and all but the first 2 KiB of a flow, are \
-        not looked at.",
+        not looked at. What signatures of low severity find is a part of a scan while one of the source goes on.",
     advice: "See the signature's reference, and whether what was attacked is there at all. Signatures that are wrong about \
         your traffic can be switched off by name (`disable`).",
 };
