@@ -83,9 +83,11 @@ impl Lists {
 
     /// Uses other feeds from now on, or the same with other networks that are never listed; once they are loaded.
     pub fn configure(&mut self, configs: &[FeedConfig], never: &[Prefix], now: Timestamp) {
-        if self.configs != configs || self.never != never {
+        // Where there are no feeds, and were none, other networks change nothing.
+        let is_new = self.configs != configs || (self.never != never && !configs.is_empty());
+        self.never = never.to_vec();
+        if is_new {
             self.configs = configs.to_vec();
-            self.never = never.to_vec();
             self.load(now);
         }
     }
