@@ -26,6 +26,8 @@ pub(super) struct Lookout {
     lines: Arc<Vec<Line>>,
     /// Whether interfaces that are being drained have yet to be told of it.
     untold: bool,
+    /// What is to be said once they were.
+    news: Option<String>,
     pub(super) inspection: Option<Inspection>,
     /// One for each interface, in their order.
     pub(super) taps: Vec<Tap>,
@@ -64,7 +66,7 @@ impl Lookout {
         let signatures = &config.signatures;
         let inspects = signatures.enabled && !signatures.set.is_empty();
         let inspection = inspects.then(|| Inspection::new(Arc::clone(&signatures.set), interfaces));
-        Ok(Self { lists, lines, untold: false, inspection, taps: Vec::new() })
+        Ok(Self { lists, lines, inspection, ..Self::default() })
     }
 
     /// Tells an interface's program what to look for.
@@ -166,7 +168,9 @@ impl App {
         outcome.notes.iter().for_each(|note| warn!("{note}"));
         let loaded = self.lookout.lists.loaded();
         let how = if outcome.problems.is_empty() { "feeds loaded again" } else { "feeds in use" };
-        info!("{how}: {} entries of {} feeds", loaded.entries(), loaded.feeds().len());
+        // Who reads this relies on packets being compared with them.
+        self.lookout.news =
+            Some(format!("{how}: {} entries of {} feeds", loaded.entries(), loaded.feeds().len()));
         self.lookout.lines = lines;
         self.lookout.untold = true;
         self.tell_lookout();
@@ -184,6 +188,9 @@ impl App {
                 }
             }
             self.lookout.untold = untold;
+            if !untold && let Some(news) = self.lookout.news.take() {
+                info!("{news}");
+            }
         }
     }
 
