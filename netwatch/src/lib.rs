@@ -29,6 +29,7 @@ pub mod nearest;
 pub mod outlet;
 pub mod printing;
 pub mod replay;
+pub mod report;
 pub mod signals;
 pub mod signatures;
 pub mod sinks;

@@ -2,8 +2,11 @@
 
 pub(super) mod evidence;
 mod feeds;
+pub(super) mod history;
+mod outputs;
 pub(super) mod rules;
 pub(super) mod signatures;
+pub(super) mod web;
 
 use core::ops::Range;
 use std::path::Path;
@@ -17,7 +20,7 @@ use crate::document::{self, Key, Reader, Value, quantity, text, whole};
 use crate::{guide, units};
 
 /// Keys at the root.
-pub(super) const KEYS: [&str; 18] = [
+pub(super) const KEYS: [&str; 21] = [
     "profile",
     "interfaces",
     "window",
@@ -34,6 +37,9 @@ pub(super) const KEYS: [&str; 18] = [
     "rules",
     "signatures",
     "evidence",
+    "web",
+    "history",
+    "outputs",
     "allow",
     "feeds",
 ];
@@ -98,6 +104,9 @@ impl Reader {
                 "rules" => self.rules(&mut layer, key, value),
                 "signatures" => layer.signatures = self.signature_settings(value),
                 "evidence" => layer.evidence = self.evidence_settings(value),
+                "web" => layer.web = self.web_settings(value),
+                "history" => layer.history = self.history_settings(value),
+                "outputs" => layer.outputs = self.outputs(key, value),
                 "allow" => layer.allow = self.allow_list(key, value),
                 "feeds" => layer.feeds = self.feeds(key, value),
                 _ => self.unknown(key, &KEYS),

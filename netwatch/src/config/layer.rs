@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::history::HistoryLayer;
+use super::outputs::OutputSettings;
+use super::web::WebLayer;
 use crate::analysis::expected::ServiceRange;
 use crate::analysis::policy::{LoginPorts, Prefix};
 use crate::analysis::rules::PARAMS_MAX;
@@ -35,6 +38,9 @@ pub(super) struct Layer {
     pub rules: [RuleLayer; RuleId::COUNT],
     pub signatures: SignatureLayer,
     pub evidence: EvidenceLayer,
+    pub web: WebLayer,
+    pub history: HistoryLayer,
+    pub outputs: Vec<Said<OutputSettings>>,
     pub allow: Vec<Said<AllowEntry>>,
     pub feeds: Vec<Said<FeedConfig>>,
 }

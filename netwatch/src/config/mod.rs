@@ -3,15 +3,18 @@
 //! The command line wins over the file, the file over the profile, and the profile over the defaults, which stand
 //! here and in the table of rules. Read it in this order: [`layer`] (what one place says), `value` (what it may
 //! say), `file` (the configuration file), `rules` (what the rules are told), `signatures` (which are looked for),
-//! `evidence` (which packets are kept), `show` (the whole as text, and what a reload changes).
+//! `evidence` (which packets are kept), `web`, `history` and `outputs` (how alerts are served, kept and sent), `show` (the whole as text, and what a reload changes).
 
 mod evidence;
 mod file;
+mod history;
 pub mod layer;
+mod outputs;
 mod rules;
 mod show;
 mod signatures;
 mod value;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,10 +30,13 @@ use crate::kernel::ModeWish;
 use crate::{guide, units};
 
 pub use evidence::EvidenceSettings;
+pub use history::HistorySettings;
 use layer::{AllowEntry, Layer, Origin, Said, SignatureFile, first};
+pub use outputs::OutputSettings;
 use rules::Layers;
 pub use show::{Changes, Row};
 pub use signatures::SignatureSettings;
+pub use web::WebSettings;
 
 /// Shortest slot. A swap waits for the kernel to let go of the maps, mostly 10 to 40 ms.
 pub const SLOT_MIN: Duration = Duration::from_millis(100);
@@ -98,6 +104,12 @@ pub struct Config {
     pub signatures: SignatureSettings,
     /// Which packets are kept; none where no directory is named.
     pub evidence: Option<EvidenceSettings>,
+    /// How alerts are served over HTTP.
+    pub web: WebSettings,
+    /// How the history is kept.
+    pub history: HistorySettings,
+    /// Where alerts go besides stdout.
+    pub outputs: Vec<OutputSettings>,
     /// Where what was learned is kept from one run to the next.
     pub state_dir: Option<PathBuf>,
     /// When to stop by itself.
@@ -219,6 +231,10 @@ impl Config {
         let (signatures, mut signature_rows) = signatures::resolve(line.signatures, file.signatures)?;
         let (evidence, mut evidence_rows) = evidence::resolve(line.evidence, file.evidence);
 
+        let (web, mut web_rows) = web::resolve(line.web, file.web)?;
+        let (history, mut history_rows) = history::resolve(line.history, file.history)?;
+        let (outputs, mut output_rows) = outputs::resolve(line.outputs, file.outputs)?;
+
         let mut all = vec![
             show::choice("profile", &profile),
             show::strings("interfaces", &interfaces, |name| name),
@@ -237,6 +253,9 @@ impl Config {
         all.append(&mut rules.rows);
         all.append(&mut signature_rows);
         all.append(&mut evidence_rows);
+        all.append(&mut web_rows);
+        all.append(&mut history_rows);
+        all.append(&mut output_rows);
         all.extend(file.allow.iter().map(show::allow));
         all.extend(feeds.iter().map(show::feed));
         Ok(Self {
@@ -252,6 +271,9 @@ impl Config {
             map_memory: map_memory.value,
             signatures,
             evidence,
+            web,
+            history,
+            outputs,
             state_dir: Some(state_dir.value).filter(|path| !path.as_os_str().is_empty()),
             stop_after: None,
             kernel_log: LogLevel::Off,

@@ -21,7 +21,7 @@ use crate::feeds::FeedConfig;
 const LIVE: [&str; 8] =
     ["profile", "min_severity", "notifications_per_minute", "local", "rules", "signatures", "allow", "feeds"];
 /// Tables of which there can be several.
-const LISTS: [&str; 2] = ["allow", "feeds"];
+const LISTS: [&str; 3] = ["allow", "feeds", "outputs"];
 
 /// One setting in effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Row {
     fn is_live(&self) -> bool {
         let root = self.table.split('.').next().unwrap_or_default();
         self.lines.first().is_some_and(|(key, _)| match (root, *key) {
-            ("evidence", _) => false,
+            ("evidence" | "web" | "history" | "outputs", _) => false,
             // Windows are those of the start, and the kernel is told once what it samples.
             (_, "window") | ("signatures", "enabled" | "rate") => false,
             (root, key) => LIVE.contains(&root) || LIVE.contains(&key),

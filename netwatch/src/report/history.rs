@@ -1,0 +1,151 @@
+//! What was: questions about incidents and windows that are over, and who answers them.
+
+use core::net::IpAddr;
+use std::collections::BTreeMap;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::{Incident, Life, Time};
+use crate::analysis::Severity;
+
+/// Most items of an answer.
+pub const PAGE_MAX: usize = 1_000;
+
+/// Who knows what was. Answers come from another thread; nobody waits for the disk.
+pub trait History: Send + Sync {
+    /// Incidents, as of their last step.
+    fn incidents(&self, query: IncidentQuery) -> BoxFuture<'static, Result<Page<Incident>, HistoryError>>;
+
+    /// One incident by its name.
+    fn incident(&self, id: String) -> BoxFuture<'static, Result<Option<Incident>, HistoryError>>;
+
+    /// Summaries of windows, the newest first.
+    fn windows(&self, query: WindowQuery) -> BoxFuture<'static, Result<Page<WindowSummary>, HistoryError>>;
+}
+
+/// Which incidents are wanted. What is `None` does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct IncidentQuery {
+    /// Updated at this time or later.
+    pub since: Option<Time>,
+    /// Updated before this time.
+    pub until: Option<Time>,
+    /// Of this rule.
+    pub rule: Option<String>,
+    /// At least this severe.
+    pub min_severity: Option<Severity>,
+    /// At least of this weight.
+    pub min_weight: Option<Severity>,
+    /// Whose source is this address, or a network with this address in it.
+    pub source: Option<IpAddr>,
+    /// With this destination.
+    pub dest: Option<IpAddr>,
+    /// On this interface.
+    pub interface: Option<String>,
+    /// That go on, or that are over.
+    pub state: Option<Life>,
+    /// In which order; where they are cut off, [`Page::next`] says how to go on.
+    pub order: Order,
+    /// Where to go on: [`Page::next`] of the page before.
+    pub cursor: Option<u64>,
+    /// How many at most; at most [`PAGE_MAX`].
+    pub limit: usize,
+}
+
+/// In which order incidents come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Those that were opened last first.
+    #[default]
+    Newest,
+    /// Those first whose last step is oldest; with a cursor, only those with a step since then. So that whoever asks again and
+    /// again sees every incident that has changed.
+    Changed,
+}
+
+/// Which windows are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct WindowQuery {
+    /// That ended at this time or later.
+    pub since: Option<Time>,
+    /// That ended before this time.
+    pub until: Option<Time>,
+    /// On this interface.
+    pub interface: Option<String>,
+    /// Those in which this address was among the busiest; of sources, only this one is then in the answer.
+    pub source: Option<IpAddr>,
+    /// Where to go on.
+    pub cursor: Option<u64>,
+    /// How many at most; at most [`PAGE_MAX`].
+    pub limit: usize,
+}
+
+/// A part of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// What was asked for.
+    pub items: Vec<T>,
+    /// Where to go on. Of incidents in the order of their changes it is always there, so that one can wait for more.
+    pub next: Option<u64>,
+}
+
+/// What one interface saw in one window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WindowSummary {
+    /// When the window ended.
+    pub at: Time,
+    /// How long it was, in seconds.
+    pub length_s: f64,
+    /// The interface.
+    pub interface: String,
+    /// Packets.
+    pub packets: u64,
+    /// Their bytes on the wire.
+    pub bytes: u64,
+    /// Packets by class.
+    pub classes: BTreeMap<String, u64>,
+    /// Counts that found no room, and packets that nobody's name is known of.
+    pub lost: u64,
+    /// The busiest sources, by packets.
+    pub sources: Vec<SourceSummary>,
+    /// The busiest destination ports of the last slot, by packets.
+    pub ports: Vec<PortSummary>,
+}
+
+/// A busy source in a window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SourceSummary {
+    /// The address, or the network that it is accounted with.
+    pub source: String,
+    /// Packets.
+    pub packets: u64,
+    /// Their bytes on the wire.
+    pub bytes: u64,
+    /// Packets by class.
+    pub classes: BTreeMap<String, u64>,
+}
+
+/// A busy port in a window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PortSummary {
+    /// `tcp` or `udp`.
+    pub proto: String,
+    /// The destination port.
+    pub port: u16,
+    /// Packets to it.
+    pub packets: u64,
+    /// Their bytes on the wire.
+    pub bytes: u64,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HistoryError {
+    /// Too many are being answered already.
+    #[error("too many questions at once; ask again")]
+    Busy,
+    /// The history cannot be read.
+    #[error("read the history: {0}")]
+    Failed(String),
+}

@@ -1,0 +1,17 @@
+//! What netwatch has found and how it is, for everybody outside of the analysis: by public names, at wall-clock times.
+//!
+//! Plain data, which the one loop makes and everybody else only reads: outputs, the store, the server. Read it in this order:
+//! [`time`], [`incident`] (one incident, as it is kept and served), [`told`] (one step of it), [`snapshot`] (how netwatch
+//! is), [`history`] (what was).
+
+pub mod history;
+pub mod incident;
+pub mod snapshot;
+pub mod time;
+pub mod told;
+
+pub use history::{History, HistoryError, IncidentQuery, Page, WindowQuery, WindowSummary};
+pub use incident::{Incident, Life};
+pub use snapshot::Snapshot;
+pub use time::Time;
+pub use told::{Step, Told};
