@@ -8,9 +8,14 @@ pub(super) struct WebLayer {}
 
 /// How alerts are served over HTTP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WebSettings {}
+pub struct WebSettings {
+    /// Where to listen.
+    pub listen: Option<std::net::SocketAddr>,
+    /// Whether anybody said that.
+    pub is_listen_said: bool,
+}
 
 /// Puts the layers on top of each other.
 pub(super) fn resolve(_line: WebLayer, _file: WebLayer) -> Result<(WebSettings, Vec<Row>), String> {
-    Ok((WebSettings {}, Vec::new()))
+    Ok((WebSettings::default(), Vec::new()))
 }
