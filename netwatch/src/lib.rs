@@ -34,6 +34,7 @@ pub mod signals;
 pub mod signatures;
 pub mod sinks;
 pub mod state;
+pub mod store;
 pub mod suggest;
 pub mod summary;
 pub mod suspects;
