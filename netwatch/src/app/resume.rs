@@ -6,6 +6,7 @@ use super::App;
 use crate::analysis::{Resumed, Severity};
 use crate::clock;
 use crate::report::{Incident, Life, Step, Time, Told};
+use crate::sinks::words::Count;
 use crate::sinks::{Wall, report};
 
 impl App {
@@ -25,7 +26,8 @@ impl App {
                 }
             }
         }
-        info!("{} incidents of an earlier run go on, {left} do not", told.len());
+        let going_on = Count(told.len() as u64, "incident");
+        info!("continued from an earlier run: {going_on}; not continued: {left}");
         self.tell(&told);
     }
 

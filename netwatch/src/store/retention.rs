@@ -43,10 +43,12 @@ pub(super) fn tidy(connection: &mut Connection, before_us: i64, max_bytes: u64) 
         // Whatever is older goes first, up to the younger of the two.
         match (old.incident_us, old.window_us) {
             (Some(incident), window) if window.is_none_or(|window| incident <= window) => {
-                removed.incidents += remove_incidents(&transaction, window.unwrap_or(i64::MAX).max(incident + 1))?;
+                removed.incidents +=
+                    remove_incidents(&transaction, window.unwrap_or(i64::MAX).max(incident + 1))?;
             }
             (incident, Some(window)) => {
-                removed.windows += remove_windows(&transaction, incident.unwrap_or(i64::MAX).max(window + 1))?;
+                removed.windows +=
+                    remove_windows(&transaction, incident.unwrap_or(i64::MAX).max(window + 1))?;
             }
             _ => {}
         }
@@ -152,11 +154,7 @@ fn delete_windows(connection: &Connection, ids: &[i64]) -> rusqlite::Result<()> 
     Ok(())
 }
 
-fn numbers(
-    connection: &Connection,
-    sql: &str,
-    values: impl rusqlite::Params,
-) -> rusqlite::Result<Vec<i64>> {
+fn numbers(connection: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<Vec<i64>> {
     let mut statement = connection.prepare(sql)?;
     let numbers = statement.query_map(values, |row| row.get(0))?;
     numbers.collect()
