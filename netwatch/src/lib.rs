@@ -40,3 +40,4 @@ pub mod suspects;
 pub mod units;
 pub mod watch;
 pub mod watched;
+pub mod web;
