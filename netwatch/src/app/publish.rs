@@ -153,11 +153,8 @@ impl Publisher {
         }
     }
 
-    /// Where something is served, if it is.
+    /// Says where alerts go.
     pub(super) fn announce(&self, outputs: &[OutputSettings]) {
-        if let Some(web) = &self.web {
-            info!("serving on {}", web.url());
-        }
         if !outputs.is_empty() {
             info!("alerts go to {} besides stdout", summary::outputs_named(&self.outputs.states()));
         }

@@ -80,7 +80,7 @@ fn a_default_run_serves_what_it_tells() {
     let lab = lab();
     let mut netwatch =
         Netwatch::spawn(crate::process::command(lab.watched(), "").args(["-i", lab.watched().interface()]));
-    netwatch.wait_for("serving on http://127.0.0.1:8080/");
+    netwatch.wait_for("serving http://127.0.0.1:8080");
     netwatch.wait_for("watching nw0");
     get_until(&lab, "/readyz", |status, _| status == 200);
     let mut stream = lab.watched().run(|| TcpStream::connect(ADDRESS)).unwrap().unwrap();
