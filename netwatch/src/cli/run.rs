@@ -60,6 +60,10 @@ pub struct PlaceArgs {
     /// Directory in which the first packets of each incident's source are kept, as pcapng [default: none]
     #[arg(long, value_name = "DIR")]
     pub evidence: Option<PathBuf>,
+
+    /// Where alerts go besides stdout, like file:/var/log/netwatch/eve.json; repeat for several [default: none]
+    #[arg(long = "output", value_name = "KIND:TARGET")]
+    pub outputs: Vec<String>,
 }
 
 /// Settings that a configuration file can have too, where the option wins. Their defaults are those of
