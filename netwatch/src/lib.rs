@@ -27,6 +27,7 @@ pub mod logging;
 pub mod lookout;
 pub mod nearest;
 pub mod outlet;
+pub mod outputs;
 pub mod printing;
 pub mod replay;
 pub mod report;

@@ -1,4 +1,5 @@
 mod rules;
+pub(crate) mod told;
 
 use super::*;
 use crate::analysis::ports::PortSummary;
