@@ -1,4 +1,5 @@
 mod rules;
+mod schema;
 pub(crate) mod told;
 
 use super::*;
