@@ -34,7 +34,7 @@ pub use history::HistorySettings;
 use layer::{AllowEntry, Layer, Origin, Said, SignatureFile, first};
 pub use outputs::{
     AlertmanagerTarget, FileTarget, OutputSettings, OutputTarget, SyslogAddress, SyslogTarget,
-    SyslogTransport, WebhookTarget,
+    SyslogTransport, UrlSource, WebhookTarget,
 };
 use rules::Layers;
 pub use show::{Changes, Row};

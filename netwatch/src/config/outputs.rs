@@ -129,11 +129,20 @@ pub enum SyslogTransport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookTarget {
     /// Where to.
-    pub url: String,
+    pub url: UrlSource,
     /// The key that it is signed with.
     pub secret_file: Option<PathBuf>,
     /// Who may have signed its certificate; else who the system trusts.
     pub ca_file: Option<PathBuf>,
+}
+
+/// Where a URL stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UrlSource {
+    /// In the configuration.
+    Said(String),
+    /// In a file of its own, because whoever knows it may post there.
+    File(PathBuf),
 }
 
 /// Alertmanagers that are all told the same.
@@ -175,6 +184,7 @@ pub(super) struct Draft {
     pub ca_file: Option<PathBuf>,
     pub url: Option<String>,
     pub urls: Vec<String>,
+    pub url_file: Option<PathBuf>,
     pub secret_file: Option<PathBuf>,
     pub bearer_token_file: Option<PathBuf>,
 }
@@ -209,7 +219,7 @@ impl Kind {
             Self::Unix => &["path", "format"],
             Self::Syslog => &["address", "facility", "enterprise_id", "ca_file"],
             Self::Journald => &["path"],
-            Self::Webhook => &["url", "secret_file", "ca_file"],
+            Self::Webhook => &["url", "url_file", "secret_file", "ca_file"],
             Self::Alertmanager => &["url", "urls", "bearer_token_file", "ca_file"],
         }
     }
@@ -241,7 +251,12 @@ impl Draft {
                 OutputTarget::Journald { path: self.path.unwrap_or_else(|| PathBuf::from(JOURNAL)) }
             }
             Kind::Webhook => OutputTarget::Webhook(WebhookTarget {
-                url: self.url.ok_or_else(|| lacks("url", "https://hooks.example.net/netwatch"))?,
+                url: match (self.url, self.url_file) {
+                    (Some(_), Some(_)) => return Err("has both url and url_file; leave one out".into()),
+                    (Some(url), None) => UrlSource::Said(url),
+                    (None, Some(file)) => UrlSource::File(file),
+                    (None, None) => return Err(lacks("url", "https://hooks.example.net/netwatch")),
+                },
                 secret_file: self.secret_file,
                 ca_file: self.ca_file,
             }),

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use super::Config;
 use super::layer::{AllowEntry, Origin, Said};
-use super::outputs::{OutputSettings, OutputTarget};
+use super::outputs::{OutputSettings, OutputTarget, UrlSource};
 use super::signatures::SignatureSettings;
 use crate::analysis::Severity;
 use crate::analysis::expected::ServiceRange;
@@ -364,7 +364,10 @@ pub(super) fn output(said: &Said<OutputSettings>) -> Row {
         }
         OutputTarget::Journald { path: socket } => lines.push(("path", path(socket))),
         OutputTarget::Webhook(webhook) => {
-            lines.push(("url", quoted(&without_query(&webhook.url))));
+            lines.push(match &webhook.url {
+                UrlSource::Said(url) => ("url", quoted(&without_query(url))),
+                UrlSource::File(file) => ("url_file", path(file)),
+            });
             lines.extend(optional("secret_file", &webhook.secret_file));
             lines.extend(optional("ca_file", &webhook.ca_file));
         }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::http::Client;
 use super::transport::{Transport, Trouble};
 use super::trust::Secret;
-use crate::config::WebhookTarget;
+use crate::config::{UrlSource, WebhookTarget};
 use crate::report::Told;
 use crate::report::snapshot::Run;
 use crate::sinks::webhook::{body, signature};
@@ -22,10 +22,24 @@ pub(super) struct Webhook {
 
 impl Webhook {
     pub(super) fn new(target: &WebhookTarget, run: &Arc<Run>) -> Result<Self, String> {
-        let client = Client::new(target.url.clone(), target.ca_file.as_deref())?;
+        let client = client(target)?;
         let secret = target.secret_file.as_deref().map(Secret::read).transpose()?;
         Ok(Self { target: target.clone(), run: Arc::clone(run), client, secret })
     }
+}
+
+/// Who is posted to; where that is a secret, its file is read.
+fn client(target: &WebhookTarget) -> Result<Client, String> {
+    let url = match &target.url {
+        UrlSource::Said(url) => url.clone(),
+        UrlSource::File(path) => {
+            let wrong = || format!("{}: has no URL in it; write https://... into it", path.display());
+            let text = String::from_utf8(Secret::read(path)?.bytes().to_vec()).map_err(|_| wrong())?;
+            let is_url = ["https://", "http://"].iter().any(|begin| text.starts_with(begin));
+            Some(text.trim().to_owned()).filter(|_| is_url).ok_or_else(wrong)?
+        }
+    };
+    Client::new(url, target.ca_file.as_deref())
 }
 
 impl Transport for Webhook {
@@ -44,7 +58,7 @@ impl Transport for Webhook {
     }
 
     fn reopen(&mut self) -> Result<(), Trouble> {
-        self.client.reopen()?;
+        self.client = client(&self.target).map_err(Trouble::again)?;
         self.secret =
             self.target.secret_file.as_deref().map(Secret::read).transpose().map_err(Trouble::again)?;
         Ok(())

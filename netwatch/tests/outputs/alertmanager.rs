@@ -1,6 +1,7 @@
 //! Prometheus' Alertmanager: alerts begin, change and end with their incidents.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,13 +11,15 @@ use serde_json::Value;
 use xtask::receivers;
 
 use crate::common::{
-    Folder, Output, Program, Receiver as _, free_port, incident, skip, step, until, until_within,
+    Folder, Output, Program, Receiver as _, certificates, free_port, incident, skip, step, until,
+    until_within,
 };
 
 struct Alertmanager {
     program: receivers::Program,
     folder: Folder,
     port: u16,
+    is_tls: bool,
 }
 
 impl Alertmanager {
@@ -25,7 +28,16 @@ impl Alertmanager {
         let folder = Folder::new("alertmanager");
         fs::write(folder.path().join("conf.yml"), "route: {receiver: none}\nreceivers: [{name: none}]\n")
             .unwrap();
-        Some(Self { program, folder, port: free_port() })
+        Some(Self { program, folder, port: free_port(), is_tls: false })
+    }
+
+    /// One that speaks TLS.
+    fn with_tls() -> Option<Self> {
+        let manager = Self::new()?;
+        certificates(&manager.folder);
+        let web = "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n";
+        fs::write(manager.folder.path().join("web.yml"), web).unwrap();
+        Some(Self { is_tls: true, ..manager })
     }
 
     fn start(&self) -> Program {
@@ -34,14 +46,18 @@ impl Alertmanager {
         command.arg(format!("--config.file={}", place("conf.yml")));
         command.arg(format!("--storage.path={}", place("data")));
         command.arg(format!("--web.listen-address=127.0.0.1:{}", self.port)).arg("--cluster.listen-address=");
+        if self.is_tls {
+            command.arg(format!("--web.config.file={}", place("web.yml")));
+        }
         Program::start(&mut command)
     }
 
     /// What it holds for active; none where it does not answer.
     fn active(&self) -> Option<Vec<Value>> {
-        let url = format!("http://127.0.0.1:{}/api/v2/alerts?active=true", self.port);
-        let text = ureq::get(url).call().ok()?.body_mut().read_to_string().ok()?;
-        serde_json::from_str(&text).ok()
+        let url = format!("{}/api/v2/alerts?active=true", self.url());
+        let mut curl = Command::new("curl");
+        let output = curl.args(["-s", "-k", "-m", "10", &url]).output().unwrap();
+        serde_json::from_slice(&output.stdout).ok()
     }
 
     /// Incident and severity of each, sorted.
@@ -55,8 +71,12 @@ impl Alertmanager {
         seen
     }
 
+    fn url(&self) -> String {
+        format!("{}://127.0.0.1:{}", if self.is_tls { "https" } else { "http" }, self.port)
+    }
+
     fn target(&self, urls: usize) -> OutputTarget {
-        let url = format!("http://127.0.0.1:{}/", self.port);
+        let url = format!("{}/", self.url());
         OutputTarget::Alertmanager(AlertmanagerTarget {
             urls: vec![url; urls],
             bearer_token_file: None,
@@ -128,6 +148,26 @@ fn what_waits_too_long_for_an_alertmanager_is_counted() {
     until("and what comes now", || manager.seen() == medium((1..=20).chain(101..=110)));
     let state = output.0.finish(crate::common::PATIENCE).remove(0);
     assert_eq!((state.delivered, state.dropped), (30, 80));
+    program.stop();
+}
+
+#[test]
+fn an_alertmanager_is_known_by_its_certificate() {
+    let Some(manager) = Alertmanager::with_tls() else { return skip("no Alertmanager") };
+    let (program, other) = (manager.start(), Folder::new("authority"));
+    until("it answers", || manager.active().is_some());
+    certificates(&other);
+    let OutputTarget::Alertmanager(mut target) = manager.target(1) else { panic!("alertmanager") };
+    target.ca_file = Some(other.path().join("ca.pem"));
+    // Somebody else's authority has not signed it, and so it gets nothing.
+    let mut output = Output::start(OutputTarget::Alertmanager(target), 100);
+    output.offer(1..=5);
+    until("it is refused", || output.state().trouble.is_some_and(|why| why.contains("certificate")));
+    assert_eq!(manager.seen(), []);
+    fs::copy(manager.folder.path().join("ca.pem"), other.path().join("ca.pem")).unwrap();
+    output.0.reopen();
+    until("what waited is active", || manager.seen() == medium(1..=5));
+    output.finish(5);
     program.stop();
 }
 

@@ -253,3 +253,14 @@ pub fn is_root() -> bool {
 pub fn skip(why: &str) {
     println!("skipped: {why}");
 }
+
+/// An authority, and a certificate of it for 127.0.0.1.
+pub fn certificates(folder: &Folder) {
+    let script = "set -e; cd \"$1\"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout key.pem -out csr.pem
+printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\\nbasicConstraints=CA:FALSE\\n' > ext
+openssl x509 -req -in csr.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out cert.pem";
+    let output = Command::new("sh").args(["-c", script, "sh"]).arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use netwatch::config::{OutputTarget, SyslogAddress, SyslogTarget, SyslogTransport};
 use xtask::receivers;
 
-use crate::common::{Folder, Program, down_and_back, free_port, skip, too_long, until};
+use crate::common::{Folder, Program, certificates, down_and_back, free_port, skip, too_long, until};
 
 /// What rsyslog needs to be started, again and again, at one port.
 struct Rsyslog {
@@ -82,17 +81,6 @@ impl Rsyslog {
             ca_file,
         })
     }
-}
-
-/// An authority, and a certificate of it for 127.0.0.1.
-fn certificates(folder: &Folder) {
-    let script = "set -e; cd \"$1\"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout key.pem -out csr.pem
-printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\\nbasicConstraints=CA:FALSE\\n' > ext
-openssl x509 -req -in csr.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out cert.pem";
-    let output = Command::new("sh").args(["-c", script, "sh"]).arg(folder.path()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn each(transport: SyslogTransport) {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use netwatch::config::{OutputTarget, WebhookTarget};
+use netwatch::config::{OutputTarget, UrlSource, WebhookTarget};
 use netwatch::sinks::webhook::signature;
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::server::{Answer, Book, Request, Server};
 
 fn target(port: u16, secret_file: Option<PathBuf>) -> OutputTarget {
     let url = format!("http://127.0.0.1:{port}/hook?token=hush");
-    OutputTarget::Webhook(WebhookTarget { url, secret_file, ca_file: None })
+    OutputTarget::Webhook(WebhookTarget { url: UrlSource::Said(url), secret_file, ca_file: None })
 }
 
 /// The texts of all requests that were answered with 200.
@@ -116,6 +116,27 @@ fn what_is_refused_for_good_is_dropped_and_the_rest_is_not() {
     let state = output.0.finish(crate::common::PATIENCE).remove(0);
     assert_eq!((state.delivered, state.dropped, state.trouble), (9, 1, None));
     server.stop();
+}
+
+#[test]
+fn a_url_that_is_a_secret_is_in_a_file() {
+    let folder = Folder::new("url");
+    let file = folder.path().join("url");
+    let (port, book) = (free_port(), Book::default());
+    fs::write(&file, format!("http://127.0.0.1:{}/hush\n", free_port())).unwrap();
+    let url = UrlSource::File(file.clone());
+    let target = WebhookTarget { url, secret_file: None, ca_file: None };
+    let mut output = Output::start(OutputTarget::Webhook(target), 10);
+    output.offer(1..=1);
+    output.until_trouble();
+    assert!(!output.state().trouble.unwrap().contains("hush"));
+    // It has moved; what waits goes there.
+    fs::write(&file, format!("http://127.0.0.1:{port}/moved\n")).unwrap();
+    let server = Server::start(port, &book);
+    output.0.reopen();
+    output.finish(1);
+    server.stop();
+    assert_eq!(book.requests()[0].line, "POST /moved HTTP/1.1");
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl Reader {
         let is_said = |key: &str| table.iter().any(|(found, _)| found.get_ref() == key);
         match draft.build(kind) {
             Ok(value) => Some(Said { value, origin: self.origin(entry.span()) }),
-            Err(_) if ["path", "address", "url", "urls"].into_iter().any(is_said) => None,
+            Err(_) if is_said_wrongly(kind, is_said) => None,
             Err(wrong) => {
                 self.wrong(entry, format!("outputs: {} {wrong}", kind.name()));
                 None
@@ -119,11 +119,26 @@ impl Reader {
             "ca_file" => draft.ca_file = self.value(key, value, path),
             "url" => draft.url = self.value(key, value, |value| value::url(text(value)?)),
             "urls" => draft.urls = self.strings(key, value, URLS_MAX, value::url).unwrap_or_default(),
+            "url_file" => draft.url_file = self.value(key, value, path),
             "secret_file" => draft.secret_file = self.value(key, value, path),
             "bearer_token_file" => draft.bearer_token_file = self.value(key, value, path),
             _ => {}
         }
     }
+}
+
+/// Whether what an output cannot do without was said, and so what is wrong with it was, too.
+fn is_said_wrongly(kind: Kind, is_said: impl Fn(&str) -> bool) -> bool {
+    let needed: &[&str] = match kind {
+        Kind::File | Kind::Unix => &["path"],
+        Kind::Syslog => &["address"],
+        Kind::Journald => &[],
+        // Both are one too many.
+        Kind::Webhook if is_said("url") && is_said("url_file") => &[],
+        Kind::Webhook => &["url", "url_file"],
+        Kind::Alertmanager => &["url", "urls"],
+    };
+    needed.iter().any(|key| is_said(key))
 }
 
 /// How large a file becomes; 0 is as large as it likes.

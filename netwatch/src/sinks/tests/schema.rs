@@ -105,11 +105,19 @@ fn lines_of_every_rule_in_every_form_are_valid_by_suricatas_schema() {
     lines.push_str(&String::from_utf8(out).unwrap());
     count += 1;
 
+    assert_eq!(validate(&tools, &lines), format!("{count} lines\n"));
+    // And it would have been said.
+    let more = r#"{"timestamp":"2026-11-21T02:50:11.123456+0000","event_type":"alert","netwatch":1}"#;
+    assert!(validate(&tools, more).starts_with("[] Additional properties are not allowed ('netwatch' was"));
+}
+
+/// What is wrong with lines, and how many there are.
+fn validate(tools: &Path, lines: &str) -> String {
     let mut python = Command::new(tools.join("venv/bin/python"));
     python.args(["-c", VALIDATE]).arg(tools.join("schema.json"));
     let mut python = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     python.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
     let output = python.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{count} lines\n"));
     assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
 }
