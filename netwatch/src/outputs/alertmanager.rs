@@ -127,10 +127,11 @@ impl Transport for Alertmanager {
         let ends_at = expiry();
         let all: Vec<_> =
             self.open.values().map(|incident| self.alert(incident, &incident.severity, ends_at)).collect();
-        for some in all.chunks(BATCH) {
-            self.post(some)?;
+        let result = all.chunks(BATCH).try_for_each(|some| self.post(some));
+        // What is refused now would be refused again at once: it waits for the next minute.
+        if !matches!(result, Err(Trouble::Again(..))) {
+            self.reminded_at = Instant::now();
         }
-        self.reminded_at = Instant::now();
-        Ok(())
+        result
     }
 }

@@ -16,6 +16,8 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 pub const REMINDED: usize = 10_000;
 /// How often an Alertmanager is reminded.
 pub const REMINDER: Duration = Duration::from_secs(60);
+/// How long it may wait to be reminded while there is something else to deliver.
+pub const TICK_LATE: Duration = Duration::from_secs(60);
 /// When an alert expires that an Alertmanager is no longer reminded of.
 pub const EXPIRY: Duration = Duration::from_secs(300);
 /// Longest answer that is read, in bytes.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::limits::{BACKOFF_FIRST, BACKOFF_MAX, RETRY_AFTER_MAX};
+use super::limits::{BACKOFF_FIRST, BACKOFF_MAX, RETRY_AFTER_MAX, TICK_LATE};
 use super::transport::{Transport, Trouble};
 use crate::report::Told;
 use crate::report::snapshot::OutputState;
@@ -181,15 +181,18 @@ impl Thread {
             if self.shared.wants_reopen.swap(false, Ordering::Relaxed) {
                 self.reopen();
             }
+            let due = self.transport.due();
+            let late = due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
             if self.not_before.is_some_and(|time| now < time) {
                 self.wait(self.not_before);
-            } else if self.transport.due().is_some_and(|due| due <= now) {
+            } else if !self.waiting.is_empty() && late < TICK_LATE {
+                // What waits may say that something is over of which somebody would be reminded.
+                self.deliver();
+            } else if due.is_some_and(|due| due <= now) {
                 let result = self.transport.tick();
                 self.note(result, self.waiting.len());
-            } else if self.waiting.is_empty() {
-                self.wait(self.transport.due());
             } else {
-                self.deliver();
+                self.wait(due);
             }
         }
     }

@@ -237,10 +237,14 @@ impl Drop for Folder {
 
 /// A port that nobody has at the moment.
 pub fn free_port() -> u16 {
-    // Free for both protocols.
+    // Below those that the kernel gives to whoever connects: to a port of these, one can connect from the same port, and be
+    // one's own receiver. And never the same one twice, whoever runs these tests at the same time.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        let number = u64::from(std::process::id()) * 37 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 10_240 + (number % 20_000) as u16;
+        // Free for both protocols.
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
