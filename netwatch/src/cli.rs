@@ -112,7 +112,8 @@ Exit codes:
   8  the interface is taken, or does not do what was asked of it
   9  built without the kernel program
   10 a capture cannot be read, or is damaged: what could be read of it was used
-  11 a filter was given, and libpcap, which knows the language, is not installed";
+  11 a filter was given, and libpcap, which knows the language, is not installed
+  12 the address to listen on is taken or not available";
 
 /// Options of `netwatch check`.
 #[derive(Args, Clone, Debug)]

@@ -11,6 +11,7 @@ mod ecs;
 pub mod eve;
 pub mod journal;
 pub mod line;
+pub mod report;
 pub mod syslog;
 pub mod text;
 pub mod webhook;
@@ -85,7 +86,10 @@ impl Renderer {
     /// The name of a transition's incident.
     #[must_use]
     pub fn incident(&self, transition: &Transition) -> String {
-        format!("{}-{}", self.run, transition.incident)
+        match &transition.name {
+            Some(name) => name.to_string(),
+            None => format!("{}-{}", self.run, transition.incident),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-mod rules;
+pub(super) mod rules;
 mod schema;
 pub(crate) mod told;
 
@@ -65,6 +65,7 @@ pub(crate) fn scan(state: State) -> Transition {
         opened_ns: 11 * SECOND,
         suppressed: 0,
         detail: None,
+        name: None,
         evidence_file: None,
     }
 }
