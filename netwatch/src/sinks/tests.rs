@@ -1,4 +1,6 @@
 pub(super) mod rules;
+mod schema;
+pub(crate) mod told;
 
 use super::*;
 use crate::analysis::ports::PortSummary;
