@@ -5,12 +5,16 @@ use std::process::ExitCode;
 use crate::capture::OpenError;
 use crate::filter;
 use crate::kernel::Error;
+use crate::store::{self, ArchiveError};
 
 /// The exit code of a command that could use only part of a capture, or none.
 pub const DAMAGED: u8 = 10;
 
 /// The exit code of a filter where libpcap, which knows the language, is not installed.
 pub const NO_LIBPCAP: u8 = 11;
+
+/// The exit code where there is no history, or it cannot be read.
+pub const NO_HISTORY: u8 = 13;
 
 /// A bad option or value.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +33,20 @@ fn number(error: &anyhow::Error) -> u8 {
     }
     if error.downcast_ref::<OpenError>().is_some() {
         return DAMAGED;
+    }
+    if error.downcast_ref::<ArchiveError>().is_some() {
+        return NO_HISTORY;
+    }
+    match error.downcast_ref::<store::Error>() {
+        // Another directory, or another file in it, is what helps.
+        Some(
+            store::Error::Directory { .. }
+            | store::Error::Newer { .. }
+            | store::Error::Foreign(_)
+            | store::Error::NotRegular(_),
+        ) => return 2,
+        Some(store::Error::Thread(_) | store::Error::Memory(_)) => return 1,
+        None => {}
     }
     match error.downcast_ref::<filter::Error>() {
         Some(filter::Error::NoLibpcap(_)) => return NO_LIBPCAP,
@@ -97,6 +115,8 @@ mod tests {
             number(&filter::Error::Untranslatable { expression: expression(), reason: "no" }.into()),
             2
         );
+        assert_eq!(number(&ArchiveError::Missing("/x/history.db".into()).into()), NO_HISTORY);
+        assert_eq!(number(&store::Error::Foreign("/x/history.db".into()).into()), 2);
         assert_eq!(number(&anyhow::anyhow!("other")), 1);
     }
 }

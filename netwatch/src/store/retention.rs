@@ -54,10 +54,15 @@ pub(super) fn tidy(connection: &mut Connection, before_us: i64, max_bytes: u64) 
     let is_over = used(&transaction)? > room;
     transaction.commit()?;
     let count = removed.incidents + removed.windows;
-    if count > 0 || size(connection)? > room {
-        shrink(connection)?;
+    // Pages that are free are filled again; they go back where the file has too many of them.
+    let is_wide = size(connection)? > room;
+    if is_wide {
+        all(connection, "PRAGMA incremental_vacuum(128)")?;
     }
-    removed.is_more = count > 0 && (is_over || count >= REMOVED_AT_ONCE as u64);
+    if count > 0 || is_wide {
+        all(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
+    }
+    removed.is_more = count > 0 && (is_over || count >= REMOVED_AT_ONCE as u64) || is_wide;
     Ok(removed)
 }
 
@@ -100,13 +105,11 @@ fn too_many(connection: &Connection, table: &str, most: usize) -> i64 {
     i64::try_from(memory::count(connection, table)).unwrap_or(i64::MAX).saturating_sub(most)
 }
 
-/// Gives pages back to the file system, not too many at once, and empties the log as far as nobody reads in it.
-fn shrink(connection: &Connection) -> rusqlite::Result<()> {
-    for sql in ["PRAGMA incremental_vacuum(512)", "PRAGMA wal_checkpoint(PASSIVE)"] {
-        let mut statement = connection.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        while rows.next()?.is_some() {}
-    }
+/// Runs a statement to its end.
+fn all(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
     Ok(())
 }
 
