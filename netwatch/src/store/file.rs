@@ -143,9 +143,10 @@ impl File {
         }
     }
 
-    /// Looks whether the database is sound.
+    /// Looks whether the database is sound. Through a connection of its own, which has nothing of it in its memory yet.
     pub(super) fn examine(&self) -> Result<(), Wrong> {
-        let says: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        let connection = open_to_read(&self.path, false)?;
+        let says: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if says == "ok" { Ok(()) } else { Err(Wrong::Damaged(says.replace('\n', " "))) }
     }
 }

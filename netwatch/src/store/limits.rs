@@ -34,6 +34,6 @@ pub const LOG_BYTES: u64 = 8 << 20;
 /// it is taken.
 pub const REMOVED_AT_ONCE: usize = 600;
 /// Items after which room is looked for without waiting for [`TIDY`].
-pub const TIDY_AFTER: u64 = 1_000;
+pub const TIDY_AFTER: u64 = BATCH as u64;
 /// How often all of the file is examined for damage. What nobody reads would else be found only when it is wanted.
 pub const EXAMINE: Duration = Duration::from_secs(6 * 3600);
