@@ -1,4 +1,5 @@
 mod evidence;
+mod history;
 mod reload;
 
 use clap::Parser as _;
@@ -182,6 +183,10 @@ fn the_example_is_the_defaults_and_names_every_key() {
     let table = optional.split("\n[evidence]").nth(1).unwrap();
     for key in file::evidence::KEYS {
         assert!(has(table, key), "{key} of evidence is missing");
+    }
+    let table = optional.split("\n[history]").nth(1).unwrap();
+    for key in file::history::KEYS {
+        assert!(has(table, key), "{key} of history is missing");
     }
     for rule in &RULES {
         let table = optional.split("[rules.").find(|part| part.starts_with(&format!("{:?}]", rule.name)));

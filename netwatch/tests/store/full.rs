@@ -1,7 +1,7 @@
 //! A file system that is full for a while. Needs root, for a small one of its own.
 
 use netwatch::report::history::{IncidentQuery, PAGE_MAX};
-use nix::mount::{MsFlags, umount};
+use nix::mount::{MntFlags, MsFlags, umount2};
 
 use super::*;
 
@@ -20,7 +20,8 @@ fn a_full_file_system_costs_nothing_that_finds_room_in_memory() {
         return;
     }
     let result = std::panic::catch_unwind(|| fill_and_empty(&dir));
-    umount(&dir.0).unwrap();
+    // Threads that answer may have it open a moment longer.
+    umount2(&dir.0, MntFlags::MNT_DETACH).unwrap();
     result.unwrap();
 }
 

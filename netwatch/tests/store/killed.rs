@@ -5,6 +5,8 @@ use std::env;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -64,18 +66,24 @@ fn what_was_acknowledged_outlives_a_kill_at_any_moment() {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let numbers = std::thread::spawn(move || {
+        let (first, acknowledges) = channel();
+        let numbers = thread::spawn(move || {
             let mut last = 0;
             for line in lines.map_while(Result::ok) {
                 // A line that was cut off by the kill is none.
                 if let Some(number) = line.strip_prefix("acknowledged ") {
                     last = number.parse().unwrap_or(last).max(last);
+                    let _ = first.send(());
                 }
             }
             last
         });
         chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        std::thread::sleep(Duration::from_micros(20_000 + (chance >> 33) % 250_000));
+        // Two of three while they write, and one in whatever it does at its start.
+        if run % 3 > 0 {
+            acknowledges.recv_timeout(PATIENCE).unwrap();
+        }
+        thread::sleep(Duration::from_micros((chance >> 33) % 150_000));
         child.kill().unwrap();
         child.wait().unwrap();
         let acknowledged: u64 = numbers.join().unwrap();
