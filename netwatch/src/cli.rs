@@ -118,6 +118,7 @@ Exit codes:
   9  built without the kernel program
   10 a capture cannot be read, or is damaged: what could be read of it was used
   11 a filter was given, and libpcap, which knows the language, is not installed
+  12 the address to listen on is taken or not available
   13 there is no history, or it cannot be read";
 
 /// Options of `netwatch check`.

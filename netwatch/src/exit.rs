@@ -6,6 +6,7 @@ use crate::capture::OpenError;
 use crate::filter;
 use crate::kernel::Error;
 use crate::store::{self, ArchiveError};
+use crate::web;
 
 /// The exit code of a command that could use only part of a capture, or none.
 pub const DAMAGED: u8 = 10;
@@ -15,6 +16,9 @@ pub const NO_LIBPCAP: u8 = 11;
 
 /// The exit code where there is no history, or it cannot be read.
 pub const NO_HISTORY: u8 = 13;
+
+/// The exit code where the address to listen on is taken or not available.
+pub const NO_ADDRESS: u8 = 12;
 
 /// A bad option or value.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,11 @@ fn number(error: &anyhow::Error) -> u8 {
         Some(filter::Error::NoLibpcap(_)) => return NO_LIBPCAP,
         Some(filter::Error::Expression { .. } | filter::Error::Untranslatable { .. }) => return 2,
         None => {}
+    }
+    match error.downcast_ref::<web::Error>() {
+        Some(web::Error::Listen { .. }) => return NO_ADDRESS,
+        Some(web::Error::Token { .. } | web::Error::Certificate { .. } | web::Error::Key { .. }) => return 2,
+        Some(web::Error::Off | web::Error::Thread(_)) | None => {}
     }
     match error.downcast_ref::<Error>() {
         Some(Error::NoSuchInterface(_) | Error::NoDefaultRoute) => 3,
@@ -117,6 +126,16 @@ mod tests {
         );
         assert_eq!(number(&ArchiveError::Missing("/x/history.db".into()).into()), NO_HISTORY);
         assert_eq!(number(&store::Error::Foreign("/x/history.db".into()).into()), 2);
+        let address = "192.0.2.1:80".parse().unwrap();
+        let taken = web::Error::Listen { address, source: io::Error::from_raw_os_error(libc::EADDRINUSE) };
+        assert_eq!(
+            taken.to_string(),
+            "cannot listen on 192.0.2.1:80: address already in use; see who does with `ss -ltnp`, or say another with \
+             `--listen`"
+        );
+        assert_eq!(number(&taken.into()), NO_ADDRESS);
+        let token = web::Error::Token { path: "a".into(), reason: "no".into() };
+        assert_eq!(number(&token.into()), 2);
         assert_eq!(number(&anyhow::anyhow!("other")), 1);
     }
 }

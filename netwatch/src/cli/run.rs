@@ -42,7 +42,7 @@ pub struct RunArgs {
     pub verifier_log: Option<PathBuf>,
 }
 
-/// Where `netwatch run` watches, and where it keeps what it learns and sees. A configuration file can say it too, and the option wins.
+/// Where `netwatch run` watches, where it keeps what it learns and sees, and where it serves it. A configuration file can say it too, and the option wins.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PlaceArgs {
     /// Interface to watch; repeat for several [default: that of the default route]
@@ -60,6 +60,10 @@ pub struct PlaceArgs {
     /// Directory in which the first packets of each incident's source are kept, as pcapng [default: none]
     #[arg(long, value_name = "DIR")]
     pub evidence: Option<PathBuf>,
+
+    /// Where alerts are served over HTTP, or "none" [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
 }
 
 /// Settings that a configuration file can have too, where the option wins. Their defaults are those of

@@ -53,8 +53,10 @@ pub fn alerts(args: &AlertsArgs) -> anyhow::Result<ExitCode> {
 /// Prints what comes until a signal says that it is enough, or nobody reads any more.
 fn follow(mut printer: Printer) -> anyhow::Result<ExitCode> {
     let (done, is_done) = oneshot::channel();
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the async runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the async runtime")?;
     let _context = runtime.enter();
     let mut signals = Signals::listen().context("listen to signals")?;
     // A reader that does not read keeps this thread, but not the signals.
@@ -202,7 +204,8 @@ fn time(text: &str, now: Timestamp) -> Result<Time, String> {
     if let Ok(time) = text.parse() {
         return Ok(Time(time));
     }
-    let wrong = || format!("{text:?} is no time; write how long ago it was, like 1h or 7d, or 2026-12-31T18:00:00Z");
+    let wrong =
+        || format!("{text:?} is no time; write how long ago it was, like 1h or 7d, or 2026-12-31T18:00:00Z");
     let ago = units::duration(text).map_err(|_| wrong())?;
     now.checked_sub(ago).map(Time).map_err(|_| wrong())
 }

@@ -39,10 +39,7 @@ impl Default for HistorySettings {
 }
 
 /// Puts the layers on top of each other.
-pub(super) fn resolve(
-    line: HistoryLayer,
-    file: HistoryLayer,
-) -> Result<(HistorySettings, Vec<Row>), String> {
+pub(super) fn resolve(line: HistoryLayer, file: HistoryLayer) -> Result<(HistorySettings, Vec<Row>), String> {
     let max_age = first([line.max_age, file.max_age], AGE);
     let max_bytes = first([line.max_bytes, file.max_bytes], BYTES);
     let table = "history";

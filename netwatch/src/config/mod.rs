@@ -367,6 +367,9 @@ fn command_line(typed: &SettingArgs, place: &PlaceArgs) -> Result<Layer, String>
         layer.interfaces = said(interfaces(&place.interfaces)?);
     }
     layer.evidence.dir = place.evidence.clone().and_then(said);
+    if let Some(text) = &place.listen {
+        layer.web.listen = said(web::listen(text).map_err(|wrong| format!("--listen: {wrong}"))?);
+    }
     if !typed.signatures.is_empty() {
         let file = |path: &PathBuf| SignatureFile { text: path.display().to_string(), path: path.clone() };
         layer.signatures.files = said(typed.signatures.iter().map(file).collect());

@@ -195,6 +195,15 @@ pub(super) fn path_of(table: &'static str, key: &'static str, said: &Said<PathBu
     in_table(table, key, quoted(&said.value.display().to_string()), said)
 }
 
+pub(super) fn text_of<T>(
+    table: &'static str,
+    key: &'static str,
+    said: &Said<T>,
+    text: impl Fn(&T) -> String,
+) -> Row {
+    in_table(table, key, quoted(&text(&said.value)), said)
+}
+
 pub(super) fn choice<T: ValueEnum>(key: &'static str, said: &Said<T>) -> Row {
     let value = said.value.to_possible_value();
     root(key, quoted(value.as_ref().map_or("", |value| value.get_name())), said)

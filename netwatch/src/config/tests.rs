@@ -1,6 +1,7 @@
 mod evidence;
 mod history;
 mod reload;
+mod web;
 
 use clap::Parser as _;
 
@@ -183,6 +184,10 @@ fn the_example_is_the_defaults_and_names_every_key() {
     let table = optional.split("\n[evidence]").nth(1).unwrap();
     for key in file::evidence::KEYS {
         assert!(has(table, key), "{key} of evidence is missing");
+    }
+    let table = optional.split("\n[web]").nth(1).unwrap();
+    for key in file::web::KEYS {
+        assert!(has(table, key), "{key} of web is missing");
     }
     let table = optional.split("\n[history]").nth(1).unwrap();
     for key in file::history::KEYS {

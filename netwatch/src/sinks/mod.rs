@@ -6,6 +6,7 @@
 
 mod detail;
 pub mod eve;
+pub mod report;
 pub mod text;
 pub(crate) mod words;
 pub mod writer;
@@ -78,7 +79,10 @@ impl Renderer {
     /// The name of a transition's incident.
     #[must_use]
     pub fn incident(&self, transition: &Transition) -> String {
-        format!("{}-{}", self.run, transition.incident)
+        match &transition.name {
+            Some(name) => name.to_string(),
+            None => format!("{}-{}", self.run, transition.incident),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-mod rules;
+pub(super) mod rules;
 
 use super::*;
 use crate::analysis::ports::PortSummary;
@@ -63,6 +63,7 @@ pub(crate) fn scan(state: State) -> Transition {
         opened_ns: 11 * SECOND,
         suppressed: 0,
         detail: None,
+        name: None,
         evidence_file: None,
     }
 }

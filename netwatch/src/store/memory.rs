@@ -70,7 +70,8 @@ pub(super) fn clear(memory: &Connection) -> rusqlite::Result<()> {
 
 /// Rows of a table; none where that cannot be said.
 pub(super) fn count(connection: &Connection, table: &str) -> u64 {
-    let count = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
+    let count =
+        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
     count.map_or(0, i64::unsigned_abs)
 }
 

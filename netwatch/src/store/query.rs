@@ -147,10 +147,7 @@ pub(super) fn open_incidents(connection: &Connection, now: Time) -> rusqlite::Re
 }
 
 /// Incidents of one database.
-pub(super) fn incidents(
-    connection: &Connection,
-    query: &IncidentQuery,
-) -> rusqlite::Result<Part<Incident>> {
+pub(super) fn incidents(connection: &Connection, query: &IncidentQuery) -> rusqlite::Result<Part<Incident>> {
     let asked = incidents_sql(query);
     run(connection, &asked, query.limit, parse)
 }
@@ -185,11 +182,8 @@ pub(super) fn windows_sql(query: &WindowQuery) -> Asked {
     if let Some(source) = query.source {
         let mut within = Asked { sql: String::new(), values: std::mem::take(&mut asked.values) };
         within.with_any("s.source", address::containing(source));
-        let _ = write!(
-            asked.sql,
-            " AND w.id IN (SELECT s.window FROM window_sources s WHERE 1{})",
-            within.sql
-        );
+        let _ =
+            write!(asked.sql, " AND w.id IN (SELECT s.window FROM window_sources s WHERE 1{})", within.sql);
         asked.values = within.values;
     }
     let _ = write!(asked.sql, " ORDER BY w.id DESC LIMIT {}", query.limit.min(PAGE_MAX));
@@ -197,10 +191,7 @@ pub(super) fn windows_sql(query: &WindowQuery) -> Asked {
 }
 
 /// Summaries of one database.
-pub(super) fn windows(
-    connection: &Connection,
-    query: &WindowQuery,
-) -> rusqlite::Result<Part<WindowSummary>> {
+pub(super) fn windows(connection: &Connection, query: &WindowQuery) -> rusqlite::Result<Part<WindowSummary>> {
     let asked = windows_sql(query);
     run(connection, &asked, query.limit, |doc| {
         let mut summary: WindowSummary = parse(doc)?;

@@ -44,7 +44,9 @@ pub(super) fn tidy(connection: &mut Connection, before_us: i64, max_bytes: u64) 
     // Whatever is older goes first, some of it at a time.
     while used(&transaction)? > room && removed.incidents + removed.windows < REMOVED_AT_ONCE as u64 {
         match oldest(&transaction)? {
-            Old { incident_us: Some(incident), window_us } if window_us.is_none_or(|window| incident <= window) => {
+            Old { incident_us: Some(incident), window_us }
+                if window_us.is_none_or(|window| incident <= window) =>
+            {
                 removed.incidents += remove_incidents(&transaction, i64::MAX, SOME)?;
             }
             Old { window_us: Some(_), .. } => {
@@ -157,11 +159,7 @@ fn delete_windows(connection: &Connection, ids: &[i64]) -> rusqlite::Result<()> 
     Ok(())
 }
 
-fn numbers(
-    connection: &Connection,
-    sql: &str,
-    values: impl rusqlite::Params,
-) -> rusqlite::Result<Vec<i64>> {
+fn numbers(connection: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<Vec<i64>> {
     let mut statement = connection.prepare(sql)?;
     let numbers = statement.query_map(values, |row| row.get(0))?;
     numbers.collect()

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{file, query};
 use super::rows::{Numbers, Put};
+use super::{file, query};
 use crate::report::Incident;
 
 /// Takes incidents over into a new file, as many as can be read from both ends. Returns the last numbers, and how many.
@@ -34,7 +34,8 @@ pub(super) fn salvage(
                 break;
             }
             // What is there already is younger: it was told since.
-            let is_new = |incident: &Incident| query::change_of(&transaction, &incident.id).ok() == Some(None);
+            let is_new =
+                |incident: &Incident| query::change_of(&transaction, &incident.id).ok() == Some(None);
             if let Some(incident) = incident.filter(is_new) {
                 put.numbered_step(&incident, (Some(seq), 0), &mut numbers)?;
             }

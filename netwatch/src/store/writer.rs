@@ -365,10 +365,8 @@ fn gather(queue: &Receiver<Item>, batch: &mut Vec<Item>, until: Option<Instant>)
 /// One transaction. Returns the last numbers, and how many incidents are new.
 fn write(file: &mut File, batch: &[Item], mut numbers: Numbers) -> Result<(Numbers, u64), Wrong> {
     file.is_in_place()?;
-    let transaction = rusqlite::Transaction::new_unchecked(
-        &file.connection,
-        rusqlite::TransactionBehavior::Immediate,
-    )?;
+    let transaction =
+        rusqlite::Transaction::new_unchecked(&file.connection, rusqlite::TransactionBehavior::Immediate)?;
     let mut put = Put::new(&transaction)?;
     let mut new = 0;
     for item in batch {

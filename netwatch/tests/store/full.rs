@@ -54,7 +54,9 @@ fn fill_and_empty(dir: &Dir) {
         offered += 1;
         store.offer(&told(incident(&format!("wait-{}", step % 50), step, "open")));
     }
-    until("all of it waits", || newest().first().is_some_and(|one| one.id == "wait-0" || one.id == "wait-49"));
+    until("all of it waits", || {
+        newest().first().is_some_and(|one| one.id == "wait-0" || one.id == "wait-49")
+    });
     until("the last step waits", || newest().iter().any(|one| one.id == "wait-0" && one.observed == 500));
     let page = newest();
     assert_eq!(page.last().unwrap().id, "before", "the file can still be read");

@@ -105,8 +105,7 @@ fn check(file: &Path, expected: &HashMap<String, u64>, run: u64) {
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
     let database = Connection::open_with_flags(file, flags).unwrap();
-    let tables: i64 =
-        database.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    let tables: i64 = database.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
     if tables == 0 {
         assert!(expected.is_empty());
         return;

@@ -113,7 +113,9 @@ fn older_schemas_are_migrated_forward() {
     let new = file::File::open(&dir.file(), &steps).unwrap();
     let (change, note): (i64, String) = new
         .connection
-        .query_row("SELECT change, note FROM incidents WHERE seq = 5", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row("SELECT change, note FROM incidents WHERE seq = 5", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .unwrap();
     assert_eq!((change, &*note), (9, "v2"));
     assert_eq!(schema::kind(&new.connection).unwrap(), schema::Kind::Ours(2));

@@ -1,0 +1,125 @@
+//! Connections: as many as there may be, each with an end.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::counts::{Trouble, less, more};
+use super::limits::{CONNECTIONS, HEAD_BYTES, HEADERS};
+use super::shared::Shared;
+use super::stall::Impatient;
+use super::{guard, routes};
+
+/// What who comes when there is no room is told, on connections without TLS.
+const NO_ROOM: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+/// How long to wait after a connection could not be accepted: mostly there are too many open files.
+const BREATH: Duration = Duration::from_millis(100);
+/// How long connections may take to end when the server stops.
+const GOODBYE: Duration = Duration::from_millis(1_500);
+
+/// Accepts connections until the server stops, and then ends them.
+pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let router = routes::router(Arc::clone(&shared));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+            // Those that have ended are let go.
+            Some(_) = connections.join_next() => continue,
+        };
+        let Ok((stream, _)) = accepted else {
+            shared.counts.trouble(Trouble::Accept);
+            tokio::time::sleep(BREATH).await;
+            continue;
+        };
+        if connections.len() >= CONNECTIONS {
+            shared.counts.trouble(Trouble::Connections);
+            if shared.tls().is_none() {
+                let _ = stream.try_write(NO_ROOM);
+            }
+            continue;
+        }
+        connections.spawn(connection(stream, Arc::clone(&shared), router.clone()));
+    }
+    drop(listener);
+    let all_gone = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(GOODBYE, all_gone).await;
+}
+
+/// One of the connections that there are, until it is dropped.
+struct Counted(Arc<Shared>);
+
+impl Counted {
+    fn new(shared: &Arc<Shared>) -> Self {
+        more(&shared.counts.accepted);
+        more(&shared.counts.connections);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        less(&self.0.counts.connections);
+    }
+}
+
+async fn connection(stream: TcpStream, shared: Arc<Shared>, router: Router) {
+    let _counted = Counted::new(&shared);
+    let Ok(local) = stream.local_addr() else { return };
+    // Alerts must not wait for more of them.
+    let _ = stream.set_nodelay(true);
+    let Some(config) = shared.tls() else { return http(stream, local.ip(), &shared, &router).await };
+    let patience = shared.patience.handshake;
+    let handshake = tokio::time::timeout(patience, TlsAcceptor::from(config).accept(stream));
+    tokio::select! {
+        () = shared.stop.cancelled() => {}
+        done = handshake => match done {
+            Ok(Ok(stream)) => http(stream, local.ip(), &shared, &router).await,
+            _ => shared.counts.trouble(Trouble::Handshake),
+        }
+    }
+}
+
+async fn http<S>(stream: S, local: IpAddr, shared: &Arc<Shared>, router: &Router)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let stream = Impatient::new(stream, shared.patience.stall, Arc::clone(&shared.counts));
+    let service = service_fn(|request| async {
+        Ok::<_, Infallible>(guard::answer(shared, router, local, request).await)
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(shared.patience.head)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shared.stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        if error.is_timeout() {
+            shared.counts.trouble(Trouble::Slow);
+        } else if error.is_parse() {
+            shared.counts.trouble(Trouble::NoHttp);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What all requests share, and what is taken in from the loop.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use prometheus_client::registry::Registry;
+use rustls::ServerConfig;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::counts::Counts;
+use super::hub::Hub;
+use super::limits::{CACHED, CACHED_BYTES, Patience};
+use super::shapes::Stats;
+use super::token::Token;
+use super::{Error, metrics, tls};
+use crate::config::WebSettings;
+use crate::report::{History, Snapshot, Told};
+
+/// Slots without a snapshot after which netwatch is not ready.
+const SLOTS: u32 = 3;
+/// Slots can be shorter than a busy machine takes to notice.
+const PATIENCE_MIN: Duration = Duration::from_secs(1);
+
+/// What all requests share. One thread serves them, so nobody waits for a lock.
+pub(super) struct Shared {
+    pub history: Arc<dyn History>,
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub hub: Hub,
+    pub counts: Arc<Counts>,
+    pub registry: Registry,
+    pub cache: Cache,
+    pub patience: Patience,
+    pub stop: CancellationToken,
+    /// Names by which requests may call this machine.
+    pub hosts: Vec<String>,
+    files: Files,
+    token: RwLock<Option<Token>>,
+    tls: RwLock<Option<Arc<ServerConfig>>>,
+    /// When the last snapshot came.
+    seen: Mutex<Option<Instant>>,
+}
+
+/// What is read again on SIGHUP.
+struct Files {
+    token: Option<PathBuf>,
+    /// Certificate and key.
+    tls: Option<(PathBuf, PathBuf)>,
+}
+
+impl Shared {
+    pub fn new(
+        settings: &WebSettings,
+        history: Arc<dyn History>,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        patience: Patience,
+    ) -> Result<Self, Error> {
+        let files = Files {
+            token: settings.token_file.clone(),
+            tls: settings.tls_cert.clone().zip(settings.tls_key.clone()),
+        };
+        let counts = Arc::<Counts>::default();
+        let shared = Self {
+            history,
+            hub: Hub::new(),
+            registry: metrics::registry(snapshots.clone(), Arc::clone(&counts)),
+            snapshots,
+            counts,
+            cache: Cache::default(),
+            patience,
+            stop: CancellationToken::new(),
+            hosts: settings.hosts.clone(),
+            token: RwLock::new(files.token.as_deref().map(Token::read).transpose()?),
+            tls: RwLock::new(files.tls.as_ref().map(|(cert, key)| tls::read(cert, key)).transpose()?),
+            files,
+            seen: Mutex::default(),
+        };
+        Ok(shared)
+    }
+
+    /// Reads the files again. What is not right is told, and what was there stays.
+    pub fn reload(&self) {
+        let Files { token, tls } = &self.files;
+        let note = |error: Error| tracing::warn!("{error}; what was there before stays in use");
+        match token.as_deref().map(Token::read).transpose() {
+            Ok(token) => *self.token.write().unwrap_or_else(PoisonError::into_inner) = token,
+            Err(error) => note(error),
+        }
+        match tls.as_ref().map(|(cert, key)| tls::read(cert, key)).transpose() {
+            Ok(config) => *self.tls.write().unwrap_or_else(PoisonError::into_inner) = config,
+            Err(error) => note(error),
+        }
+    }
+
+    /// What TLS is spoken with, if it is.
+    pub fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the request with this header may see what is not for everybody.
+    pub fn admits(&self, authorization: Option<&axum::http::HeaderValue>) -> bool {
+        let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
+        token.as_ref().is_none_or(|token| authorization.is_some_and(|header| token.is_in(header)))
+    }
+
+    /// Whether this machine goes by this name. An address is no name that somebody else could make lead here, so the one
+    /// that the connection came to is right too.
+    pub fn is_host(&self, name: &str, local: IpAddr) -> bool {
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(&name);
+        let is_own = |address: IpAddr| {
+            let address = address.to_canonical();
+            address.is_loopback() || address == local.to_canonical()
+        };
+        bare == "localhost" || bare.parse().is_ok_and(is_own) || self.hosts.iter().any(|host| host == bare)
+    }
+
+    /// Why netwatch is not ready; none where it is.
+    pub fn trouble(&self) -> Option<String> {
+        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(seen) = seen else { return Some("nothing was counted yet".into()) };
+        let slot = Duration::from_nanos(self.snapshots.borrow().slot_ns);
+        let (age, most) = (seen.elapsed(), (slot * SLOTS).max(PATIENCE_MIN));
+        (age > most).then(|| {
+            format!("the last counts are {} s old, though they are read every {slot:?}", age.as_secs())
+        })
+    }
+
+    /// Takes in what the loop tells, until the server stops.
+    pub async fn take_in(&self, mut told: mpsc::Receiver<Arc<Told>>, reload: Arc<tokio::sync::Notify>) {
+        let mut snapshots = self.snapshots.clone();
+        let mut go_on = true;
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                one = told.recv() => match one {
+                    Some(one) => {
+                        let run = self.snapshots.borrow().run.id.clone();
+                        self.hub.push(&run, &one, &self.counts);
+                    }
+                    None => return,
+                },
+                changed = snapshots.changed(), if go_on => {
+                    go_on = changed.is_ok();
+                    if go_on {
+                        self.note(&snapshots.borrow_and_update());
+                    }
+                }
+                () = reload.notified() => self.reload(),
+            }
+        }
+    }
+
+    fn note(&self, snapshot: &Snapshot) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        if let Ok(json) = serde_json::to_string(&Stats::from(snapshot)) {
+            self.hub.set_state(&json);
+        }
+    }
+}
+
+/// Where the server listens, for people.
+pub(super) fn url(address: SocketAddr, is_tls: bool) -> String {
+    format!("{}://{address}/", if is_tls { "https" } else { "http" })
+}
+
+/// Answers that are given again to whoever asks the same soon and before anything was told.
+#[derive(Default)]
+pub(super) struct Cache(Mutex<HashMap<String, Cached>>);
+
+/// An answer in JSON.
+#[derive(Clone)]
+pub(super) struct Cached {
+    pub body: Bytes,
+    /// Where the next part is.
+    pub link: Option<String>,
+    /// When it was found, and the number of the last step by then.
+    at: Instant,
+    step: u64,
+}
+
+impl Cache {
+    pub fn get(&self, question: &str, step: u64, age: Duration) -> Option<Cached> {
+        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(question).filter(|cached| cached.step == step && cached.at.elapsed() < age).cloned()
+    }
+
+    pub fn put(&self, question: &str, step: u64, body: Bytes, link: Option<String>) -> Cached {
+        let cached = Cached { body, link, at: Instant::now(), step };
+        if cached.body.len() <= CACHED_BYTES {
+            let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // They live for a moment only, so it does not matter which goes.
+            if answers.len() >= CACHED {
+                answers.clear();
+            }
+            answers.insert(question.to_owned(), cached.clone());
+        }
+        cached
+    }
+}
