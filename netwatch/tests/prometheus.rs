@@ -1,6 +1,6 @@
 //! Prometheus and its tools: what they say to the metrics, the alerts and the dashboard in this repository. Where Prometheus
 //! is not installed, it is unpacked; where that fails, these are skipped.
-#![allow(missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::fs;

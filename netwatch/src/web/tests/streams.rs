@@ -162,7 +162,8 @@ fn a_client_that_does_not_read_holds_up_nobody_and_learns_what_it_missed() {
         Stage::with(&on_loopback(), Known::default(), Patience { stall: LONG * 10, ..Patience::default() });
     let mut slow = Listener::new(&stage, "?topics=alerts", "");
     let mut quick = Listener::new(&stage, "?topics=alerts", "");
-    (slow.next().unwrap(), quick.next().unwrap());
+    slow.next().unwrap();
+    quick.next().unwrap();
     // More than the kernel's buffers and the ring hold together.
     let all = 12_000;
     for number in 1..=all {
@@ -177,9 +178,8 @@ fn a_client_that_does_not_read_holds_up_nobody_and_learns_what_it_missed() {
         last = event.id.rsplit('-').next().unwrap().parse().unwrap();
         match &*event.event {
             "gap" => {
-                missed += serde_json::from_str::<serde_json::Value>(&event.data).unwrap()["missed"]
-                    .as_u64()
-                    .unwrap()
+                let data: serde_json::Value = serde_json::from_str(&event.data).unwrap();
+                missed += data["missed"].as_u64().unwrap();
             }
             _ => seen += 1,
         }
