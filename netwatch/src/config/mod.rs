@@ -13,6 +13,7 @@ mod outputs;
 mod rules;
 mod show;
 mod signatures;
+mod typed;
 mod value;
 mod web;
 
@@ -27,11 +28,11 @@ use crate::cli::{Format, LogLevel, PlaceArgs, Profile, RunArgs, SettingArgs, Wat
 use crate::feeds::FeedConfig;
 use crate::feeds::limits::FEEDS_MAX;
 use crate::kernel::ModeWish;
-use crate::{guide, units};
+use crate::units;
 
 pub use evidence::EvidenceSettings;
 pub use history::HistorySettings;
-use layer::{AllowEntry, Layer, Origin, Said, SignatureFile, first};
+use layer::{AllowEntry, Layer, Origin, Said, first};
 pub use outputs::{
     AlertmanagerTarget, FileTarget, OutputSettings, OutputTarget, SyslogAddress, SyslogTarget,
     SyslogTransport, UrlSource, WebhookTarget,
@@ -160,7 +161,7 @@ impl Config {
             None => Layer::default(),
             Some(path) => file::read(path).map_err(|problems| one_line(path, &problems))?,
         };
-        Self::build((typed, place), command_line(typed, place)?, file)
+        Self::build((typed, place), typed::command_line(typed, place)?, file)
     }
 
     /// What is doubtful in a file that is right, one sentence each.
@@ -343,67 +344,6 @@ pub const fn severity(name: crate::cli::MinSeverity) -> Severity {
 /// A sentence that says what is wrong with it.
 pub fn map_memory(text: &str) -> Result<u64, String> {
     value::map_memory(text).map_err(|wrong| format!("--map-memory: {wrong}"))
-}
-
-/// What was typed.
-fn command_line(typed: &SettingArgs, place: &PlaceArgs) -> Result<Layer, String> {
-    fn said<T>(value: T) -> Option<Said<T>> {
-        Some(Said { value, origin: Origin::CommandLine })
-    }
-    let duration = |name: &str, text: &Option<String>| {
-        let read = |text: &String| units::duration(text).map_err(|wrong| format!("{name}: {wrong}"));
-        text.as_ref().map(read).transpose().map(|value| value.and_then(said))
-    };
-    let mut layer = Layer {
-        profile: typed.profile.and_then(said),
-        window: duration("--window", &typed.window)?,
-        slot: duration("--slot", &typed.slot)?,
-        map_memory: typed.map_memory.as_deref().map(map_memory).transpose()?.and_then(said),
-        xdp_mode: place.xdp_mode.and_then(said),
-        mode: typed.mode.and_then(said),
-        format: typed.format.and_then(said),
-        state_dir: place.state_dir.clone().and_then(said),
-        min_severity: typed.min_severity.map(value::severity).and_then(said),
-        ..Layer::default()
-    };
-    if !place.interfaces.is_empty() {
-        layer.interfaces = said(interfaces(&place.interfaces)?);
-    }
-    layer.evidence.dir = place.evidence.clone().and_then(said);
-    if let Some(text) = &place.listen {
-        layer.web.listen = said(web::listen(text).map_err(|wrong| format!("--listen: {wrong}"))?);
-    }
-    if !typed.signatures.is_empty() {
-        let file = |path: &PathBuf| SignatureFile { text: path.display().to_string(), path: path.clone() };
-        layer.signatures.files = said(typed.signatures.iter().map(file).collect());
-    }
-    if !typed.local.is_empty() {
-        let network = |text: &String| value::network(text).map_err(|wrong| format!("--local: {wrong}"));
-        layer.local = said(typed.local.iter().map(network).collect::<Result<_, _>>()?);
-        if typed.local.len() > LOCAL_MAX {
-            return Err(format!("--local: at most {LOCAL_MAX} networks, not {}", typed.local.len()));
-        }
-    }
-    for text in &typed.feeds {
-        let value = value::feed(text).map_err(|wrong| format!("--feed: {wrong}"))?;
-        if layer.feeds.iter().any(|feed| feed.value.name == value.name) {
-            return Err(format!("--feed: there are two called {:?}", value.name));
-        }
-        layer.feeds.push(Said { value, origin: Origin::CommandLine });
-    }
-    for text in &place.outputs {
-        let value = outputs::typed(text).map_err(|wrong| format!("--output: {wrong}"))?;
-        layer.outputs.push(Said { value, origin: Origin::CommandLine });
-    }
-    for pair in &typed.thresholds {
-        let option = |wrong| format!("--threshold: {wrong}");
-        let Some((name, number)) = pair.split_once('=') else {
-            return Err(option(format!("{pair:?} lacks a number; write it like scan.vertical=10")));
-        };
-        let rule = guide::find(name).map_err(option)?;
-        layer.rules[rule as usize].threshold = said(value::threshold(number, rule.rule()).map_err(option)?);
-    }
-    Ok(layer)
 }
 
 /// How many slots make the window.
