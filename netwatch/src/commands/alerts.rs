@@ -122,13 +122,8 @@ impl Printer {
     fn line(&self, incident: &Incident) -> anyhow::Result<String> {
         Ok(match self.format {
             AlertsFormat::Json => serde_json::to_string(incident).context("write JSON")?,
-            AlertsFormat::Text => {
-                let (severity, state) = (incident.severity.to_uppercase(), incident.state.name());
-                let (time, rule) = (incident.updated_at.0, &incident.rule);
-                let line = format!("{time:.0} {severity:8} {state:6} {rule:17} {}", incident.text);
-                // What is in the file may have been put there by others.
-                line.replace(char::is_control, "?")
-            }
+            // The line that was told last. What is in the file may have been put there by others.
+            AlertsFormat::Text => incident.text.replace(char::is_control, "?"),
         })
     }
 

@@ -1,7 +1,7 @@
 //! The thread that writes. What was committed is acknowledged; what cannot be written waits in memory until it can.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -247,7 +247,7 @@ impl Writer {
         }
     }
 
-    fn set_aside(&mut self, path: &PathBuf) {
+    fn set_aside(&mut self, path: &Path) {
         match file::set_aside(path, clock::now()) {
             Ok(name) => {
                 warn!("{} is damaged: it is now {}, and a new one is begun", path.display(), name.display());
@@ -265,7 +265,7 @@ impl Writer {
     }
 
     /// Takes over from a damaged file what can be read of it.
-    fn salvage(&mut self, name: &std::path::Path) -> u64 {
+    fn salvage(&mut self, name: &Path) -> u64 {
         let Some(file) = &mut self.file else { return 0 };
         match salvage::salvage(name, &mut file.connection, self.numbers) {
             Ok((numbers, count)) => {
@@ -296,7 +296,7 @@ impl Writer {
     }
 
     /// Opens the file, and writes what waited.
-    fn open(&mut self, path: &std::path::Path) -> Result<(), Wrong> {
+    fn open(&mut self, path: &Path) -> Result<(), Wrong> {
         let mut file = File::open(path, schema::STEPS)?;
         let found = rows::numbers(&file.connection)?;
         let numbers = Numbers {

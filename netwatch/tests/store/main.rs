@@ -1,5 +1,5 @@
 //! The history against the world: killed processes, full disks, and `netwatch alerts`.
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod alerts;
 mod full;

@@ -17,7 +17,7 @@ fn the_history_has_an_age_and_a_size() {
         ("[history]\nmax_bytes = '15M'", "2:13: max_bytes: 15M is out of range; give 16M to 1024G"),
         ("[history]\nmax_age = '59s'", "2:11: max_age: 59s is out of range; give 1m to 3650d"),
         ("[history]\nmax_age = 'long'", "\"long\" is not a duration"),
-        ("[history]\nage = '1d'", "2:1: unknown key \"age\"; did you mean \"max_age\"?"),
+        ("[history]\nage = '1d'", "2:1: unknown key \"age\"; there are max_age, max_bytes"),
     ] {
         let error = with_file("", text).unwrap_err();
         assert!(error.contains(says), "{says}: {error}");

@@ -94,7 +94,7 @@ fn filters_find_what_they_say() {
         (IncidentQuery { dest: addr("2001:db8:1::1"), ..plain.clone() }, vec!["b"]),
         (IncidentQuery { interface: Some("eth1".into()), ..plain.clone() }, vec!["b"]),
         (IncidentQuery { state: Some(Life::Open), ..plain.clone() }, vec!["c", "a"]),
-        (IncidentQuery { rule: Some("' OR 1 --".into()), ..plain.clone() }, vec![]),
+        (IncidentQuery { rule: Some("' OR 1 --".into()), ..plain }, vec![]),
     ] {
         assert_eq!(ids(&ask(&history, query.clone())), expected, "{query:?}");
         assert_eq!(ids(&dir.archive().incidents(&query).unwrap()), expected, "{query:?}");
