@@ -1,6 +1,7 @@
 //! What the user types. [`config`](crate::config) turns it into what the program needs. Here are the subcommands; the
 //! options of the larger ones are in modules of their own.
 
+mod alerts;
 mod feeds;
 mod replay;
 mod run;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use alerts::{AlertsArgs, AlertsFormat, LifeName};
 pub use feeds::{FeedArgs, FeedsCommand};
 pub use replay::{EngineWish, ReplayArgs, SuggestArgs};
 pub use run::{PlaceArgs, RunArgs, SettingArgs};
@@ -37,6 +39,9 @@ pub enum Command {
     /// Show packets as they pass
     #[command(after_help = watch::HELP)]
     Watch(Box<WatchArgs>),
+    /// Show what was told, from the history
+    #[command(after_help = alerts::HELP)]
+    Alerts(Box<AlertsArgs>),
     /// Find the same in recorded traffic: captures in pcap or pcapng, plain, gz or zstd
     #[command(after_help = replay::REPLAY_HELP)]
     Replay(Box<ReplayArgs>),
@@ -113,7 +118,8 @@ Exit codes:
   9  built without the kernel program
   10 a capture cannot be read, or is damaged: what could be read of it was used
   11 a filter was given, and libpcap, which knows the language, is not installed
-  12 the address to listen on is taken or not available";
+  12 the address to listen on is taken or not available
+  13 there is no history, or it cannot be read";
 
 /// Options of `netwatch check`.
 #[derive(Args, Clone, Debug)]

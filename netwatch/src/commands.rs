@@ -1,5 +1,7 @@
-//! The commands that only print: `netwatch rules`, `netwatch signatures`, `netwatch config` and `netwatch feeds`.
+//! The commands that only print: `netwatch rules`, `netwatch signatures`, `netwatch config`, `netwatch feeds` and `netwatch
+//! alerts`.
 
+mod alerts;
 mod feeds;
 mod signatures;
 
@@ -13,6 +15,7 @@ use crate::config::Config;
 use crate::exit::Usage;
 use crate::{clock, guide};
 
+pub use alerts::alerts;
 pub use feeds::feeds;
 pub use signatures::signatures;
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::capture::OpenError;
 use crate::filter;
 use crate::kernel::Error;
+use crate::store::{self, ArchiveError};
 use crate::web;
 
 /// The exit code of a command that could use only part of a capture, or none.
@@ -12,6 +13,9 @@ pub const DAMAGED: u8 = 10;
 
 /// The exit code of a filter where libpcap, which knows the language, is not installed.
 pub const NO_LIBPCAP: u8 = 11;
+
+/// The exit code where there is no history, or it cannot be read.
+pub const NO_HISTORY: u8 = 13;
 
 /// The exit code where the address to listen on is taken or not available.
 pub const NO_ADDRESS: u8 = 12;
@@ -33,6 +37,20 @@ fn number(error: &anyhow::Error) -> u8 {
     }
     if error.downcast_ref::<OpenError>().is_some() {
         return DAMAGED;
+    }
+    if error.downcast_ref::<ArchiveError>().is_some() {
+        return NO_HISTORY;
+    }
+    match error.downcast_ref::<store::Error>() {
+        // Another directory, or another file in it, is what helps.
+        Some(
+            store::Error::Directory { .. }
+            | store::Error::Newer { .. }
+            | store::Error::Foreign(_)
+            | store::Error::NotRegular(_),
+        ) => return 2,
+        Some(store::Error::Thread(_) | store::Error::Memory(_)) => return 1,
+        None => {}
     }
     match error.downcast_ref::<filter::Error>() {
         Some(filter::Error::NoLibpcap(_)) => return NO_LIBPCAP,
@@ -106,6 +124,8 @@ mod tests {
             number(&filter::Error::Untranslatable { expression: expression(), reason: "no" }.into()),
             2
         );
+        assert_eq!(number(&ArchiveError::Missing("/x/history.db".into()).into()), NO_HISTORY);
+        assert_eq!(number(&store::Error::Foreign("/x/history.db".into()).into()), 2);
         let address = "192.0.2.1:80".parse().unwrap();
         let taken = web::Error::Listen { address, source: io::Error::from_raw_os_error(libc::EADDRINUSE) };
         assert_eq!(

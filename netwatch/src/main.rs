@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run(&args),
         Command::Watch(args) => watch(&args),
+        Command::Alerts(args) => commands::alerts(&args),
         Command::Replay(args) => replay(*args),
         Command::Suggest(args) => suggest(*args),
         Command::Check(args) => run_check(&args),

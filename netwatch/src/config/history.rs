@@ -9,7 +9,7 @@ use super::show::{self, Row};
 pub(super) const AGE_RANGE: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(3_650 * 24 * 3600));
 /// Least and most bytes of the file.
-pub(super) const BYTES_RANGE: (u64, u64) = (8 << 20, 1 << 40);
+pub(super) const BYTES_RANGE: (u64, u64) = (16 << 20, 1 << 40);
 
 /// How old it becomes, unless configured otherwise.
 const AGE: Duration = Duration::from_secs(30 * 24 * 3600);

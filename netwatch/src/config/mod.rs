@@ -330,6 +330,12 @@ pub fn interfaces(names: &[String]) -> Result<Vec<String>, String> {
     Ok(interfaces)
 }
 
+/// A severity by the name that an option has for it.
+#[must_use]
+pub const fn severity(name: crate::cli::MinSeverity) -> Severity {
+    value::severity(name)
+}
+
 /// Checks a size for the maps.
 ///
 /// # Errors

@@ -1,4 +1,5 @@
 mod evidence;
+mod history;
 mod outputs;
 mod reload;
 mod web;
@@ -188,6 +189,10 @@ fn the_example_is_the_defaults_and_names_every_key() {
     let table = optional.split("\n[web]").nth(1).unwrap();
     for key in file::web::KEYS {
         assert!(has(table, key), "{key} of web is missing");
+    }
+    let table = optional.split("\n[history]").nth(1).unwrap();
+    for key in file::history::KEYS {
+        assert!(has(table, key), "{key} of history is missing");
     }
     for rule in &RULES {
         let table = optional.split("[rules.").find(|part| part.starts_with(&format!("{:?}]", rule.name)));

@@ -26,8 +26,21 @@ pub(super) enum Wrong {
     Refused(Error),
     /// It is no database any more, or not a sound one.
     Damaged(String),
+    /// It was removed, replaced or emptied by others.
+    Moved(&'static str),
     /// Anything that may go away: a full disk, no permission.
     Trouble(String),
+}
+
+impl Wrong {
+    /// The reason as a sentence.
+    pub(super) fn says(self) -> String {
+        match self {
+            Self::Refused(error) => error.to_string(),
+            Self::Moved(why) => why.to_owned(),
+            Self::Damaged(why) | Self::Trouble(why) => why,
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Wrong {
@@ -54,6 +67,8 @@ pub(super) struct File {
     path: PathBuf,
     /// Device and number of the file that is open.
     identity: (u64, u64),
+    /// The same of its log.
+    log: Option<(u64, u64)>,
 }
 
 impl File {
@@ -95,24 +110,43 @@ impl File {
         connection.pragma_update(None, "trusted_schema", false)?;
         connection.pragma_update(None, "cell_size_check", true)?;
         schema::migrate(&mut connection, from, steps)?;
-        Ok(Self { connection, path: path.to_owned(), identity })
+        Ok(Self { connection, path: path.to_owned(), identity, log: None })
     }
 
     /// Whether the open file is still the one that the path names. SQLite would write on into one that is gone.
-    pub(super) fn is_in_place(&self) -> Result<(), Wrong> {
-        match identity(&self.path) {
-            Ok(found) if found == self.identity => Ok(()),
-            Ok(_) => Err(Wrong::Trouble("the file was replaced by another".into())),
+    pub(super) fn is_in_place(&mut self) -> Result<(), Wrong> {
+        // It comes with the first transaction.
+        self.log = self.log.or_else(|| identity(&beside(&self.path, "-wal")).ok());
+        match fs::symlink_metadata(&self.path) {
+            Ok(found) if (found.dev(), found.ino()) != self.identity => {
+                Err(Wrong::Moved("the file was replaced by another"))
+            }
+            Ok(found) if found.len() == 0 => Err(Wrong::Moved("the file was emptied")),
+            Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(Wrong::Trouble("the file was removed".into()))
+                Err(Wrong::Moved("the file was removed"))
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Looks whether the database is sound.
+    /// Closes a file that is no longer in its place, and takes its log away: SQLite would take it for that of whatever is
+    /// there now, and write it into that.
+    pub(super) fn abandon(self) {
+        let Self { connection, path, log, .. } = self;
+        drop(connection);
+        let left = beside(&path, "-wal");
+        if log.is_some() && identity(&left).ok() == log {
+            // Where that fails, nothing better can be done.
+            let _ = fs::remove_file(left);
+            let _ = fs::remove_file(beside(&path, "-shm"));
+        }
+    }
+
+    /// Looks whether the database is sound. Through a connection of its own, which has nothing of it in its memory yet.
     pub(super) fn examine(&self) -> Result<(), Wrong> {
-        let says: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        let connection = open_to_read(&self.path, false)?;
+        let says: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if says == "ok" { Ok(()) } else { Err(Wrong::Damaged(says.replace('\n', " "))) }
     }
 }

@@ -29,9 +29,11 @@ pub const CONTINUED: usize = 10_000;
 /// An incident that ended because netwatch was stopped is continued within this time: a restart is no end.
 pub const RESTART: Duration = Duration::from_secs(3600);
 /// What the log that is written before the file may take of the room, in bytes.
-pub const LOG_BYTES: u64 = 4 << 20;
-/// Incidents, or summaries, that are removed in one step: twice what one transaction adds, so that room is made faster than
+pub const LOG_BYTES: u64 = 8 << 20;
+/// Incidents, or summaries, that are removed in one step: more than what one transaction adds, so that room is made faster than
 /// it is taken.
-pub const REMOVED_AT_ONCE: usize = 1_000;
+pub const REMOVED_AT_ONCE: usize = 600;
 /// Items after which room is looked for without waiting for [`TIDY`].
-pub const TIDY_AFTER: u64 = 1_000;
+pub const TIDY_AFTER: u64 = BATCH as u64;
+/// How often all of the file is examined for damage. What nobody reads would else be found only when it is wanted.
+pub const EXAMINE: Duration = Duration::from_secs(6 * 3600);

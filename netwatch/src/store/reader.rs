@@ -161,9 +161,8 @@ impl Reader {
                 return Err(HistoryError::Failed(format!("it took longer than {seconds} s; ask for less")));
             }
             self.open = None;
-            if file::is_damage(&error) {
-                self.shared.suspect.store(true, Ordering::Release);
-            }
+            // The writer looks what is wrong.
+            self.shared.suspect.store(true, Ordering::Release);
             if self.shared.is_troubled() { Ok(None) } else { Err(failed(error)) }
         })
     }

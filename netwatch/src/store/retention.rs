@@ -5,6 +5,9 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::limits::{LOG_BYTES, REMOVED_AT_ONCE};
 use super::memory;
 
+/// Rows of one kind that go before it is looked again which kind is older.
+const SOME: usize = 50;
+
 /// What a step removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Removed {
@@ -34,32 +37,36 @@ pub(super) fn tidy(connection: &mut Connection, before_us: i64, max_bytes: u64) 
     let room = max_bytes.saturating_sub(LOG_BYTES);
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let mut removed = Removed {
-        incidents: remove_incidents(&transaction, before_us)?,
-        windows: remove_windows(&transaction, before_us)?,
+        incidents: remove_incidents(&transaction, before_us, REMOVED_AT_ONCE)?,
+        windows: remove_windows(&transaction, before_us, REMOVED_AT_ONCE)?,
         is_more: false,
     };
-    if used(&transaction)? > room {
-        let old = oldest(&transaction)?;
-        // Whatever is older goes first, up to the younger of the two.
-        match (old.incident_us, old.window_us) {
-            (Some(incident), window) if window.is_none_or(|window| incident <= window) => {
-                removed.incidents +=
-                    remove_incidents(&transaction, window.unwrap_or(i64::MAX).max(incident + 1))?;
+    // Whatever is older goes first, some of it at a time.
+    while used(&transaction)? > room && removed.incidents + removed.windows < REMOVED_AT_ONCE as u64 {
+        match oldest(&transaction)? {
+            Old { incident_us: Some(incident), window_us }
+                if window_us.is_none_or(|window| incident <= window) =>
+            {
+                removed.incidents += remove_incidents(&transaction, i64::MAX, SOME)?;
             }
-            (incident, Some(window)) => {
-                removed.windows +=
-                    remove_windows(&transaction, incident.unwrap_or(i64::MAX).max(window + 1))?;
+            Old { window_us: Some(_), .. } => {
+                removed.windows += remove_windows(&transaction, i64::MAX, SOME)?;
             }
-            _ => {}
+            Old { .. } => break,
         }
     }
     let is_over = used(&transaction)? > room;
     transaction.commit()?;
     let count = removed.incidents + removed.windows;
-    if count > 0 || size(connection)? > room {
-        shrink(connection)?;
+    // Pages that are free are filled again; they go back where the file has too many of them.
+    let is_wide = size(connection)? > room;
+    if is_wide {
+        all(connection, "PRAGMA incremental_vacuum(128)")?;
     }
-    removed.is_more = count > 0 && (is_over || count >= REMOVED_AT_ONCE as u64);
+    if count > 0 || is_wide {
+        all(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
+    }
+    removed.is_more = count > 0 && (is_over || count >= REMOVED_AT_ONCE as u64) || is_wide;
     Ok(removed)
 }
 
@@ -102,13 +109,11 @@ fn too_many(connection: &Connection, table: &str, most: usize) -> i64 {
     i64::try_from(memory::count(connection, table)).unwrap_or(i64::MAX).saturating_sub(most)
 }
 
-/// Gives pages back to the file system, not too many at once, and empties the log as far as nobody reads in it.
-fn shrink(connection: &Connection) -> rusqlite::Result<()> {
-    for sql in ["PRAGMA incremental_vacuum(512)", "PRAGMA wal_checkpoint(PASSIVE)"] {
-        let mut statement = connection.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        while rows.next()?.is_some() {}
-    }
+/// Runs a statement to its end.
+fn all(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
     Ok(())
 }
 
@@ -120,16 +125,16 @@ fn oldest(connection: &Connection) -> rusqlite::Result<Old> {
     })
 }
 
-fn remove_incidents(connection: &Connection, before_us: i64) -> rusqlite::Result<u64> {
+fn remove_incidents(connection: &Connection, before_us: i64, most: usize) -> rusqlite::Result<u64> {
     let sql = "SELECT seq FROM incidents WHERE state = 1 AND updated_us < ?1 ORDER BY updated_us LIMIT";
-    let seqs = numbers(connection, &format!("{sql} {REMOVED_AT_ONCE}"), [before_us])?;
+    let seqs = numbers(connection, &format!("{sql} {most}"), [before_us])?;
     delete_incidents(connection, &seqs)?;
     Ok(seqs.len() as u64)
 }
 
-fn remove_windows(connection: &Connection, before_us: i64) -> rusqlite::Result<u64> {
+fn remove_windows(connection: &Connection, before_us: i64, most: usize) -> rusqlite::Result<u64> {
     let sql = "SELECT id FROM windows WHERE at_us < ?1 ORDER BY at_us LIMIT";
-    let ids = numbers(connection, &format!("{sql} {REMOVED_AT_ONCE}"), [before_us])?;
+    let ids = numbers(connection, &format!("{sql} {most}"), [before_us])?;
     delete_windows(connection, &ids)?;
     Ok(ids.len() as u64)
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::Connection;
 
 use super::error::Error;
-use super::{rows, schema};
+use super::schema;
 use crate::report::snapshot::StoreState;
 
 /// Shared by the threads of a store.
@@ -97,11 +97,6 @@ impl Shared {
             failures: get(&self.failures),
         }
     }
-}
-
-/// The numbers that a database has given last; none where it is empty.
-pub(super) fn numbers_of(connection: &Connection) -> rows::Numbers {
-    rows::numbers(connection).unwrap_or_default()
 }
 
 /// Adds to a counter.

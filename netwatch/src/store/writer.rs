@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::error::Error;
 use super::file::{self, File, Wrong};
-use super::limits::{BATCH, LOOK, MEMORY_INCIDENTS, MEMORY_WINDOWS, PAUSE, RETRY, TIDY, TIDY_AFTER};
+use super::limits::{BATCH, EXAMINE, LOOK, MEMORY_INCIDENTS, MEMORY_WINDOWS, PAUSE, RETRY, TIDY, TIDY_AFTER};
 use super::rows::{self, Item, Numbers, Put};
 use super::shared::{Shared, add};
 use super::{memory, retention, salvage, schema};
@@ -30,6 +30,7 @@ pub(super) struct Writer {
     /// How many steps each incident in memory stands for, by its number.
     steps: HashMap<i64, u64>,
     looked_at: Instant,
+    examined_at: Instant,
     tidied_at: Instant,
     is_more_to_tidy: bool,
     since_tidied: u64,
@@ -46,6 +47,7 @@ impl Writer {
             numbers: Numbers::default(),
             steps: HashMap::new(),
             looked_at: now,
+            examined_at: now,
             tidied_at: now,
             is_more_to_tidy: false,
             since_tidied: 0,
@@ -82,8 +84,9 @@ impl Writer {
                 Ok(item) => {
                     batch.push(item);
                     is_open = gather(queue, &mut batch, committed_at.map(|at| at + PAUSE));
-                    self.shared.queued.fetch_sub(batch.len() as u64, Ordering::Relaxed);
                     self.keep(&batch);
+                    // Not before, so that all that waits is always counted.
+                    self.shared.queued.fetch_sub(batch.len() as u64, Ordering::Release);
                     batch.clear();
                     committed_at = Some(Instant::now());
                 }
@@ -98,19 +101,24 @@ impl Writer {
     /// Writes a batch, or remembers it.
     pub(super) fn keep(&mut self, batch: &[Item]) {
         self.since_tidied += batch.len() as u64;
-        let Some(file) = &self.file else { return self.remember(batch) };
-        match write(file, batch, self.numbers) {
-            Ok((numbers, new)) => {
-                self.numbers = numbers;
-                add(&self.shared.incidents, new);
-                add(&self.shared.written, batch.len() as u64);
-                debug!("history: {} written, up to change {}", batch.len(), numbers.change);
-            }
-            Err(wrong) => {
-                self.give_up(wrong);
-                self.remember(batch);
+        // Twice, because a damaged file may have made room for a new one.
+        for _ in 0..2 {
+            let Some(file) = &mut self.file else { break };
+            match write(file, batch, self.numbers) {
+                Ok((numbers, new)) => {
+                    self.numbers = numbers;
+                    add(&self.shared.incidents, new);
+                    add(&self.shared.written, batch.len() as u64);
+                    debug!("history: {} written, up to change {}", batch.len(), numbers.change);
+                    return;
+                }
+                Err(wrong) => self.give_up(wrong),
             }
         }
+        if self.file.is_some() {
+            self.give_up(Wrong::Trouble("what was begun anew cannot be written either".into()));
+        }
+        self.remember(batch);
     }
 
     /// Keeps a batch in memory, where later steps of an incident take the place of earlier ones.
@@ -170,9 +178,11 @@ impl Writer {
     }
 
     fn look(&mut self) -> Result<(), Wrong> {
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(file) = &mut self.file else { return Ok(()) };
         file.is_in_place()?;
-        if self.shared.suspect.swap(false, Ordering::AcqRel) {
+        let is_time = self.examined_at.elapsed() >= EXAMINE;
+        if self.shared.suspect.swap(false, Ordering::AcqRel) || is_time {
+            self.examined_at = Instant::now();
             file.examine()?;
             // It was not the file: the connection that complained is to be opened anew.
             self.shared.generation.fetch_add(1, Ordering::AcqRel);
@@ -212,13 +222,13 @@ impl Writer {
 
     /// Lets go of the file. What comes is kept in memory until it can be written again.
     fn give_up(&mut self, wrong: Wrong) {
-        let (why, is_damaged) = match wrong {
-            Wrong::Refused(error) => (error.to_string(), false),
-            Wrong::Damaged(why) => (why, true),
-            Wrong::Trouble(why) => (why, false),
-        };
+        let (is_damaged, is_moved) = (matches!(wrong, Wrong::Damaged(_)), matches!(wrong, Wrong::Moved(_)));
+        let why = wrong.says();
         add(&self.shared.failures, 1);
-        self.file = None;
+        match self.file.take() {
+            Some(file) if is_moved => file.abandon(),
+            file => drop(file),
+        }
         self.is_more_to_tidy = false;
         self.shared.generation.fetch_add(1, Ordering::AcqRel);
         let path = self.shared.path.clone().unwrap_or_default();
@@ -230,8 +240,8 @@ impl Writer {
                 RETRY.as_secs()
             );
         }
-        // A damaged file is not waited for.
-        self.retry_at = Instant::now() + if is_damaged { Duration::ZERO } else { RETRY };
+        // A file that is damaged or gone is not waited for.
+        self.retry_at = Instant::now() + if is_damaged || is_moved { Duration::ZERO } else { RETRY };
         if is_damaged {
             self.set_aside(&path);
         }
@@ -278,10 +288,7 @@ impl Writer {
             Err(Wrong::Damaged(why)) => self.give_up(Wrong::Damaged(why)),
             Err(wrong) => {
                 add(&self.shared.failures, 1);
-                let why = match wrong {
-                    Wrong::Refused(error) => error.to_string(),
-                    Wrong::Damaged(why) | Wrong::Trouble(why) => why,
-                };
+                let why = wrong.says();
                 debug!("the history still cannot be written: {why}");
                 self.shared.set_trouble(Some(why));
             }
@@ -303,8 +310,9 @@ impl Writer {
         self.file = Some(file);
         self.numbers = numbers;
         self.steps.clear();
-        let waited = self.shared.waiting.swap(0, Ordering::Relaxed);
+        let waited = self.shared.waiting.load(Ordering::Relaxed);
         add(&self.shared.written, waited);
+        self.shared.waiting.store(0, Ordering::Release);
         self.shared.incidents.store(incidents, Ordering::Relaxed);
         self.shared.bytes.store(file::bytes(path), Ordering::Relaxed);
         self.shared.generation.fetch_add(1, Ordering::AcqRel);
@@ -330,7 +338,7 @@ impl Writer {
             add(&self.shared.dropped, lost);
             warn!("the history is not complete: {lost} steps could not be written");
         }
-        if let (Some(file), Some(path)) = (self.file.take(), &self.shared.path) {
+        if let (Some(mut file), Some(path)) = (self.file.take(), &self.shared.path) {
             if file.is_in_place().is_ok() {
                 let emptied = file.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
                 emptied.unwrap_or_else(|error| debug!("the log of the history is left as it is: {error}"));
@@ -355,7 +363,7 @@ fn gather(queue: &Receiver<Item>, batch: &mut Vec<Item>, until: Option<Instant>)
 }
 
 /// One transaction. Returns the last numbers, and how many incidents are new.
-fn write(file: &File, batch: &[Item], mut numbers: Numbers) -> Result<(Numbers, u64), Wrong> {
+fn write(file: &mut File, batch: &[Item], mut numbers: Numbers) -> Result<(Numbers, u64), Wrong> {
     file.is_in_place()?;
     let transaction =
         rusqlite::Transaction::new_unchecked(&file.connection, rusqlite::TransactionBehavior::Immediate)?;

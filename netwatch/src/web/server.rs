@@ -1,7 +1,9 @@
 //! Connections: as many as there may be, each with an end.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +83,8 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, router: Router) {
     let Ok(local) = stream.local_addr() else { return };
     // Alerts must not wait for more of them.
     let _ = stream.set_nodelay(true);
+    // The server's own patience ends first where the other end is there and takes nothing.
+    give_up_after(&stream, shared.patience.stall * 2);
     let Some(config) = shared.tls() else { return http(stream, local.ip(), &shared, &router).await };
     let patience = shared.patience.handshake;
     let handshake = tokio::time::timeout(patience, TlsAcceptor::from(config).accept(stream));
@@ -93,11 +97,28 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, router: Router) {
     }
 }
 
+/// Ends the connection where nobody acknowledges what was sent: a machine that is gone would keep its seat for a quarter of
+/// an hour, since a stream sends it little.
+fn give_up_after(stream: &TcpStream, patience: Duration) {
+    let millis = libc::c_uint::try_from(patience.as_millis()).unwrap_or(libc::c_uint::MAX);
+    let length = libc::socklen_t::try_from(size_of_val(&millis)).unwrap_or_default();
+    // SAFETY: the descriptor is open as long as the stream lives, and the kernel reads as many bytes as the number has.
+    unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_USER_TIMEOUT,
+            (&raw const millis).cast(),
+            length,
+        );
+    }
+}
+
 async fn http<S>(stream: S, local: IpAddr, shared: &Arc<Shared>, router: &Router)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let stream = Impatient::new(stream, shared.patience.stall, Arc::clone(&shared.counts));
+    let stream = Impatient::new(stream, shared.patience.stall);
     let service = service_fn(|request| async {
         Ok::<_, Infallible>(guard::answer(shared, router, local, request).await)
     });
@@ -116,10 +137,24 @@ where
         }
     };
     if let Err(error) = ended {
-        if error.is_timeout() {
+        if is_stalled(&error) {
+            shared.counts.trouble(Trouble::Stalled);
+        } else if error.is_timeout() {
             shared.counts.trouble(Trouble::Slow);
         } else if error.is_parse() {
             shared.counts.trouble(Trouble::NoHttp);
         }
     }
+}
+
+/// Whether a connection ended because nobody took what was sent, which [`Impatient`] and the kernel say in the same way.
+fn is_stalled(error: &hyper::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }

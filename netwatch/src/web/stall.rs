@@ -2,27 +2,23 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::counts::{Counts, Trouble};
-
 /// Ends in an error where nothing can be written for long.
 pub(super) struct Impatient<S> {
     stream: S,
     patience: Duration,
-    counts: Arc<Counts>,
     /// When patience ends; none while nothing waits to be taken.
     end: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Impatient<S> {
-    pub fn new(stream: S, patience: Duration, counts: Arc<Counts>) -> Self {
-        Self { stream, patience, counts, end: None }
+    pub fn new(stream: S, patience: Duration) -> Self {
+        Self { stream, patience, end: None }
     }
 
     /// What became of a write; where it waits, so does the clock.
@@ -34,7 +30,6 @@ impl<S> Impatient<S> {
         let patience = self.patience;
         let end = self.end.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
         ready!(end.as_mut().poll(context));
-        self.counts.trouble(Trouble::Stalled);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

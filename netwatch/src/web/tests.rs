@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
-use netwatch_common::{Proto, Totals, Verdict};
+use netwatch_common::{Class, Proto, Totals, Verdict};
 use tokio::sync::watch;
 
 use super::*;
@@ -169,6 +169,14 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// A new folder for files.
+fn folder(name: &str) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("netwatch-web-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
 fn time(seconds: i64) -> Time {
     Time::from_micros(1_795_000_000_000_000 + seconds * 1_000_000)
 }
@@ -232,7 +240,8 @@ fn told(number: u64, weight: Severity) -> Told {
 
 fn snapshot() -> Snapshot {
     let mut totals = Totals { seen: 1_000, bytes: 60_000, flows_lost: 3, ..Totals::default() };
-    totals.verdicts[Verdict::ALL.len() - 1] = 1_000;
+    let other = Verdict::ALL.into_iter().find(|verdict| verdict.class() == Class::Other).unwrap();
+    totals.verdicts[other as usize] = 1_000;
     let mut counters = Counters::default();
     (counters.opened, counters.closed) = (5, 2);
     Snapshot {

@@ -114,7 +114,6 @@ fn all(order: Order) -> IncidentQuery {
 }
 
 fn ask(history: &Arc<dyn History>, query: IncidentQuery) -> Page<Incident> {
-    futures_util::FutureExt::now_or_never(async {});
     block_on(history.incidents(query)).unwrap()
 }
 
@@ -131,7 +130,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
         assert!(begin.elapsed() < Duration::from_secs(60), "{what} is not so");
-        std::thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     }
 }
 

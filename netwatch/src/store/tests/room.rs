@@ -27,11 +27,11 @@ fn what_is_old_and_over_goes_and_what_goes_on_stays() {
 #[test]
 fn the_file_keeps_its_bound_and_the_oldest_go_first() {
     let dir = Dir::new("bytes");
-    let settings = HistorySettings { max_bytes: 8 << 20, ..HistorySettings::default() };
+    let settings = HistorySettings { max_bytes: 16 << 20, ..HistorySettings::default() };
     let Opened { mut store, .. } = Store::start(Some(&dir.0), &settings, at(0)).unwrap();
     store.offer(&told(incident("open", 0)));
     let mut most = 0;
-    for number in 1..12_000 {
+    for number in 1..16_000 {
         store.offer(&told(closed(&format!("closed-{number}"), number)));
         if number % 10 == 0 {
             store.window(summary(number, &["192.0.2.1", "192.0.2.2"]));
@@ -46,7 +46,7 @@ fn the_file_keeps_its_bound_and_the_oldest_go_first() {
     assert_eq!(state.dropped, 0);
     let archive = dir.archive();
     let page = archive.incidents(&all(Order::Newest)).unwrap();
-    assert_eq!(page.items[0].id, "closed-11999");
+    assert_eq!(page.items[0].id, "closed-15999");
     let oldest = archive.incidents(&IncidentQuery { limit: 2, ..all(Order::Changed) }).unwrap();
     assert_eq!(oldest.items[0].id, "open");
     assert_ne!(oldest.items[1].id, "closed-1");

@@ -1,0 +1,241 @@
+//! `netwatch alerts`: what the history knows, whether or not netwatch runs.
+
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::sync::oneshot;
+
+use crate::cli::{AlertsArgs, AlertsFormat, LifeName, PlaceArgs, SettingArgs};
+use crate::config::{self, Config};
+use crate::exit::Usage;
+use crate::report::history::{Order, PAGE_MAX};
+use crate::report::{Incident, IncidentQuery, Life, Time};
+use crate::signals::{Asked, Signals};
+use crate::store::{Archive, ArchiveError};
+use crate::{clock, guide, units};
+
+/// Where the history is looked for where nobody says.
+const STATE_DIR: &str = "/var/lib/netwatch";
+/// How many incidents are printed where nobody says.
+const LIMIT: usize = 100;
+/// How often it is looked for more.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// `netwatch alerts`.
+///
+/// # Errors
+///
+/// The options are not right, there is no history, or nothing can be printed.
+pub fn alerts(args: &AlertsArgs) -> anyhow::Result<ExitCode> {
+    let query = query(args, clock::now()).map_err(Usage)?;
+    let archive = Archive::open(&dir(args)?)?;
+    let limit = match (args.limit, &query.since) {
+        (Some(limit), _) => Some(usize::try_from(limit).unwrap_or(usize::MAX)),
+        (None, Some(_)) => None,
+        (None, None) => Some(LIMIT),
+    };
+    let cursor = limit.map(|limit| archive.last(&query, limit)).transpose()?.unwrap_or(0);
+    let mut printer = Printer { archive, query, cursor, format: args.format };
+    if args.follow {
+        return follow(printer);
+    }
+    printer.print()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what comes until a signal says that it is enough, or nobody reads any more.
+fn follow(mut printer: Printer) -> anyhow::Result<ExitCode> {
+    let (done, is_done) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the async runtime")?;
+    let _context = runtime.enter();
+    let mut signals = Signals::listen().context("listen to signals")?;
+    // A reader that does not read keeps this thread, but not the signals.
+    thread::spawn(move || {
+        let result = loop {
+            match printer.print() {
+                Ok(true) if !is_hung_up() => {}
+                Ok(_) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+            thread::sleep(PAUSE);
+            if let Err(error) = printer.refresh() {
+                break Err(error);
+            }
+        };
+        let _ = done.send(result);
+    });
+    runtime.block_on(async {
+        let asked = async { while signals.next().await == Asked::Reload {} };
+        tokio::select! {
+            () = asked => Ok(()),
+            result = is_done => result.unwrap_or(Ok(())),
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What prints incidents in the order of their changes.
+struct Printer {
+    archive: Archive,
+    query: IncidentQuery,
+    /// What was printed last.
+    cursor: u64,
+    format: AlertsFormat,
+}
+
+impl Printer {
+    /// Prints all that is new. Returns whether somebody reads it.
+    fn print(&mut self) -> anyhow::Result<bool> {
+        loop {
+            let query = IncidentQuery { cursor: Some(self.cursor), ..self.query.clone() };
+            let page = self.archive.incidents(&query)?;
+            let mut text = String::new();
+            for incident in &page.items {
+                text.push_str(&self.line(incident)?);
+                text.push('\n');
+            }
+            let mut stdout = io::stdout().lock();
+            match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
+                result => result.context("write")?,
+            }
+            let next = page.next.unwrap_or(self.cursor);
+            // A page that is not full may still not be the last one.
+            if next == self.cursor || page.items.is_empty() {
+                self.cursor = next;
+                return Ok(true);
+            }
+            self.cursor = next;
+        }
+    }
+
+    fn line(&self, incident: &Incident) -> anyhow::Result<String> {
+        Ok(match self.format {
+            AlertsFormat::Json => serde_json::to_string(incident).context("write JSON")?,
+            AlertsFormat::Text => {
+                let (severity, state) = (incident.severity.to_uppercase(), incident.state.name());
+                let (time, rule) = (incident.updated_at.0, &incident.rule);
+                let line = format!("{time:.0} {severity:8} {state:6} {rule:17} {}", incident.text);
+                // What is in the file may have been put there by others.
+                line.replace(char::is_control, "?")
+            }
+        })
+    }
+
+    /// Goes on in a file that took the place of the old one.
+    fn refresh(&mut self) -> anyhow::Result<()> {
+        match self.archive.refresh() {
+            Ok(true) => {
+                // Its numbers begin anew, unless netwatch has put what it knew into it.
+                let all = IncidentQuery { order: Order::Changed, limit: 1, ..IncidentQuery::default() };
+                let last = self.archive.last(&all, 0)?;
+                self.cursor = if last < self.cursor { 0 } else { self.cursor };
+                Ok(())
+            }
+            // It is there again soon, or the next question says what is wrong.
+            Ok(false) | Err(ArchiveError::Missing(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Where the history is.
+fn dir(args: &AlertsArgs) -> anyhow::Result<PathBuf> {
+    let dir = match (&args.state_dir, &args.config) {
+        (Some(dir), _) => Some(dir.clone()),
+        (None, None) => None,
+        (None, Some(file)) => {
+            let settings = SettingArgs { config: Some(file.clone()), ..SettingArgs::default() };
+            let config = Config::from_settings(&settings, &PlaceArgs::default()).map_err(Usage)?;
+            if config.state_dir.is_none() {
+                return Err(Usage(format!(
+                    "{}: names no state_dir, so that netwatch keeps no history",
+                    file.display()
+                ))
+                .into());
+            }
+            config.state_dir
+        }
+    };
+    Ok(dir.unwrap_or_else(|| Path::new(STATE_DIR).to_owned()))
+}
+
+fn query(args: &AlertsArgs, now: Timestamp) -> Result<IncidentQuery, String> {
+    let time = |name: &str, text: &Option<String>| {
+        let read = |text: &String| time(text, now).map_err(|wrong| format!("{name}: {wrong}"));
+        text.as_ref().map(read).transpose()
+    };
+    if let Some(rule) = &args.rule {
+        guide::find(rule).map_err(|wrong| format!("--rule: {wrong}"))?;
+    }
+    if let Some(interface) = &args.interface {
+        config::interfaces(std::slice::from_ref(interface))?;
+    }
+    Ok(IncidentQuery {
+        since: time("--since", &args.since)?,
+        until: time("--until", &args.until)?,
+        rule: args.rule.clone(),
+        min_severity: args.severity.map(config::severity),
+        source: args.src,
+        dest: args.dest,
+        interface: args.interface.clone(),
+        state: args.state.map(|state| match state {
+            LifeName::Open => Life::Open,
+            LifeName::Closed => Life::Closed,
+        }),
+        order: Order::Changed,
+        limit: PAGE_MAX,
+        ..IncidentQuery::default()
+    })
+}
+
+/// A time, or how long ago it was.
+fn time(text: &str, now: Timestamp) -> Result<Time, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(Time(time));
+    }
+    let wrong =
+        || format!("{text:?} is no time; write how long ago it was, like 1h or 7d, or 2026-12-31T18:00:00Z");
+    let ago = units::duration(text).map_err(|_| wrong())?;
+    now.checked_sub(ago).map(Time).map_err(|_| wrong())
+}
+
+/// Whether nobody reads any more.
+fn is_hung_up() -> bool {
+    let stdout = io::stdout();
+    let mut waited = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    let found = poll(&mut waited, PollTimeout::ZERO).is_ok_and(|count| count > 0);
+    found && waited[0].revents().is_some_and(|seen| seen.intersects(PollFlags::POLLERR | PollFlags::POLLHUP))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_ages_or_times() {
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("1h", Some("2026-11-21T11:00:00.000000Z")),
+            ("2d", Some("2026-11-19T12:00:00.000000Z")),
+            ("2026-11-20T00:00:00Z", Some("2026-11-20T00:00:00.000000Z")),
+            ("2026-11-20T00:00:00+01:00", Some("2026-11-19T23:00:00.000000Z")),
+            ("yesterday", None),
+            ("99999999999d", None),
+            ("-1h", None),
+        ] {
+            let found = time(text, now).ok().map(|time| time.to_string());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        }
+    }
+}
