@@ -1,5 +1,7 @@
 //! The whole configuration as text, line by line with its origin; and what a reload changes in it.
 
+mod output;
+
 use core::fmt::Display;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,13 +12,14 @@ use clap::ValueEnum;
 
 use super::Config;
 use super::layer::{AllowEntry, Origin, Said};
-use super::outputs::{OutputSettings, OutputTarget, UrlSource};
 use super::signatures::SignatureSettings;
 use crate::analysis::Severity;
 use crate::analysis::expected::ServiceRange;
 use crate::analysis::policy::LoginPorts;
 use crate::analysis::rules::Rule;
 use crate::feeds::FeedConfig;
+
+pub(super) use output::output;
 
 /// Settings that are taken over while netwatch runs, and not only when it starts.
 const LIVE: [&str; 8] =
@@ -342,57 +345,6 @@ pub(super) fn feed(said: &Said<FeedConfig>) -> Row {
     lines
         .extend(choices.into_iter().filter(|(_, is_said)| *is_said).map(|(key, _)| (key, "true".to_owned())));
     Row { table: "feeds".into(), lines, origin: said.origin.clone() }
-}
-
-/// An output as it can be written. Secrets are in files, which are named here and not shown.
-pub(super) fn output(said: &Said<OutputSettings>) -> Row {
-    let output = &said.value;
-    let path = |path: &PathBuf| quoted(&path.display().to_string());
-    let optional = |key, file: &Option<PathBuf>| file.as_ref().map(|file| (key, path(file)));
-    let mut lines = vec![
-        ("name", quoted(&output.name)),
-        ("kind", quoted(output.target.kind())),
-        ("min_severity", quoted(output.min_severity.name())),
-        ("queue", output.queue.to_string()),
-    ];
-    match &output.target {
-        OutputTarget::File(file) => {
-            lines.extend([("path", path(&file.path)), ("format", quoted(file.format.name()))]);
-            lines.push(("max_bytes", quoted(&bytes(file.max_bytes))));
-            lines.extend(file.max_age.map(|age| ("max_age", quoted(&time(age)))));
-            lines.push(("keep", file.keep.to_string()));
-        }
-        OutputTarget::Unix { path: socket, format } => {
-            lines.extend([("path", path(socket)), ("format", quoted(format.name()))]);
-        }
-        OutputTarget::Syslog(syslog) => {
-            lines.push(("address", quoted(&syslog.address.to_string())));
-            lines.push(("facility", quoted(syslog.facility.name())));
-            lines.push(("enterprise_id", syslog.enterprise_id.to_string()));
-            lines.extend(optional("ca_file", &syslog.ca_file));
-        }
-        OutputTarget::Journald { path: socket } => lines.push(("path", path(socket))),
-        OutputTarget::Webhook(webhook) => {
-            lines.push(match &webhook.url {
-                UrlSource::Said(url) => ("url", quoted(&without_query(url))),
-                UrlSource::File(file) => ("url_file", path(file)),
-            });
-            lines.extend(optional("secret_file", &webhook.secret_file));
-            lines.extend(optional("ca_file", &webhook.ca_file));
-        }
-        OutputTarget::Alertmanager(to) => {
-            let urls: Vec<_> = to.urls.iter().map(|url| quoted(&without_query(url))).collect();
-            lines.push(("urls", format!("[{}]", urls.join(", "))));
-            lines.extend(optional("bearer_token_file", &to.bearer_token_file));
-            lines.extend(optional("ca_file", &to.ca_file));
-        }
-    }
-    Row { table: "outputs".into(), lines, origin: said.origin.clone() }
-}
-
-/// What stands behind the question mark is often a token.
-fn without_query(url: &str) -> String {
-    url.split_once('?').map_or_else(|| url.to_owned(), |(place, _)| format!("{place}?..."))
 }
 
 fn root<T>(key: &'static str, value: String, said: &Said<T>) -> Row {
