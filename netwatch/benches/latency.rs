@@ -4,7 +4,8 @@
 //! netwatch runs as a user runs it, in a laboratory of network namespaces. Scans of eleven ports and floods of 101
 //! packets take turns, each from a source of its own. The clock of an attack starts just before its last packet is
 //! sent, which is the one that crosses the threshold, and stops when its line has been read from netwatch's stdout.
-//! Attacks come at random moments, so that ends of slots are met as well.
+//! Attacks come at random moments, so that ends of slots are met as well. Three loads: nothing besides; packets of a
+//! connection; the same while 200 clients have a stream of alerts open and 1,000 questions a second are asked.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::process::{Child, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{env, fs, iter, process, thread};
 
@@ -23,6 +25,11 @@ use nix::unistd::Pid;
 use xtask::lab::Lab;
 use xtask::traffic::frame::OUTSIDE_MAC;
 use xtask::traffic::{Frame, Sender, scenario};
+
+use clients::{Clients, Served};
+
+#[path = "support/clients.rs"]
+mod clients;
 
 /// Attacks for each load, half of them scans.
 const ATTACKS: usize = 200;
@@ -50,7 +57,11 @@ fn main() -> ExitCode {
 
 fn run(json: bool) -> anyhow::Result<()> {
     let file = Configuration::new()?;
-    let loads = [measure("idle", None, &file)?, measure("busy", Some(BACKGROUND), &file)?];
+    let loads = [
+        measure("idle", None, false, &file)?,
+        measure("busy", Some(BACKGROUND), false, &file)?,
+        measure("served", Some(BACKGROUND), true, &file)?,
+    ];
     if json {
         print_json(&loads);
     } else {
@@ -93,6 +104,7 @@ struct Load {
     name: &'static str,
     attacks: Vec<Attack>,
     background: Background,
+    served: Option<Served>,
 }
 
 /// What was sent beside the attacks.
@@ -109,9 +121,15 @@ impl Background {
     }
 }
 
-fn measure(name: &'static str, pace: Option<u32>, file: &Configuration) -> anyhow::Result<Load> {
+fn measure(
+    name: &'static str,
+    pace: Option<u32>,
+    serves: bool,
+    file: &Configuration,
+) -> anyhow::Result<Load> {
     let lab = Lab::new()?;
     let mut watcher = Watcher::start(&lab, file)?;
+    let clients = serves.then(|| Clients::start(&lab)).transpose()?;
     let (stop, sender) = (AtomicBool::new(false), lab.outside().sender()?);
     let (mut attacks, background) = thread::scope(|scope| {
         let background =
@@ -125,8 +143,9 @@ fn measure(name: &'static str, pace: Option<u32>, file: &Configuration) -> anyho
         anyhow::Ok((told?, background?))
     })?;
     attacks.sort_by_key(|attack| attack.took);
+    let served = clients.map(Clients::finish).transpose()?;
     watcher.stop()?;
-    Ok(Load { name, attacks, background })
+    Ok(Load { name, attacks, background, served })
 }
 
 /// Sends all attacks, in turns and with pauses in between.
@@ -169,6 +188,8 @@ fn known(lab: &Lab, pace: u32, stop: &AtomicBool) -> anyhow::Result<Background> 
 struct Watcher {
     child: Child,
     told: Receiver<(Ipv4Addr, Instant)>,
+    /// What it says after its start.
+    said: Option<JoinHandle<Vec<String>>>,
 }
 
 impl Watcher {
@@ -202,9 +223,8 @@ impl Watcher {
             ensure!(said.read_line(&mut line)? > 0, "netwatch ended early:\n{all}");
             all.push_str(&line);
         }
-        // What it says from now on is nobody's affair, but it must not wait for a reader.
-        thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        Ok(Self { child, told })
+        let said = thread::spawn(move || said.lines().map_while(Result::ok).collect());
+        Ok(Self { child, told, said: Some(said) })
     }
 
     /// Notes when each of the attacks was first told of, and waits for those that were not yet.
@@ -228,6 +248,11 @@ impl Watcher {
         if !status.success() {
             bail!("netwatch ended with {status}");
         }
+        let said = self.said.take().map(JoinHandle::join).transpose();
+        let said = said.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).unwrap_or_default();
+        // Not one packet may be uncounted, whoever looks.
+        let is_whole = said.iter().any(|line| line.ends_with("unaccounted for: 0"));
+        ensure!(is_whole, "packets are not accounted for: {said:#?}");
         Ok(())
     }
 }
@@ -317,6 +342,9 @@ fn print(loads: &[Load]) {
          of a UDP flood) to the end of reading the line that opens its incident. Missed: not told of within {} s.",
         PATIENCE.as_secs()
     );
+    for served in loads.iter().filter_map(|load| load.served) {
+        println!("served meanwhile: {served}");
+    }
 }
 
 fn print_json(loads: &[Load]) {
@@ -334,6 +362,7 @@ fn print_json(loads: &[Load]) {
                 "missed": missed,
                 "ms": ms,
                 "background_per_second": load.background.a_second().round(),
+                "served": load.served.map(Served::json),
             })
         })
         .collect();

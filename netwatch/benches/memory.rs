@@ -65,7 +65,8 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let measure = |(name, load)| {
         note(&format!("{name}: {} s", options.seconds));
         let time = Duration::from_secs(options.seconds);
-        let plan = Plan { netwatch: &options.netwatch, arguments: &[], load, time, scans: false };
+        let plan =
+            Plan { netwatch: &options.netwatch, arguments: &[], load, time, scans: false, serves: false };
         anyhow::Ok((name, run::run(&plan, time).with_context(|| name)?))
     };
     let scenes = loads.into_iter().map(measure).collect::<anyhow::Result<Vec<_>>>()?;

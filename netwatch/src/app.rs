@@ -5,6 +5,9 @@ mod drain;
 mod evidence;
 mod looks;
 mod place;
+mod publish;
+mod resume;
+mod windows;
 
 use std::io::{self, Write as _};
 use std::time::Duration;
@@ -38,6 +41,7 @@ use drain::drain;
 use evidence::Evidence;
 use looks::{Lookout, any_samples, looks_closer};
 use place::{connected, find};
+use publish::Publisher;
 
 /// Runs until something ends it: a signal, the time limit, or a reader that closed the pipe.
 ///
@@ -120,8 +124,9 @@ struct App {
     analysis: Analysis,
     /// The interfaces; none while they are being drained.
     watched: Vec<Watched>,
-    /// What drains them.
+    /// What drains them, and since when.
     draining: Option<JoinHandle<Drained>>,
+    drain_began: Instant,
     live: Vec<Live>,
     lookout: Lookout,
     evidence: Evidence,
@@ -130,6 +135,7 @@ struct App {
     interfaces: Interfaces,
     changes: Changes,
     output: Output<Outlet>,
+    publisher: Publisher,
     trouble: UnboundedReceiver<Trouble>,
     ticks: Interval,
     deadline: Option<Instant>,
@@ -199,13 +205,15 @@ impl App {
         let mut ticks = interval_at(Instant::now() + config.slot, config.slot);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (output, trouble) = output(&config, color);
-        Ok(Self {
+        let (publisher, open) = Publisher::start(&config, output.renderer())?;
+        let mut app = Self {
             policy,
             connected,
             networks_asked,
             analysis,
             watched,
             draining: None,
+            drain_began: Instant::now(),
             live,
             lookout,
             evidence,
@@ -213,6 +221,7 @@ impl App {
             interfaces,
             changes,
             output,
+            publisher,
             trouble,
             ticks,
             deadline: config.stop_after.map(|after| Instant::now() + after),
@@ -220,7 +229,9 @@ impl App {
             summary: Summary::new(config.window()),
             state,
             config,
-        })
+        };
+        app.resume(open);
+        Ok(app)
     }
 
     async fn next_event(&mut self) -> Event {
@@ -247,12 +258,14 @@ impl App {
         let Some(file) = self.config.file() else {
             info!("SIGHUP: there is no configuration file to read again; name one with --config");
             self.lookout.lists.reload(Timestamp::now());
+            self.publisher.reload(&self.config, true);
             return;
         };
         let ConfigChanges { config, applied, after_restart } = match self.config.reload() {
             Ok(changes) => changes,
             Err(wrong) => {
                 error!("{wrong}; the configuration stays as it was");
+                self.publisher.reload(&self.config, false);
                 return;
             }
         };
@@ -269,6 +282,7 @@ impl App {
         self.keep_lookout();
         self.lookout.lists.reload(Timestamp::now());
         self.replace_signatures();
+        self.publisher.reload(&self.config, true);
         info!("read {file} again: {} changes", applied.len());
     }
 
@@ -288,11 +302,13 @@ impl App {
     fn begin_drain(&mut self) {
         let watched = std::mem::take(&mut self.watched);
         let slot = self.config.slot;
+        self.drain_began = Instant::now();
         self.draining = Some(spawn_blocking(move || drain(watched, slot, false)));
     }
 
     /// Tells what the drained slot means.
     fn drained(&mut self, drained: Drained) {
+        self.publisher.drain_ns = u64::try_from(self.drain_began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         for (mut watched, mut slot, error) in drained {
             if let Some(error) = error {
                 error!("{}: {error}; its counts come with a later slot", watched.name);
@@ -325,6 +341,7 @@ impl App {
         if self.policy.allow.len() < allowed {
             info!("{} entries of the allow-list came to their end", allowed - self.policy.allow.len());
         }
+        self.publish();
     }
 
     /// Follows the interfaces where they went. While they are being drained they are followed right after.
@@ -353,6 +370,7 @@ impl App {
         if let Err(error) = self.output.write(transitions) {
             error!("{error}");
         }
+        self.publisher.tell(transitions, self.output.renderer());
     }
 
     fn tell_digest(&mut self, digest: Option<Digest>) {
@@ -361,6 +379,7 @@ impl App {
             if let Err(error) = self.output.digest(&digest) {
                 error!("{error}");
             }
+            self.publisher.tell_digest(&digest, self.output.renderer());
         }
     }
 
@@ -387,6 +406,7 @@ impl App {
         let mut text = summary::text(interfaces, &self.analysis, &self.output);
         text.push_str(&self.lookout.summary());
         text.push_str(&self.evidence.finish());
+        text.push_str(&self.publisher.finish());
         let dropped = self.output.stream().dropped_lines();
         if dropped > 0 {
             warn!("{dropped} lines were not written because nobody read fast enough");

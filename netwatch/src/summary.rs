@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use crate::analysis::{Analysis, Learned, Policy, RuleId, Severity, Slot, Suppression};
 use crate::drained::Drained;
 use crate::evidence::{Counts, Reason};
+use crate::report::snapshot::{OutputState, StoreState};
 use crate::sinks::Output;
 use crate::sinks::words::{self, Count, Printable};
 use crate::watched::Watched;
@@ -187,6 +188,41 @@ pub fn evidence(counts: &Counts) -> String {
         let _ = write!(text, ", {} removed", Count(removed, "file"));
     }
     text.push('\n');
+    text
+}
+
+/// Names of outputs, one after the other.
+#[must_use]
+pub fn outputs_named(outputs: &[OutputState]) -> String {
+    outputs.iter().map(|output| Printable(&output.name).to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// What became of what was sent to outputs and written into the history.
+#[must_use]
+pub fn published(outputs: &[OutputState], store: Option<&StoreState>) -> String {
+    let mut text = String::new();
+    for OutputState { name, delivered, dropped, failures, trouble, .. } in outputs {
+        let _ = write!(text, "output {}: {delivered} delivered, {dropped} dropped", Printable(name));
+        if *failures > 0 {
+            let _ = write!(text, ", {}", Count(*failures, "failed try"));
+        }
+        if let Some(trouble) = trouble {
+            let _ = write!(text, " ({})", Printable(trouble));
+        }
+        text.push('\n');
+    }
+    // Of memory alone nothing is left.
+    if let Some(StoreState { file: Some(file), written, dropped, removed, trouble, .. }) = store {
+        let _ = write!(
+            text,
+            "history {}: {written} written, {dropped} dropped, {removed} removed",
+            Printable(file)
+        );
+        if let Some(trouble) = trouble {
+            let _ = write!(text, " ({})", Printable(trouble));
+        }
+        text.push('\n');
+    }
     text
 }
 

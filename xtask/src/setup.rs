@@ -58,6 +58,12 @@ pub fn run(purpose: Purpose) -> Result<Toolchain> {
             host::note(&format!("{error:#}"));
         }
     }
+    if purpose == Purpose::Test && host::which("curl").is_none() {
+        // The examples of the README are run with it, and skipped without, so this may fail.
+        if let Err(error) = Packages::of_this_machine().install(&["curl"], "install curl") {
+            host::note(&format!("{error:#}"));
+        }
+    }
     if purpose == Purpose::Test && !has_clippy(&toolchain) {
         // The lints of the kernel programs can be skipped, so this may fail.
         if let Err(error) = install_clippy(&toolchain) {

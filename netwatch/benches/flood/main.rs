@@ -15,6 +15,7 @@ use clap::{Parser, ValueEnum as _};
 use serde_json::{Value, json};
 
 use kinds::{Flood, Kind};
+use support::clients;
 use support::process::Sample;
 use support::run::{self, Load, Outcome, Plan};
 use support::table::{self, mib, note};
@@ -39,6 +40,9 @@ struct Options {
     /// Packets a second [default: as many as there can be]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pace: Option<u32>,
+    /// 200 clients with an open stream and 1,000 requests a second meanwhile
+    #[arg(long)]
+    serve: bool,
     /// Prints one JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -67,6 +71,7 @@ fn run(options: &Options) -> anyhow::Result<bool> {
             load: Load::Generated { phases: &flood.phases, pace: options.pace },
             time: Duration::from_secs(seconds),
             scans: true,
+            serves: options.serve,
         };
         let outcome = run::run(&plan, SEGMENT).with_context(|| flood.name)?;
         results.push((flood, outcome));
@@ -153,6 +158,9 @@ fn print(results: &[(Flood, Outcome)]) {
             parts.map(|(phase, sent)| format!("{phase} {:.0} ({:.0})", sent.ns(), sent.cpu_ns())).collect();
         println!("{}, ns per packet in parts of {} s: {}", flood.name, SEGMENT.as_secs(), parts.join(", "));
         println!("  {}", outcome.ended.counted.line);
+        if let Some(served) = outcome.served {
+            println!("  {served}");
+        }
     }
     println!();
     println!(
@@ -189,6 +197,7 @@ fn to_json(flood: &Flood, outcome: &Outcome) -> Value {
         "peak_anon_bytes": outcome.peak_anon(),
         "peak_rss_bytes": outcome.ended.used.rss_bytes,
         "cpu_s_per_million_packets": outcome.cpu_per_million(),
+        "served": outcome.served.map(clients::Served::json),
         "segments": outcome.segments.iter().map(|(phase, sent)| json!({
             "phase": phase,
             "packets": sent.packets,

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
 pub mod batch;
+pub mod clients;
 pub mod drained;
 pub mod generator;
 pub mod live;

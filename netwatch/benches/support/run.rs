@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use xtask::lab::{Lab, LabOptions};
 use xtask::traffic::mixture::Mixture;
 
+use super::clients::{Clients, Served};
 use super::generator::{Generator, Sent};
 use super::live::{Ended, Live};
 use super::process::{self, Sample};
@@ -30,6 +31,8 @@ pub struct Plan<'a> {
     pub time: Duration,
     /// Whether there is a slow scan meanwhile.
     pub scans: bool,
+    /// Whether netwatch is looked at meanwhile, by streams and questions.
+    pub serves: bool,
 }
 
 /// What is sent.
@@ -71,6 +74,8 @@ pub struct Outcome {
     pub samples: Vec<(f64, Sample)>,
     /// The slow scan.
     pub scan: Option<Scan>,
+    /// Who looked at netwatch.
+    pub served: Option<Served>,
     /// netwatch when it had ended.
     pub ended: Ended,
 }
@@ -151,6 +156,7 @@ pub fn run(plan: &Plan<'_>, segment: Duration) -> anyhow::Result<Outcome> {
     let lab = Lab::with(LabOptions { mtu, ..LabOptions::default() })?;
     let mut generator = Generator::load()?;
     let live = Live::start(&lab, plan.netwatch, plan.arguments)?;
+    let clients = plan.serves.then(|| Clients::start(&lab)).transpose()?;
     let before = lab.watched().counters()?;
     let (stop, done) = (AtomicBool::new(false), AtomicBool::new(false));
     let mut samples = Vec::new();
@@ -168,6 +174,7 @@ pub fn run(plan: &Plan<'_>, segment: Duration) -> anyhow::Result<Outcome> {
         looked?;
         anyhow::Ok((sent?, scan.transpose()?))
     })?;
+    let served = clients.map(Clients::finish).transpose()?;
     // What lies in the queue is dealt with at once, and a look at the counters may come earlier still.
     thread::sleep(Duration::from_millis(200));
     let arrived = lab.watched().counters()?.rx_packets - before.rx_packets;
@@ -175,7 +182,7 @@ pub fn run(plan: &Plan<'_>, segment: Duration) -> anyhow::Result<Outcome> {
     let ended = live.stop().context("after the traffic")?;
     let mut sent = Sent::default();
     sending.iter().for_each(|(_, part)| sent.add(part));
-    Ok(Outcome { announced, sent, segments: sending, arrived, samples, scan, ended })
+    Ok(Outcome { announced, sent, segments: sending, arrived, samples, scan, served, ended })
 }
 
 /// Sends what is to be sent, in parts.

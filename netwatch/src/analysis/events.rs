@@ -107,6 +107,13 @@ impl Events {
         self.note(event, None, |old, new| old.merge(&new))
     }
 
+    /// Goes on with what an earlier run saw, and counted.
+    pub(super) fn resume(&mut self, event: Event) {
+        let key = (event.addr, event.check());
+        let settled = Some(event.detail.clone());
+        self.kept.entry(key).or_insert_with(|| Kept { settled, ..Kept::new(event) });
+    }
+
     /// What is seen from now on belongs to another slot, and not to a further part of the last one.
     pub(super) const fn begin_slot(&mut self) {
         self.slot += 1;

@@ -182,6 +182,32 @@ impl Incident {
         }
     }
 
+    /// One that was told before, with what it showed last and all that was sent.
+    pub(super) fn told_before(
+        last: &Transition,
+        number: u64,
+        evidence: &Evidence,
+        settled: SourceStats,
+    ) -> Self {
+        Self {
+            phase: Phase::Open(Notice { number, at_ns: last.at_ns, observed: last.observed }),
+            opened_ns: last.opened_ns,
+            quiet_since_ns: None,
+            threshold: last.threshold,
+            observed: last.observed,
+            peak: last.peak,
+            severity: last.severity,
+            weight: last.weight,
+            evidence: *evidence,
+            settled,
+            fresh: SourceStats::default(),
+            degraded: last.degraded,
+            suppressed: last.suppressed,
+            waits_in_ns: None,
+            closed: None,
+        }
+    }
+
     /// Adds what was sent since the last evaluation. Windows overlap and cannot be added up.
     pub(super) fn add(&mut self, sent: &Sent) {
         match sent {
@@ -316,6 +342,7 @@ impl Incident {
             opened_ns: self.opened_ns,
             suppressed: self.suppressed,
             detail: None,
+            name: None,
             evidence_file: None,
         }
     }

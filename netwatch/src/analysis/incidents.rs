@@ -24,6 +24,8 @@ pub(super) struct Incidents {
     closed: BTreeMap<Fingerprint, Closed>,
     /// What is known of those that are about an address, beside numbers.
     details: BTreeMap<Fingerprint, Arc<Detail>>,
+    /// What earlier runs called those of theirs that go on.
+    names: BTreeMap<Fingerprint, Arc<str>>,
     cap: Cap,
     counters: Counters,
 }
@@ -41,7 +43,7 @@ impl Incidents {
                 self.counters.closed += 1;
                 let state = State::Close(CloseReason::Shutdown);
                 let told = incident.transition(state, number, &key, &moment(key.interface, key.check.rule));
-                transitions.push(detailed(told, self.details.get(&key)));
+                transitions.push(self.complete(&key, told));
             }
         }
         transitions
@@ -145,8 +147,8 @@ impl Incidents {
             }
         };
         incident.tell(finding, self.counters.opened, moment.now_ns);
-        let told = incident.transition(state, incident.number()?, &key, moment);
-        Some(detailed(told, self.details.get(&key)))
+        let number = incident.number()?;
+        self.step(&key, number, state, moment)
     }
 
     /// Begins or continues the incident of a finding about an address, of which this is known.
@@ -239,7 +241,51 @@ impl Incidents {
         let number = incident.number()?;
         self.counters.closed += 1;
         let told = incident.transition(State::Close(reason), number, key, moment);
-        Some(detailed(told, self.details.get(key)))
+        let told = self.complete(key, told);
+        self.names.remove(key);
+        Some(told)
+    }
+
+    /// Enters an incident of an earlier run as one that was told. Returns its number, unless there is one of the same, or no
+    /// room.
+    pub(super) fn enter_resumed(
+        &mut self,
+        key: Fingerprint,
+        name: Arc<str>,
+        last: &Transition,
+    ) -> Option<u64> {
+        let active = &mut self.active_by_rule[key.check.rule as usize];
+        if self.active.contains_key(&key) || *active >= OPEN_INCIDENTS {
+            return None;
+        }
+        *active += 1;
+        // From the other end, so that there are never two of one number.
+        let number = u64::MAX - self.counters.resumed;
+        self.counters.resumed += 1;
+        self.active.insert(key, Incident::resumed(last, number));
+        self.names.insert(key, name);
+        if let Some(detail) = &last.detail {
+            self.details.insert(key, Arc::clone(detail));
+        }
+        Some(number)
+    }
+
+    /// What is told of an incident.
+    pub(super) fn step(
+        &self,
+        key: &Fingerprint,
+        number: u64,
+        state: State,
+        moment: &Moment<'_>,
+    ) -> Option<Transition> {
+        let told = self.active.get(key)?.transition(state, number, key, moment);
+        Some(self.complete(key, told))
+    }
+
+    /// Adds what is known beside numbers.
+    fn complete(&self, key: &Fingerprint, told: Transition) -> Transition {
+        let name = self.names.get(key).map(Arc::clone);
+        detailed(Transition { name, ..told }, self.details.get(key))
     }
 
     /// The incidents of a source or destination.

@@ -6,6 +6,7 @@
 //! the operator makes of it), [`finding`] (what is too much), [`incident`] (the life of one incident),
 //! [`incidents`] (all of them), [`transition`] (what comes out), [`limits`].
 
+pub mod busy;
 mod cap;
 mod crowd;
 mod dest;
@@ -24,6 +25,7 @@ mod memory;
 mod packed;
 pub mod policy;
 pub mod ports;
+pub mod resume;
 pub mod rules;
 pub mod slot;
 mod source;
@@ -40,6 +42,7 @@ pub use events::Event;
 pub use expected::Learned;
 pub use incident::InterfaceId;
 pub use policy::Policy;
+pub use resume::Resumed;
 pub use rules::{RuleId, Severity};
 pub use slot::{Bounds, Confidence, Counted, Health, Slot};
 pub use stats::{Hosts, SourceStats, TargetStats};
@@ -114,6 +117,8 @@ struct Interface {
     /// How replies were told in the slot that ended last.
     confidence: Confidence,
     known: Knowledge,
+    /// Sources that were among the busiest of the window; ascending.
+    busy: Vec<Addr>,
 }
 
 /// What is known of an interface besides its window.
@@ -159,6 +164,7 @@ impl Analysis {
             window: Window::new(self.slots_kept()).hashing(self.setting.port_hash),
             confidence: Confidence::default(),
             known: Knowledge::default(),
+            busy: Vec::new(),
         });
         InterfaceId(self.interfaces.len() - 1)
     }
@@ -174,7 +180,7 @@ impl Analysis {
     ///
     /// Of a slot that takes more than [`SLOT_BYTES`](limits::SLOT_BYTES), what tells least is [folded](Health::folded).
     pub fn push(&mut self, id: InterfaceId, mut slot: Slot) -> Vec<Transition> {
-        let Some(Interface { name, window, confidence, known }) = self.interfaces.get_mut(id.0) else {
+        let Some(Interface { name, window, confidence, known, .. }) = self.interfaces.get_mut(id.0) else {
             return Vec::new();
         };
         let slot_ns = self.setting.slot_ns;
@@ -270,7 +276,7 @@ impl Analysis {
 
     /// An evaluation before a slot ends, of an interface's window and what else is known of it.
     fn early(&mut self, id: InterfaceId, now_ns: u64) -> Option<(Evaluation<'_>, &Window, &mut Knowledge)> {
-        let Interface { name, window, confidence, known } = self.interfaces.get_mut(id.0)?;
+        let Interface { name, window, confidence, known, .. } = self.interfaces.get_mut(id.0)?;
         let evaluation = Evaluation {
             setting: &self.setting,
             policy: &self.policy,

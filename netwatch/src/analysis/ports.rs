@@ -30,6 +30,18 @@ pub struct PortSummary {
 }
 
 impl PortSummary {
+    /// What is known of ports from an alert: the lowest of them, ascending.
+    #[must_use]
+    pub fn of_first(ports: &[u16]) -> Self {
+        let mut summary = Self::default();
+        for port in ports.iter().take(FIRST_PORTS) {
+            enter(*port, summary.listed, &mut summary.first);
+            summary.listed += 1;
+        }
+        summary.distinct = summary.listed;
+        summary
+    }
+
     /// The lowest ports with evidence, ascending: all of them that are known, or the first [`FIRST_PORTS`].
     #[must_use]
     pub fn first_ports(&self) -> &[u16] {

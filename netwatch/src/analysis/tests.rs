@@ -3,6 +3,7 @@ use core::net::Ipv4Addr;
 use netwatch_common::{Addr, Class, Proto, Service, TargetKey};
 
 mod property;
+mod resume;
 pub mod stage;
 
 const SECOND: u64 = 1_000_000_000;

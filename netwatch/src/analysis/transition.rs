@@ -20,8 +20,11 @@ pub struct Transition {
     pub state: State,
     /// When it happened.
     pub at_ns: u64,
-    /// Which incident of this run, from 1 on; the same in all its transitions.
+    /// Which incident of this run, from 1 on; the same in all its transitions. One of an earlier run has a number above
+    /// all of these, and a name.
     pub incident: u64,
+    /// What an earlier run called it, where one has opened it.
+    pub name: Option<Arc<str>>,
     /// The rule that was broken.
     pub rule: RuleId,
     /// The protocol, where the rule looks at one.
@@ -240,6 +243,8 @@ impl Suppression {
 pub struct Counters {
     /// Incidents opened.
     pub opened: u64,
+    /// Incidents of an earlier run that were continued.
+    pub resumed: u64,
     /// Updates of open incidents.
     pub updated: u64,
     /// Incidents closed.
@@ -254,7 +259,7 @@ impl Counters {
     /// Incidents open now.
     #[must_use]
     pub const fn open(&self) -> u64 {
-        self.opened - self.closed
+        self.opened + self.resumed - self.closed
     }
 
     /// Openings held back for this reason. One that stays held back counts once, except

@@ -13,10 +13,7 @@ impl App {
         let capacity = Capacity::within(self.config.map_memory, cpus);
         let mib = capacity.bytes(cpus) >> 20;
         for watched in &self.watched {
-            let mode = watched.attached.map_or("no", |attached| match attached.mode {
-                crate::kernel::Mode::Native => "native",
-                crate::kernel::Mode::Generic => "generic",
-            });
+            let mode = watched.attached.map_or("no", |attached| attached.mode.name());
             let replies = match watched.attached.map(|attached| attached.confidence) {
                 Some(Confidence::Flows) => "flows",
                 _ => "flags and ports",
@@ -32,6 +29,7 @@ impl App {
                 capacity.window_bytes(self.config.slots, cpus) >> 20
             );
         }
+        self.publisher.announce(&self.config.outputs);
         for (name, learned) in learned(&self.watched, &self.analysis) {
             summary::learning(name, learned, &self.policy);
         }

@@ -9,13 +9,15 @@ use tracing::{error, info, warn};
 
 use super::App;
 use crate::analysis::policy::Policy;
-use crate::analysis::{Event, InterfaceId};
+use crate::analysis::{Event, InterfaceId, RuleId};
 use crate::clock;
 use crate::config::Config;
 use crate::exit::Usage;
 use crate::feeds::Prefix;
 use crate::kernel::{Error, host};
 use crate::lookout::{Fresh, Inspection, Lists, Tap};
+use crate::report::Time;
+use crate::report::snapshot::FeedState;
 use crate::watched::Watched;
 
 /// What looks more closely than counting does.
@@ -67,6 +69,29 @@ impl Lookout {
         let inspects = signatures.enabled && !signatures.set.is_empty();
         let inspection = inspects.then(|| Inspection::new(Arc::clone(&signatures.set), interfaces));
         Ok(Self { lists, lines, inspection, ..Self::default() })
+    }
+
+    /// The feeds, for people who ask.
+    pub(super) fn feeds(&self) -> Vec<FeedState> {
+        let feeds = self.lists.loaded().feeds().iter();
+        feeds
+            .map(|feed| FeedState {
+                name: feed.config.name.as_str().into(),
+                file: feed.config.file.display().to_string().into(),
+                entries: feed.contents.set.len() as u64,
+                is_live: feed.is_live,
+                written_at: Some(Time(feed.written)),
+            })
+            .collect()
+    }
+
+    /// The number of a feed or signature in use that incidents of a rule are about.
+    pub(super) fn number_of(&mut self, rule: RuleId, name: &str) -> Option<u16> {
+        match rule {
+            RuleId::IocIp => self.lists.number_of(name),
+            RuleId::PayloadMatch => self.inspection.as_mut()?.number_of(name),
+            _ => None,
+        }
     }
 
     /// Tells an interface's program what to look for.

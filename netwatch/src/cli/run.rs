@@ -61,6 +61,10 @@ pub struct PlaceArgs {
     #[arg(long, value_name = "DIR")]
     pub evidence: Option<PathBuf>,
 
+    /// Where alerts go besides stdout, like file:/var/log/netwatch/eve.json; repeat for several [default: none]
+    #[arg(long = "output", value_name = "KIND:TARGET")]
+    pub outputs: Vec<String>,
+
     /// Where alerts are served over HTTP, or "none" [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,

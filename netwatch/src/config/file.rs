@@ -3,7 +3,7 @@
 pub(super) mod evidence;
 mod feeds;
 pub(super) mod history;
-mod outputs;
+pub(super) mod outputs;
 pub(super) mod rules;
 pub(super) mod signatures;
 pub(super) mod web;

@@ -32,7 +32,10 @@ use crate::{guide, units};
 pub use evidence::EvidenceSettings;
 pub use history::HistorySettings;
 use layer::{AllowEntry, Layer, Origin, Said, SignatureFile, first};
-pub use outputs::OutputSettings;
+pub use outputs::{
+    AlertmanagerTarget, FileTarget, OutputSettings, OutputTarget, SyslogAddress, SyslogTarget,
+    SyslogTransport, UrlSource, WebhookTarget,
+};
 use rules::Layers;
 pub use show::{Changes, Row};
 pub use signatures::SignatureSettings;
@@ -381,6 +384,10 @@ fn command_line(typed: &SettingArgs, place: &PlaceArgs) -> Result<Layer, String>
             return Err(format!("--feed: there are two called {:?}", value.name));
         }
         layer.feeds.push(Said { value, origin: Origin::CommandLine });
+    }
+    for text in &place.outputs {
+        let value = outputs::typed(text).map_err(|wrong| format!("--output: {wrong}"))?;
+        layer.outputs.push(Said { value, origin: Origin::CommandLine });
     }
     for pair in &typed.thresholds {
         let option = |wrong| format!("--threshold: {wrong}");

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 
 use super::Config;
 use super::layer::{AllowEntry, Origin, Said};
+use super::outputs::{OutputSettings, OutputTarget, UrlSource};
 use super::signatures::SignatureSettings;
 use crate::analysis::Severity;
 use crate::analysis::expected::ServiceRange;
@@ -180,11 +181,16 @@ pub(super) fn size(key: &'static str, said: &Said<u64>) -> Row {
 }
 
 pub(super) fn size_of(table: &'static str, key: &'static str, said: &Said<u64>) -> Row {
-    let text = match said.value {
+    in_table(table, key, quoted(&bytes(said.value)), said)
+}
+
+/// A size as it can be written.
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0 => "0".into(),
         bytes if bytes.is_multiple_of(1 << 20) => format!("{}M", bytes >> 20),
         bytes => bytes.to_string(),
-    };
-    in_table(table, key, quoted(&text), said)
+    }
 }
 
 pub(super) fn path(key: &'static str, said: &Said<PathBuf>) -> Row {
@@ -336,6 +342,57 @@ pub(super) fn feed(said: &Said<FeedConfig>) -> Row {
     lines
         .extend(choices.into_iter().filter(|(_, is_said)| *is_said).map(|(key, _)| (key, "true".to_owned())));
     Row { table: "feeds".into(), lines, origin: said.origin.clone() }
+}
+
+/// An output as it can be written. Secrets are in files, which are named here and not shown.
+pub(super) fn output(said: &Said<OutputSettings>) -> Row {
+    let output = &said.value;
+    let path = |path: &PathBuf| quoted(&path.display().to_string());
+    let optional = |key, file: &Option<PathBuf>| file.as_ref().map(|file| (key, path(file)));
+    let mut lines = vec![
+        ("name", quoted(&output.name)),
+        ("kind", quoted(output.target.kind())),
+        ("min_severity", quoted(output.min_severity.name())),
+        ("queue", output.queue.to_string()),
+    ];
+    match &output.target {
+        OutputTarget::File(file) => {
+            lines.extend([("path", path(&file.path)), ("format", quoted(file.format.name()))]);
+            lines.push(("max_bytes", quoted(&bytes(file.max_bytes))));
+            lines.extend(file.max_age.map(|age| ("max_age", quoted(&time(age)))));
+            lines.push(("keep", file.keep.to_string()));
+        }
+        OutputTarget::Unix { path: socket, format } => {
+            lines.extend([("path", path(socket)), ("format", quoted(format.name()))]);
+        }
+        OutputTarget::Syslog(syslog) => {
+            lines.push(("address", quoted(&syslog.address.to_string())));
+            lines.push(("facility", quoted(syslog.facility.name())));
+            lines.push(("enterprise_id", syslog.enterprise_id.to_string()));
+            lines.extend(optional("ca_file", &syslog.ca_file));
+        }
+        OutputTarget::Journald { path: socket } => lines.push(("path", path(socket))),
+        OutputTarget::Webhook(webhook) => {
+            lines.push(match &webhook.url {
+                UrlSource::Said(url) => ("url", quoted(&without_query(url))),
+                UrlSource::File(file) => ("url_file", path(file)),
+            });
+            lines.extend(optional("secret_file", &webhook.secret_file));
+            lines.extend(optional("ca_file", &webhook.ca_file));
+        }
+        OutputTarget::Alertmanager(to) => {
+            let urls: Vec<_> = to.urls.iter().map(|url| quoted(&without_query(url))).collect();
+            lines.push(("urls", format!("[{}]", urls.join(", "))));
+            lines.extend(optional("bearer_token_file", &to.bearer_token_file));
+            lines.extend(optional("ca_file", &to.ca_file));
+        }
+    }
+    Row { table: "outputs".into(), lines, origin: said.origin.clone() }
+}
+
+/// What stands behind the question mark is often a token.
+fn without_query(url: &str) -> String {
+    url.split_once('?').map_or_else(|| url.to_owned(), |(place, _)| format!("{place}?..."))
 }
 
 fn root<T>(key: &'static str, value: String, said: &Said<T>) -> Row {

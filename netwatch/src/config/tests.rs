@@ -1,4 +1,5 @@
 mod evidence;
+mod outputs;
 mod reload;
 mod web;
 

@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::layer::Network;
+use super::outputs::{SyslogAddress, SyslogTransport};
 use crate::analysis::Severity;
 use crate::analysis::policy::Prefix;
 use crate::analysis::rules::Rule;
@@ -124,6 +125,65 @@ pub(super) fn feed(text: &str) -> Result<FeedConfig, String> {
         Some((name, file)) if !file.is_empty() => Ok(FeedConfig::new(feed_name(name)?, file)),
         _ => Err(format!("{text:?} is no feed; write NAME=FILE")),
     }
+}
+
+/// A name that an output can have.
+pub(super) fn output_name(text: &str) -> Result<String, String> {
+    feed_name(text).map_err(|wrong| wrong.replace("a feed", "an output"))
+}
+
+/// Where a receiver of syslog listens: `udp://host`, `tcp://192.0.2.1:601`, `tls://[2001:db8::1]:6514`.
+pub(super) fn syslog_address(text: &str) -> Result<SyslogAddress, String> {
+    let wrong = || {
+        format!(
+            "{text:?} is no address of syslog; write it like udp://192.0.2.1:514 or tls://logs.example.net:6514"
+        )
+    };
+    let (scheme, place) = text.split_once("://").ok_or_else(wrong)?;
+    let (transport, usual) = match scheme {
+        "udp" => (SyslogTransport::Udp, 514),
+        "tcp" => (SyslogTransport::Tcp, 601),
+        "tls" => (SyslogTransport::Tls, 6514),
+        _ => return Err(wrong()),
+    };
+    let (host, port) = host_and_port(place).ok_or_else(wrong)?;
+    Ok(SyslogAddress { transport, host, port: port.unwrap_or(usual) })
+}
+
+/// Where something is posted to. It is not told again what was given: there may be a secret in it.
+pub(super) fn url(text: &str) -> Result<String, String> {
+    let wrong = || "is no URL; write it like https://hooks.example.net/netwatch".to_owned();
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(wrong)?;
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err("must have no name or password in it; they would be shown where the URL is".into());
+    }
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&byte));
+    host_and_port(authority).filter(|_| is_plain).ok_or_else(wrong)?;
+    Ok(text.to_owned())
+}
+
+/// A name or an address, without brackets, and a port.
+fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+    let port = |digits: &str| {
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse::<u16>().ok().filter(|port| is_number && *port > 0)
+    };
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']')?;
+        host.parse::<core::net::Ipv6Addr>().ok()?;
+        return match rest.strip_prefix(':') {
+            None => rest.is_empty().then(|| (host.to_owned(), None)),
+            Some(digits) => Some((host.to_owned(), Some(port(digits)?))),
+        };
+    }
+    let (host, port) = match text.split_once(':') {
+        None => (text, None),
+        Some((host, digits)) => (host, Some(port(digits)?)),
+    };
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    let is_host = (1..=253).contains(&host.len()) && host.bytes().all(is_letter);
+    is_host.then(|| (host.to_owned(), port))
 }
 
 /// When something ends: a time with its offset, or a date, of which the whole day is meant, in UTC.

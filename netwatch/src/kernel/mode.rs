@@ -25,12 +25,20 @@ pub enum Mode {
     Generic,
 }
 
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Mode {
+    /// The lower-case name used in output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Native => "native",
             Self::Generic => "generic",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

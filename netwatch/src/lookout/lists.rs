@@ -74,6 +74,11 @@ impl Lists {
         &self.loaded
     }
 
+    /// The number of a feed in use, by its name.
+    pub fn number_of(&mut self, name: &str) -> Option<u16> {
+        self.configs.iter().any(|config| config.name == name).then(|| self.numbers.of(name))?
+    }
+
     /// Begins to load again what has changed, if anything has. To be called about once in a slot.
     pub fn look_after(&mut self, now: Timestamp) {
         if self.watcher.changed(now) {

@@ -52,6 +52,11 @@ impl Inspection {
         ports
     }
 
+    /// The number of a signature in use, by its identifier.
+    pub fn number_of(&mut self, id: &str) -> Option<u16> {
+        self.named.iter().any(|signature| &*signature.id == id).then(|| self.numbers.of(id))?
+    }
+
     /// What became of all samples so far.
     #[must_use]
     pub fn counters(&self) -> matcher::Counters {

@@ -163,14 +163,8 @@ pub(crate) fn context(t: &Transition, wall: Wall, incident: String) -> Context<'
         first_seen: rfc3339(t.first_ns),
         last_seen: rfc3339(t.last_ns),
         suppressed: t.suppressed,
-        attack_id: match t.detail.as_deref() {
-            Some(Detail::Matched(matched)) => &matched.signature.attack_id,
-            _ => t.rule.rule().attack_id,
-        },
-        confidence: match t.confidence {
-            Confidence::Flags => "flags",
-            Confidence::Flows => "flows",
-        },
+        attack_id: attack_id(t),
+        confidence: confidence(t.confidence),
         spoofable: t.spoofable,
         degraded: t.degraded,
         evidence_file: t.evidence_file.as_deref(),
@@ -179,8 +173,24 @@ pub(crate) fn context(t: &Transition, wall: Wall, incident: String) -> Context<'
     }
 }
 
+/// The technique in MITRE ATT&CK; empty where there is none.
+pub(super) fn attack_id(t: &Transition) -> &str {
+    match t.detail.as_deref() {
+        Some(Detail::Matched(matched)) => &matched.signature.attack_id,
+        _ => t.rule.rule().attack_id,
+    }
+}
+
+/// How replies were told from probes.
+pub(crate) const fn confidence(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Flags => "flags",
+        Confidence::Flows => "flows",
+    }
+}
+
 /// The protocol that an alert is about.
-fn proto(t: &Transition) -> Option<Proto> {
+pub(super) fn proto(t: &Transition) -> Option<Proto> {
     match t.detail.as_deref() {
         None => t.proto,
         Some(Detail::Listed(listed)) => listed.service.map(|(proto, _)| proto),

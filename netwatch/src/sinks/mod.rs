@@ -2,11 +2,19 @@
 //!
 //! Names in output are decided here and nowhere else: renaming a field of [`analysis`](crate::analysis) cannot
 //! change a line. Read it in this order: [`text`] (for people), `words` (its
-//! numbers and names), [`eve`] (for machines), [`writer`].
+//! numbers and names), [`eve`] (for machines), [`writer`]. What goes elsewhere than to stdout is made of what was
+//! [told](crate::report::Told) already: [`line`](mod@line), `ecs`, [`syslog`], [`journal`], [`webhook`], [`alertmanager`].
 
+pub mod alertmanager;
 mod detail;
+mod ecs;
 pub mod eve;
+pub mod journal;
+pub mod line;
+pub mod report;
+pub mod syslog;
 pub mod text;
+pub mod webhook;
 pub(crate) mod words;
 pub mod writer;
 
@@ -78,7 +86,10 @@ impl Renderer {
     /// The name of a transition's incident.
     #[must_use]
     pub fn incident(&self, transition: &Transition) -> String {
-        format!("{}-{}", self.run, transition.incident)
+        match &transition.name {
+            Some(name) => name.to_string(),
+            None => format!("{}-{}", self.run, transition.incident),
+        }
     }
 }
 

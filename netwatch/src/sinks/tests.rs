@@ -1,4 +1,6 @@
-mod rules;
+pub(super) mod rules;
+mod schema;
+pub(crate) mod told;
 
 use super::*;
 use crate::analysis::ports::PortSummary;
@@ -63,6 +65,7 @@ pub(crate) fn scan(state: State) -> Transition {
         opened_ns: 11 * SECOND,
         suppressed: 0,
         detail: None,
+        name: None,
         evidence_file: None,
     }
 }

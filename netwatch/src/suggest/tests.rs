@@ -38,6 +38,7 @@ pub(super) fn scan(incident: u64) -> Transition {
         opened_ns: 11_000_000_000,
         suppressed: 0,
         detail: None,
+        name: None,
         evidence_file: None,
     }
 }

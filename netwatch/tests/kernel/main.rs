@@ -32,6 +32,7 @@ mod refusals;
 mod reload;
 mod replay;
 mod scans;
+mod serve;
 mod slow;
 #[path = "../../benches/support/mod.rs"]
 mod support;

@@ -75,7 +75,7 @@ fn matched() -> Matched {
 }
 
 /// What an incident of a rule looks like when it opens.
-pub(super) fn example(rule: RuleId) -> Transition {
+pub(in crate::sinks) fn example(rule: RuleId) -> Transition {
     let unit = rule.rule().unit;
     let base = Transition {
         rule,

@@ -1,0 +1,233 @@
+//! Questions become SQL, and rows become answers: of one database, be it the file or what waits in memory.
+
+use std::fmt::Write as _;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
+use tracing::warn;
+
+use super::limits::{CONTINUED, RESTART};
+use super::{address, rows};
+use crate::report::history::{Order, PAGE_MAX};
+use crate::report::{Incident, IncidentQuery, Time, WindowQuery, WindowSummary};
+
+/// What one database has to say.
+#[derive(Debug)]
+pub(super) struct Part<T> {
+    /// In the order that was asked for.
+    pub items: Vec<Found<T>>,
+    /// Up to where it was looked: the place of the last row, where there may be more behind it.
+    pub until: Option<i64>,
+    /// The number of the last step that this database knows.
+    pub change: i64,
+}
+
+/// One row.
+#[derive(Debug)]
+pub(super) struct Found<T> {
+    /// Its place in the order that was asked for.
+    pub place: i64,
+    /// The number of its last step; of a window, its own.
+    pub change: i64,
+    /// The incident's name; of a window, its number.
+    pub name: String,
+    /// What is in it; none where it cannot be read.
+    pub item: Option<T>,
+}
+
+/// A statement, and what it is given.
+pub(super) struct Asked {
+    pub sql: String,
+    pub values: Vec<Value>,
+}
+
+impl Asked {
+    fn new(sql: &str) -> Self {
+        Self { sql: sql.to_owned(), values: Vec::new() }
+    }
+
+    /// Adds a condition, in which `?` stands for the value.
+    fn with(&mut self, condition: &str, value: impl Into<Value>) {
+        self.values.push(value.into());
+        let place = format!("?{}", self.values.len());
+        let _ = write!(self.sql, " AND {}", condition.replace('?', &place));
+    }
+
+    /// Adds the condition that a column is one of several keys.
+    fn with_any<const N: usize>(&mut self, column: &str, keys: impl Iterator<Item = [u8; N]>) {
+        let from = self.values.len();
+        self.values.extend(keys.map(|key| Value::Blob(key.to_vec())));
+        let places: Vec<_> = (from + 1..=self.values.len()).map(|place| format!("?{place}")).collect();
+        let _ = write!(self.sql, " AND {column} IN ({})", places.join(","));
+    }
+}
+
+/// What a question for incidents is in SQL.
+pub(super) fn incidents_sql(query: &IncidentQuery) -> Asked {
+    let column = match query.order {
+        Order::Newest => "seq",
+        Order::Changed => "change",
+    };
+    let mut asked = Asked::new(&format!(
+        "SELECT i.{column}, i.change, i.id, d.doc FROM incidents i CROSS JOIN incident_docs d ON d.seq = i.seq WHERE 1"
+    ));
+    conditions(&mut asked, query);
+    let (cursor, direction) = match query.order {
+        Order::Newest => (place(query.cursor.unwrap_or(u64::MAX)), "DESC"),
+        Order::Changed => (place(query.cursor.unwrap_or(0)), "ASC"),
+    };
+    asked.with(if query.order == Order::Newest { "i.seq < ?" } else { "i.change > ?" }, cursor);
+    let _ = write!(asked.sql, " ORDER BY i.{column} {direction} LIMIT {}", query.limit.min(PAGE_MAX));
+    asked
+}
+
+/// Where the last `count` incidents in the order of their changes begin: what is behind it are those.
+pub(super) fn last_changed(
+    connection: &Connection,
+    query: &IncidentQuery,
+    count: usize,
+) -> rusqlite::Result<u64> {
+    let mut asked = Asked::new("SELECT i.change FROM incidents i WHERE 1");
+    conditions(&mut asked, query);
+    asked.with("i.change > ?", 0);
+    let _ = write!(asked.sql, " ORDER BY i.change DESC LIMIT 1 OFFSET {count}");
+    let mut statement = connection.prepare(&asked.sql)?;
+    let change: Option<i64> =
+        statement.query_row(params_from_iter(&asked.values), |row| row.get(0)).optional()?;
+    Ok(change.map_or(0, i64::unsigned_abs))
+}
+
+fn conditions(asked: &mut Asked, query: &IncidentQuery) {
+    if let Some(since) = query.since {
+        asked.with("i.updated_us >= ?", since.micros());
+    }
+    if let Some(until) = query.until {
+        asked.with("i.updated_us < ?", until.micros());
+    }
+    if let Some(rule) = &query.rule {
+        asked.with("i.rule = ?", rule.clone());
+    }
+    if let Some(least) = query.min_severity {
+        asked.with("i.severity >= ?", rows::rank(least.name()));
+    }
+    if let Some(least) = query.min_weight {
+        asked.with("i.weight >= ?", rows::rank(least.name()));
+    }
+    if let Some(source) = query.source {
+        asked.with_any("i.source", address::containing(source));
+    }
+    if let Some(dest) = query.dest {
+        asked.with_any("i.dest", std::iter::once(address::exactly(dest)));
+    }
+    if let Some(interface) = &query.interface {
+        asked.with("i.interface = ?", interface.clone());
+    }
+    if let Some(state) = query.state {
+        asked.with("i.state = ?", rows::life(state));
+    }
+}
+
+/// Incidents that go on, or ended shortly before `now` because netwatch was stopped; of too many the newest. The oldest first.
+pub(super) fn open_incidents(connection: &Connection, now: Time) -> rusqlite::Result<Vec<Incident>> {
+    let within = i64::try_from(RESTART.as_micros()).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare(&format!(
+        "SELECT d.doc FROM (
+           SELECT seq FROM incidents WHERE state = 0
+           UNION ALL
+           SELECT seq FROM incidents WHERE state = 1 AND updated_us >= ?1 AND closed_us >= ?1 AND close_reason = 'shutdown'
+         ) i CROSS JOIN incident_docs d ON d.seq = i.seq ORDER BY i.seq DESC LIMIT {CONTINUED}",
+    ))?;
+    let mut rows = statement.query([now.micros().saturating_sub(within)])?;
+    let mut open = Vec::new();
+    while let Some(row) = rows.next()? {
+        open.extend(row.get_ref(0)?.as_str().ok().and_then(parse::<Incident>));
+    }
+    open.reverse();
+    Ok(open)
+}
+
+/// Incidents of one database.
+pub(super) fn incidents(connection: &Connection, query: &IncidentQuery) -> rusqlite::Result<Part<Incident>> {
+    let asked = incidents_sql(query);
+    run(connection, &asked, query.limit, parse)
+}
+
+/// One incident of one database, and the number of its last step.
+pub(super) fn incident(connection: &Connection, id: &str) -> rusqlite::Result<Option<Incident>> {
+    let mut statement = connection.prepare(
+        "SELECT d.doc FROM incidents i CROSS JOIN incident_docs d ON d.seq = i.seq WHERE i.id = ?1",
+    )?;
+    let doc: Option<String> = statement.query_row([id], |row| row.get(0)).optional()?;
+    Ok(doc.as_deref().and_then(parse))
+}
+
+/// The number of an incident's last step.
+pub(super) fn change_of(connection: &Connection, id: &str) -> rusqlite::Result<Option<i64>> {
+    connection.query_row("SELECT change FROM incidents WHERE id = ?1", [id], |row| row.get(0)).optional()
+}
+
+/// What a question for windows is in SQL.
+pub(super) fn windows_sql(query: &WindowQuery) -> Asked {
+    let mut asked = Asked::new("SELECT w.id, w.id, CAST(w.id AS TEXT), w.doc FROM windows w WHERE 1");
+    if let Some(since) = query.since {
+        asked.with("w.at_us >= ?", since.micros());
+    }
+    if let Some(until) = query.until {
+        asked.with("w.at_us < ?", until.micros());
+    }
+    if let Some(interface) = &query.interface {
+        asked.with("w.interface = ?", interface.clone());
+    }
+    asked.with("w.id < ?", place(query.cursor.unwrap_or(u64::MAX)));
+    if let Some(source) = query.source {
+        let mut within = Asked { sql: String::new(), values: std::mem::take(&mut asked.values) };
+        within.with_any("s.source", address::containing(source));
+        let _ =
+            write!(asked.sql, " AND w.id IN (SELECT s.window FROM window_sources s WHERE 1{})", within.sql);
+        asked.values = within.values;
+    }
+    let _ = write!(asked.sql, " ORDER BY w.id DESC LIMIT {}", query.limit.min(PAGE_MAX));
+    asked
+}
+
+/// Summaries of one database.
+pub(super) fn windows(connection: &Connection, query: &WindowQuery) -> rusqlite::Result<Part<WindowSummary>> {
+    let asked = windows_sql(query);
+    run(connection, &asked, query.limit, |doc| {
+        let mut summary: WindowSummary = parse(doc)?;
+        if let Some(addr) = query.source {
+            summary.sources.retain(|source| address::contains(&source.source, addr));
+        }
+        Some(summary)
+    })
+}
+
+/// Runs a statement of four columns: the place, the number of the last step, the name and the document.
+fn run<T>(
+    connection: &Connection,
+    asked: &Asked,
+    limit: usize,
+    read: impl Fn(&str) -> Option<T>,
+) -> rusqlite::Result<Part<T>> {
+    // Both of one moment, so that no step between them is missed.
+    let moment = connection.unchecked_transaction()?;
+    let last = rows::numbers(&moment)?.change;
+    let mut statement = moment.prepare(&asked.sql)?;
+    let mut found = statement.query(params_from_iter(&asked.values))?;
+    let mut items = Vec::new();
+    while let Some(row) = found.next()? {
+        let item = row.get_ref(3)?.as_str().ok().and_then(&read);
+        items.push(Found { place: row.get(0)?, change: row.get(1)?, name: row.get(2)?, item });
+    }
+    let until = items.last().map(|last| last.place).filter(|_| items.len() >= limit.min(PAGE_MAX));
+    Ok(Part { items, until, change: last })
+}
+
+/// What one row cannot say is no reason to say nothing about the others.
+fn parse<T: serde::de::DeserializeOwned>(doc: &str) -> Option<T> {
+    serde_json::from_str(doc).map_err(|wrong| warn!("a row of the history is left out: {wrong}")).ok()
+}
+
+fn place(cursor: u64) -> i64 {
+    i64::try_from(cursor).unwrap_or(i64::MAX)
+}

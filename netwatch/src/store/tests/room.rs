@@ -1,0 +1,88 @@
+//! What goes because it is old, or finds no room.
+
+use super::*;
+
+#[test]
+fn what_is_old_and_over_goes_and_what_goes_on_stays() {
+    let dir = Dir::new("age");
+    let Opened { mut store, .. } = dir.start();
+    let history = store.history();
+    let days = |days: i64| days * 86_400;
+    store.offer(&told(closed("old", -days(40))));
+    store.offer(&told(incident("old-but-open", -days(40))));
+    store.offer(&told(closed("young", -days(20))));
+    store.window(summary(-days(40), &["192.0.2.1"]));
+    store.window(summary(-days(20), &["192.0.2.1"]));
+    // Room is looked for after so many.
+    for number in 0..limits::TIDY_AFTER {
+        store.offer(&told(incident("new", i64::try_from(number).unwrap())));
+    }
+    until("the old ones go", || store.state().removed == 2);
+    assert_eq!(ids(&ask(&history, all(Order::Newest))), ["new", "young", "old-but-open"]);
+    let windows = block_on(history.windows(WindowQuery { limit: 10, ..WindowQuery::default() })).unwrap();
+    assert_eq!(windows.items, [summary(-days(20), &["192.0.2.1"])]);
+    assert_eq!(store.finish(PATIENCE).incidents, 3);
+}
+
+#[test]
+fn the_file_keeps_its_bound_and_the_oldest_go_first() {
+    let dir = Dir::new("bytes");
+    let settings = HistorySettings { max_bytes: 8 << 20, ..HistorySettings::default() };
+    let Opened { mut store, .. } = Store::start(Some(&dir.0), &settings, at(0)).unwrap();
+    store.offer(&told(incident("open", 0)));
+    let mut most = 0;
+    for number in 1..12_000 {
+        store.offer(&told(closed(&format!("closed-{number}"), number)));
+        if number % 10 == 0 {
+            store.window(summary(number, &["192.0.2.1", "192.0.2.2"]));
+        }
+        until("there is room in the queue", || store.state().waiting < 5_000);
+        most = most.max(file::bytes(&dir.file()));
+    }
+    until("all is written", || store.state().waiting == 0);
+    let state = store.finish(PATIENCE);
+    assert!(most <= settings.max_bytes, "{most}");
+    assert!(state.bytes <= settings.max_bytes && state.removed > 1_000, "{state:?}");
+    assert_eq!(state.dropped, 0);
+    let archive = dir.archive();
+    let page = archive.incidents(&all(Order::Newest)).unwrap();
+    assert_eq!(page.items[0].id, "closed-11999");
+    let oldest = archive.incidents(&IncidentQuery { limit: 2, ..all(Order::Changed) }).unwrap();
+    assert_eq!(oldest.items[0].id, "open");
+    assert_ne!(oldest.items[1].id, "closed-1");
+}
+
+#[test]
+fn memory_is_bounded() {
+    let Opened { mut store, .. } = Store::start(None, &HistorySettings::default(), at(0)).unwrap();
+    let count = limits::MEMORY_INCIDENTS + 100;
+    for number in 0..count {
+        store.offer(&told(closed(&format!("i-{number}"), i64::try_from(number).unwrap())));
+        until("there is room in the queue", || store.state().waiting < 5_000);
+    }
+    for number in 0..limits::MEMORY_WINDOWS + 10 {
+        store.window(summary(i64::try_from(number).unwrap(), &["192.0.2.1"]));
+    }
+    let history = store.history();
+    let state = store.finish(PATIENCE);
+    assert_eq!((state.incidents, state.removed), (limits::MEMORY_INCIDENTS as u64, 110));
+    assert_eq!(ask(&history, all(Order::Newest)).items[0].id, format!("i-{}", count - 1));
+}
+
+#[test]
+fn a_full_queue_costs_what_comes_and_is_counted() {
+    let Opened { mut store, .. } = Store::start(None, &HistorySettings::default(), at(0)).unwrap();
+    let shared = Arc::clone(&store.shared);
+    // The writer can write nothing as long as this is held.
+    let memory = shared.memory();
+    let count = limits::QUEUE + 2 * limits::BATCH;
+    let one = told(incident("a", 1));
+    for _ in 0..count {
+        store.offer(&one);
+    }
+    let state = store.state();
+    assert!(state.dropped > 0 && state.waiting <= count as u64, "{state:?}");
+    drop(memory);
+    let state = store.finish(PATIENCE);
+    assert_eq!(state.written + state.dropped, count as u64);
+}
