@@ -76,7 +76,7 @@ fn with_file(options: &str, text: &str) -> Result<Config, String> {
     let arguments = ["netwatch", "run"].into_iter().chain(options.split_whitespace());
     let Command::Run(args) = Cli::try_parse_from(arguments).unwrap().command else { panic!("run") };
     let file = file::parse("test.toml", text).map_err(|problems| problems.join("\n"))?;
-    Config::build((&args.settings, &args.place), command_line(&args.settings, &args.place)?, file)
+    Config::build((&args.settings, &args.place), typed::command_line(&args.settings, &args.place)?, file)
 }
 
 fn now() -> Timestamp {
