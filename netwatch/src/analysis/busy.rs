@@ -1,6 +1,6 @@
 //! Who sends most, and what most is sent to: for people who look, not for rules.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use netwatch_common::{Addr, Proto, Service};
 
@@ -52,7 +52,7 @@ impl Analysis {
     #[must_use]
     pub fn busiest_ports(&self, id: InterfaceId, most: usize) -> Vec<BusyPort> {
         let Some(slot) = self.newest(id) else { return Vec::new() };
-        let mut sums: HashMap<Service, BusyPort> = HashMap::new();
+        let mut sums: BTreeMap<Service, BusyPort> = BTreeMap::new();
         for (key, stats) in slot.services() {
             if let Some((proto, port)) = key.service.port() {
                 let none = BusyPort { proto, port, packets: 0, bytes: 0, flows: 0 };
@@ -64,7 +64,7 @@ impl Analysis {
         let mut busy: Vec<_> = sums.into_iter().collect();
         busy.sort_by_key(|(service, sum)| (core::cmp::Reverse(sum.packets), *service));
         busy.truncate(most);
-        let mut busy: HashMap<Service, BusyPort> = busy.into_iter().collect();
+        let mut busy: BTreeMap<Service, BusyPort> = busy.into_iter().collect();
         for (key, _) in slot.targets() {
             if let Some(sum) = busy.get_mut(&key.service) {
                 sum.flows += 1;

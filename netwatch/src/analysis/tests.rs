@@ -9,7 +9,8 @@ pub mod stage;
 const SECOND: u64 = 1_000_000_000;
 
 /// What the module is made of, but for its tests.
-const SOURCES: [(&str, &str); 30] = [
+const SOURCES: [(&str, &str); 32] = [
+    ("busy.rs", include_str!("busy.rs")),
     ("cap.rs", include_str!("cap.rs")),
     ("crowd.rs", include_str!("crowd.rs")),
     ("dest.rs", include_str!("dest.rs")),
@@ -30,6 +31,7 @@ const SOURCES: [(&str, &str); 30] = [
     ("packed.rs", include_str!("packed.rs")),
     ("policy.rs", include_str!("policy.rs")),
     ("ports.rs", include_str!("ports.rs")),
+    ("resume.rs", include_str!("resume.rs")),
     ("rules.rs", include_str!("rules.rs")),
     ("rules/table.rs", include_str!("rules/table.rs")),
     ("rules/texts.rs", include_str!("rules/texts.rs")),

@@ -54,7 +54,8 @@ impl Publisher {
             host: host_name(),
             started_at: Time(clock::now()),
         });
-        let outputs = Outputs::start(&config.outputs, Arc::clone(&run)).map_err(anyhow::Error::new)?;
+        let outputs = Outputs::start(&config.outputs, Arc::clone(&run));
+        let outputs = outputs.map_err(|wrong| Usage(wrong.to_string()))?;
         let has_outputs = !config.outputs.is_empty();
         let serves = config.web.listen.is_some();
         let mut open = Vec::new();
