@@ -30,15 +30,15 @@ pub struct PortSummary {
 }
 
 impl PortSummary {
-    /// What is known of ports from an alert: the lowest of them, ascending.
+    /// What is known of ports from an alert: the lowest of them, ascending, and how many there are at least.
     #[must_use]
-    pub fn of_first(ports: &[u16]) -> Self {
+    pub fn of_first(ports: &[u16], distinct: u64) -> Self {
         let mut summary = Self::default();
         for port in ports.iter().take(FIRST_PORTS) {
             enter(*port, summary.listed, &mut summary.first);
             summary.listed += 1;
         }
-        summary.distinct = summary.listed;
+        summary.distinct = summary.listed.max(distinct);
         summary
     }
 

@@ -122,8 +122,13 @@ impl Printer {
     fn line(&self, incident: &Incident) -> anyhow::Result<String> {
         Ok(match self.format {
             AlertsFormat::Json => serde_json::to_string(incident).context("write JSON")?,
-            // The line that was told last. What is in the file may have been put there by others.
-            AlertsFormat::Text => incident.text.replace(char::is_control, "?"),
+            AlertsFormat::Text => {
+                let Incident { updated_at, severity, state, rule, text, id, .. } = incident;
+                let (at, severity, state) = (updated_at.0, severity.to_uppercase(), state.name());
+                let line = format!("{at:.0} {severity:8} {state:6} {rule:17} {text}; incident {id}");
+                // What is in the file may have been put there by others.
+                line.replace(char::is_control, "?")
+            }
         })
     }
 

@@ -103,7 +103,7 @@ pub struct Incident {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub detail: Option<serde_json::Value>,
-    /// The alert as a sentence for people, without anything that a terminal would obey.
+    /// What happened, as a sentence for people, without anything that a terminal would obey.
     pub text: String,
 }
 

@@ -24,6 +24,14 @@ pub struct Told {
     pub eve: Box<str>,
 }
 
+impl Told {
+    /// What happened, for people, without when, how severe and of which rule: whoever shows that by itself.
+    #[must_use]
+    pub fn sentence(&self) -> &str {
+        self.incident.as_deref().map_or(&*self.text, |incident| &incident.text)
+    }
+}
+
 /// What happened to an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {

@@ -17,7 +17,7 @@ pub(super) fn document(told: &Told, run: &Run) -> Value {
     };
     set("@timestamp", told.at.to_string().into());
     set("ecs", json!({ "version": VERSION }));
-    set("message", (*told.text).into());
+    set("message", told.sentence().into());
     set("host", json!({ "name": run.host }));
     let mut observer = json!({
         "hostname": run.host,

@@ -14,7 +14,7 @@ pub const VALUE_MAX: usize = 16 << 10;
 pub fn entry(told: &Told) -> Vec<u8> {
     let mut out = Vec::with_capacity(1_024);
     let rule = told.incident.as_deref().map_or("netwatch.digest", |incident| &incident.rule);
-    field(&mut out, "MESSAGE", &told.text);
+    field(&mut out, "MESSAGE", told.sentence());
     field(&mut out, "PRIORITY", &severity(told.weight).to_string());
     field(&mut out, "SYSLOG_IDENTIFIER", "netwatch");
     field(&mut out, "MESSAGE_ID", &message_id(rule));

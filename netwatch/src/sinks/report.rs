@@ -9,6 +9,7 @@ use netwatch_common::{Class, Proto, Techniques};
 use serde_json::Value;
 
 use super::detail::{self, Ends};
+use super::text::Sentence;
 use super::words::Source;
 use super::{Format, Renderer, Wall, eve};
 use crate::analysis::detail::{Hosts, Listed, Listing, Matched, Signature};
@@ -113,7 +114,7 @@ impl Renderer {
                 .detail
                 .as_deref()
                 .and_then(|detail| serde_json::to_value(detail::Context::of(detail)).ok()),
-            text: self.line(t),
+            text: Sentence(t).to_string(),
         }
     }
 }
@@ -149,6 +150,7 @@ pub fn transition(incident: &Incident, wall: Wall) -> Option<(Transition, Option
         .into_iter()
         .filter(|(_, name)| incident.techniques.iter().any(|technique| technique == name));
     let is_detailed = detail.is_some();
+    let ports = if incident.unit == "distinct ports" { incident.observed } else { 0 };
     let transition = Transition {
         state: match incident.state {
             Life::Open => State::Update,
@@ -174,7 +176,7 @@ pub fn transition(incident: &Incident, wall: Wall) -> Option<(Transition, Option
             .ok()
             .and_then(|window| u64::try_from(window.as_nanos()).ok())?,
         confidence: resume::confidence(&incident.confidence),
-        ports: PortSummary::of_first(&incident.first_ports),
+        ports: PortSummary::of_first(&incident.first_ports, ports),
         dests,
         sources: incident.sources,
         techniques: techniques.fold(Techniques::NONE, |all, (one, _)| all.union(one)),

@@ -86,7 +86,7 @@ impl Sender {
             Some(incident) => parameters(&mut out, incident),
             None => parameter(&mut out, "severity", told.weight.name()),
         }
-        let _ = write!(out, "] {}", Printable(&told.text));
+        let _ = write!(out, "] {}", Printable(told.sentence()));
         out
     }
 }

@@ -25,6 +25,16 @@ impl Display for Line<'_> {
         write!(f, "{:.0} ", renderer.wall.at(t.at_ns))?;
         column(f, t.severity.name(), t.severity, renderer.colour)?;
         write!(f, " {:6} {:17} ", t.state.name(), t.rule.name())?;
+        write!(f, "{}; incident {}", Sentence(t), renderer.incident(t))
+    }
+}
+
+/// What a line says, without what all lines have: when, how severe, of which rule and incident.
+pub(super) struct Sentence<'a>(pub(super) &'a Transition);
+
+impl Display for Sentence<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(t) = *self;
         if let Some(detail) = &t.detail {
             detail::line(f, t, detail)?;
         } else {
@@ -39,14 +49,14 @@ impl Display for Line<'_> {
         if let Some(path) = &t.evidence_file {
             write!(f, "; packets in {}", Printable(path))?;
         }
-        write!(f, "; incident {}", renderer.incident(t))
+        Ok(())
     }
 }
 
-impl Line<'_> {
+impl Sentence<'_> {
     /// What was counted, of whom.
     fn counted(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let t = self.transition;
+        let Self(t) = *self;
         who(f, t)?;
         match t.state {
             State::Open | State::Update => does(f, t)?,

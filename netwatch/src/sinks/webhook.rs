@@ -29,7 +29,7 @@ pub fn body<'a>(told: impl Iterator<Item = &'a Told>, run: &Run) -> Vec<u8> {
     let alert = |told: &'a Told| Alert {
         step: told.step.name(),
         incident: told.incident.as_deref(),
-        text: &told.text,
+        text: told.sentence(),
     };
     let body = Body { version: 1, host: &run.host, run: &run.id, alerts: told.map(alert).collect() };
     let mut out = Vec::new();

@@ -69,7 +69,7 @@ impl Hub {
             counts.opened(&incident.rule, told.weight);
         }
         let data =
-            AlertEvent { step: told.step.name(), incident: told.incident.as_deref(), text: &told.text };
+            AlertEvent { step: told.step.name(), incident: told.incident.as_deref(), text: told.sentence() };
         let Ok(json) = serde_json::to_string(&data) else { return };
         let bytes = Bytes::from(format!("id: {run}-{}\nevent: alert\ndata: {json}\n\n", told.number));
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);

@@ -33,7 +33,11 @@ fn what_was_told_is_printed_while_it_is_written_and_after() {
     let check = || {
         let all = look("");
         assert_eq!(all.len(), 3, "{all:?}");
-        assert_eq!(all[1], "192.0.2.1 probed 7 tcp ports");
+        // When it was told of last, how severe it is, whether it goes on, and what happened.
+        assert!(
+            all[1].contains("Z MEDIUM   closed scan.vertical     192.0.2.1 probed 7 tcp ports; incident b"),
+            "{all:?}"
+        );
         assert_eq!(look("--limit 2"), all[1..]);
         assert_eq!(look("--state closed").len(), 1);
         assert_eq!(look("--since 1h --src 192.0.2.1 --dest 198.51.100.1 --interface eth0").len(), 3);

@@ -87,7 +87,8 @@ fn hostile() -> Told {
     incident.dest_port = Some(22);
     incident.reference = "https://example.net/rules".into();
     incident.weight = "critical".into();
-    told.text = "GET /?x=\"]\\\u{1b}[2J\n\u{4e2d}\u{6587}".into();
+    incident.text = "GET /?x=\"]\\\u{1b}[2J\n\u{4e2d}\u{6587}".into();
+    told.text = incident.text.as_str().into();
     told.weight = Severity::Critical;
     told.incident = Some(incident.into());
     told
@@ -137,7 +138,7 @@ fn ecs_of_a_step() {
     let mut expect = serde_json::json!({
         "@timestamp": "2026-11-21T02:52:11.123456Z",
         "ecs": { "version": "8.17.0" },
-        "message": "line 1",
+        "message": "203.0.113.7 probed 1000 tcp ports",
         "host": { "name": "edge-17" },
         "observer": {
             "hostname": "edge-17", "type": "ids", "vendor": "netwatch", "product": "netwatch", "version": "0.1.0",
@@ -180,7 +181,7 @@ fn syslog_of_a_step() {
         sender().message(&told(1, Step::Open)),
         "<131>1 2026-11-21T02:50:11.123456Z edge-17 netwatch 42 scan.vertical [netwatch@32473 rule=\"scan.vertical\" \
          state=\"open\" incident=\"7f3a-1\" severity=\"high\" src=\"203.0.113.7\" interface=\"eth0\" observed=\"1000\" \
-         threshold=\"10\" window=\"PT60S\"] line 1"
+         threshold=\"10\" window=\"PT60S\"] 203.0.113.7 probed 1000 tcp ports"
     );
     assert_eq!(
         sender().message(&told(2, Step::Digest)),
@@ -211,7 +212,7 @@ fn journal_entry_of_a_step() {
     let text = String::from_utf8(journal::entry(&told(1, Step::Open))).unwrap();
     let lines: Vec<_> = text.lines().collect();
     let expect = [
-        "MESSAGE=line 1",
+        "MESSAGE=203.0.113.7 probed 1000 tcp ports",
         "PRIORITY=3",
         "SYSLOG_IDENTIFIER=netwatch",
         "MESSAGE_ID=954115ba0ad40a807f4b7bad4f59520e",

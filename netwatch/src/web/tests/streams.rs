@@ -156,6 +156,13 @@ fn what_the_ring_forgot_is_said_to_be_missing() {
     assert_eq!(value(&stage.web.shared.counts.missed), 65);
 }
 
+/// A step whose sentence is long.
+fn long(number: u64) -> Told {
+    let short = told(number, Severity::Low);
+    let incident = Incident { text: "x".repeat(1_000), ..(**short.incident.as_ref().unwrap()).clone() };
+    Told { incident: Some(Arc::new(incident)), ..short }
+}
+
 #[test]
 fn a_client_that_does_not_read_holds_up_nobody_and_learns_what_it_missed() {
     let stage =
@@ -167,7 +174,7 @@ fn a_client_that_does_not_read_holds_up_nobody_and_learns_what_it_missed() {
     // More than the kernel's buffers and the ring hold together.
     let all = 12_000;
     for number in 1..=all {
-        let long = Told { text: "x".repeat(1_000).into(), ..told(number, Severity::Low) };
+        let long = long(number);
         stage.web.told(&Arc::new(long));
         assert_eq!(quick.next().unwrap().id, format!("{RUN}-{number}"));
     }
@@ -197,7 +204,7 @@ fn a_client_that_takes_nothing_for_long_is_let_go() {
     until("it is let go", || {
         for _ in 0..500 {
             number += 1;
-            let long = Told { text: "x".repeat(1_000).into(), ..told(number, Severity::Low) };
+            let long = long(number);
             stage.web.told(&Arc::new(long));
         }
         stage.web.shared.counts.troubles(counts::Trouble::Stalled) == 1
