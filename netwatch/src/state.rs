@@ -109,8 +109,15 @@ impl State {
         }
         let learned = read(&dir.join(NAME))?;
         // Now rather than after a minute.
-        write(&dir, &learned)?;
-        Ok(Self { dir, learned, written: Instant::now(), writing: None, has_failed: false, _lock: lock })
+        let has_failed = match write(&dir, &learned) {
+            // Watching goes on where a disk is full: that may pass, and is tried again.
+            Err(Error::Write { source, .. }) if may_pass(&source) => {
+                warn!("what was learned is not kept: {source}; it is tried again");
+                true
+            }
+            written => written.map(|()| false)?,
+        };
+        Ok(Self { dir, learned, written: Instant::now(), writing: None, has_failed, _lock: lock })
     }
 
     /// What was learned of an interface.
@@ -174,6 +181,11 @@ impl State {
         warn!("what was learned is not kept: {wrong}");
         self.has_failed = true;
     }
+}
+
+/// Whether a disk may take later what it does not take now.
+fn may_pass(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EROFS | libc::EIO))
 }
 
 /// What a file says; nothing where there is none.

@@ -204,7 +204,7 @@ pub fn published(outputs: &[OutputState], store: Option<&StoreState>) -> String 
     for OutputState { name, delivered, dropped, failures, trouble, .. } in outputs {
         let _ = write!(text, "output {}: {delivered} delivered, {dropped} dropped", Printable(name));
         if *failures > 0 {
-            let _ = write!(text, ", {}", Count(*failures, "failed try"));
+            let _ = write!(text, ", {}", Count(*failures, "failure"));
         }
         if let Some(trouble) = trouble {
             let _ = write!(text, " ({})", Printable(trouble));

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use netwatch::analysis::Counters;
+use netwatch::analysis::{Counters, RuleId, Severity};
 use netwatch::config::WebSettings;
 use netwatch::report::snapshot::{InterfaceState, Run, Snapshot, StoreState};
 use netwatch::report::{
@@ -48,6 +48,7 @@ fn snapshot() -> Snapshot {
     let now = Time(jiff::Timestamp::now());
     Snapshot {
         at: now,
+        at_ns: 1,
         run: Arc::new(Run { version: "0.1.0", id: "run".into(), host: "here".into(), started_at: now }),
         slot_ns: 5_000_000_000,
         window_ns: 60_000_000_000,
@@ -67,6 +68,7 @@ fn snapshot() -> Snapshot {
         sources: Vec::new(),
         ports: Vec::new(),
         counters: Counters::default(),
+        alerts: [[0; Severity::COUNT]; RuleId::COUNT],
         feeds: vec![netwatch::report::snapshot::FeedState {
             name: "drop".into(),
             file: "drop.netset".into(),

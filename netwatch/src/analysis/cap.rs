@@ -15,6 +15,8 @@ pub(super) struct Cap {
     told: u64,
     openings: [u64; RuleId::COUNT],
     updates: u64,
+    /// The highest weight of what has to wait.
+    weight: Option<Severity>,
 }
 
 impl Cap {
@@ -33,13 +35,15 @@ impl Cap {
     }
 
     /// Takes note of an opening that has to wait.
-    pub(super) const fn hold_opening(&mut self, rule: RuleId) {
+    pub(super) fn hold_opening(&mut self, rule: RuleId, weight: Severity) {
         self.openings[rule as usize] += 1;
+        self.weight = self.weight.max(Some(weight));
     }
 
     /// Takes note of an update that has to wait.
-    pub(super) const fn hold_update(&mut self) {
+    pub(super) fn hold_update(&mut self, weight: Severity) {
         self.updates += 1;
+        self.weight = self.weight.max(Some(weight));
     }
 
     /// Begins the next minute if the last one is over, and tells what had to wait in it.
@@ -55,7 +59,8 @@ impl Cap {
     /// What had to wait since the minute began.
     pub(super) fn digest(&self, now_ns: u64, cap: u64) -> Option<Digest> {
         let waits = self.updates > 0 || self.openings.iter().any(|count| *count > 0);
-        waits.then_some(Digest { at_ns: now_ns, cap, openings: self.openings, updates: self.updates })
+        let weight = self.weight.unwrap_or(Severity::Low).max(Severity::Low);
+        waits.then_some(Digest { at_ns: now_ns, cap, weight, openings: self.openings, updates: self.updates })
     }
 }
 
@@ -77,10 +82,11 @@ mod tests {
     #[test]
     fn what_waits_is_told_when_the_minute_is_over() {
         let mut cap = Cap::default();
-        cap.hold_opening(RuleId::ScanVertical);
-        cap.hold_update();
+        cap.hold_opening(RuleId::ScanVertical, Severity::Medium);
+        cap.hold_update(Severity::High);
         assert_eq!(cap.turn(MINUTE_NS - 1, 7), None);
         let digest = cap.turn(MINUTE_NS, 7).unwrap();
+        assert_eq!(digest.weight, Severity::High, "who hears of nothing less learns that something waits");
         assert_eq!((digest.cap, digest.openings[RuleId::ScanVertical as usize], digest.updates), (7, 1, 1));
         assert_eq!(cap.turn(2 * MINUTE_NS, 7), None);
     }

@@ -122,9 +122,9 @@ impl Incidents {
         if matches!(next, Next::Open | Next::Update) && !self.cap.admits(finding.weight, most) {
             if incident.wait(self.cap.minute_ns()) {
                 if next == Next::Open {
-                    self.cap.hold_opening(key.check.rule);
+                    self.cap.hold_opening(key.check.rule, finding.weight);
                 } else {
-                    self.cap.hold_update();
+                    self.cap.hold_update(finding.weight);
                 }
                 self.counters.suppress(Suppression::OverCap);
             }
@@ -262,6 +262,7 @@ impl Incidents {
         // From the other end, so that there are never two of one number.
         let number = u64::MAX - self.counters.resumed;
         self.counters.resumed += 1;
+        self.counters.updated += 1;
         self.active.insert(key, Incident::resumed(last, number));
         self.names.insert(key, name);
         if let Some(detail) = &last.detail {

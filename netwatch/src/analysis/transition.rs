@@ -129,6 +129,8 @@ pub struct Digest {
     pub at_ns: u64,
     /// The cap: [`Policy::notifications_per_minute`](super::Policy::notifications_per_minute).
     pub cap: u64,
+    /// The highest weight of what was held back, and [`Severity::Low`] at least.
+    pub weight: Severity,
     /// Openings held back, by rule.
     pub openings: [u64; RuleId::COUNT],
     /// Updates held back.
@@ -259,7 +261,7 @@ impl Counters {
     /// Incidents open now.
     #[must_use]
     pub const fn open(&self) -> u64 {
-        self.opened + self.resumed - self.closed
+        (self.opened + self.resumed).saturating_sub(self.closed)
     }
 
     /// Openings held back for this reason. One that stays held back counts once, except

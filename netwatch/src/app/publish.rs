@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::App;
 use super::windows::Windows;
-use crate::analysis::{Confidence, Digest, Slot, Transition};
+use crate::analysis::{Confidence, Digest, RuleId, Severity, Slot, State, Transition};
 use crate::config::{Config, OutputSettings};
 use crate::exit::Usage;
 use crate::outputs::Outputs;
@@ -20,7 +20,7 @@ use crate::report::{Incident, Snapshot, Time, Told};
 use crate::sinks::words::Source;
 use crate::sinks::{Renderer, Wall, eve};
 use crate::store::{Opened, Store};
-use crate::web::Web;
+use crate::web::{self, Web};
 use crate::{clock, summary};
 
 /// How long outputs and the history may take for what is left when netwatch stops.
@@ -31,6 +31,7 @@ pub(super) struct Publisher {
     run: Arc<Run>,
     /// How many steps and digests were told.
     number: u64,
+    alerts: Alerts,
     outputs: Outputs,
     store: Option<Store>,
     web: Option<Web>,
@@ -69,6 +70,7 @@ impl Publisher {
         let text: Arc<str> = config.toml(true).into();
         let first = Snapshot {
             at: run.started_at,
+            at_ns: clock::monotonic_ns(),
             run: Arc::clone(&run),
             slot_ns: nanoseconds(config.slot),
             window_ns: nanoseconds(config.window()),
@@ -76,6 +78,7 @@ impl Publisher {
             sources: Vec::new(),
             ports: Vec::new(),
             counters: crate::analysis::Counters::default(),
+            alerts: Alerts::default().0,
             feeds: Vec::new(),
             config: Arc::clone(&text),
             config_is_good: true,
@@ -92,11 +95,12 @@ impl Publisher {
         let publisher = Self {
             run,
             number: 0,
+            alerts: Alerts::default(),
             outputs,
             store,
             web,
             snapshots,
-            windows: Windows::default(),
+            windows: Windows::since(clock::monotonic_ns()),
             has_outputs,
             config_is_good: true,
             config: text,
@@ -114,6 +118,7 @@ impl Publisher {
         if self.has_listeners() {
             for transition in transitions {
                 self.number += 1;
+                self.alerts.count(transition);
                 self.hand_out(renderer.told(self.number, transition));
             }
         }
@@ -134,13 +139,6 @@ impl Publisher {
         }
         if let Some(web) = &self.web {
             web.told(&told);
-        }
-    }
-
-    /// Writes into the history that an incident of an earlier run did not go on.
-    pub(super) fn forget(&mut self, told: Told) {
-        if let Some(store) = &mut self.store {
-            store.offer(&Arc::new(told));
         }
     }
 
@@ -240,12 +238,11 @@ impl App {
             });
         }
         sources.sort_by_key(|source| core::cmp::Reverse(source.packets));
-        sources.truncate(BUSIEST);
         ports.sort_by_key(|port| core::cmp::Reverse(port.packets));
-        ports.truncate(BUSIEST);
-        let publisher = &self.publisher;
+        let (publisher, at_ns) = (&self.publisher, clock::monotonic_ns());
         Snapshot {
-            at: Time(wall.at(clock::monotonic_ns())),
+            at: Time(wall.at(at_ns)),
+            at_ns,
             run: Arc::clone(&publisher.run),
             slot_ns: nanoseconds(self.config.slot),
             window_ns: nanoseconds(self.config.window()),
@@ -253,6 +250,7 @@ impl App {
             sources,
             ports,
             counters: self.analysis.counters(),
+            alerts: publisher.alerts.0,
             feeds: self.lookout.feeds(),
             config: Arc::clone(&publisher.config),
             config_is_good: publisher.config_is_good,
@@ -272,10 +270,32 @@ fn serve(
 ) -> anyhow::Result<Option<Web>> {
     match Web::start(&config.web, store.history(), newest) {
         Ok(web) => Ok(Some(web)),
-        Err(wrong) if config.web.is_listen_said => Err(wrong.into()),
-        Err(wrong) => {
+        Err(wrong @ web::Error::Listen { .. }) if !config.web.is_listen_said => {
             warn!("{wrong}; going on without serving alerts; `--listen` names another address");
             Ok(None)
+        }
+        Err(wrong) => Err(wrong.into()),
+    }
+}
+
+/// Incidents by rule and weight.
+#[derive(Debug, Default)]
+struct Alerts([[u64; Severity::COUNT]; RuleId::COUNT], BTreeMap<u64, Severity>);
+
+impl Alerts {
+    /// Counts an incident when it is opened, and again when it rises.
+    fn count(&mut self, told: &Transition) {
+        let Self(counts, open) = self;
+        let before = match told.state {
+            State::Close(_) => open.remove(&told.incident).or(Some(told.weight)),
+            // An earlier run has counted its own.
+            State::Update => {
+                open.insert(told.incident, told.weight).or(told.name.as_ref().map(|_| told.weight))
+            }
+            State::Open => open.insert(told.incident, told.weight),
+        };
+        if before.is_none_or(|before| told.weight > before) {
+            counts[told.rule as usize][told.weight as usize] += 1;
         }
     }
 }
@@ -299,4 +319,29 @@ fn host_name() -> String {
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::CloseReason;
+    use crate::sinks::tests::scan;
+
+    #[test]
+    fn an_incident_counts_at_each_severity_that_it_rises_to() {
+        let mut alerts = Alerts::default();
+        let step = |state, weight| Transition { weight, ..scan(state) };
+        alerts.count(&step(State::Open, Severity::Medium));
+        alerts.count(&step(State::Update, Severity::Medium));
+        alerts.count(&step(State::Update, Severity::High));
+        alerts.count(&step(State::Close(CloseReason::Quiet), Severity::High));
+        let of_scans = |alerts: &Alerts| alerts.0[RuleId::ScanVertical as usize];
+        assert_eq!(of_scans(&alerts), [0, 0, 1, 1, 0]);
+        assert!(alerts.1.is_empty(), "what is over is forgotten");
+        // One that an earlier run has opened, and counted.
+        let name = Some("old-1".into());
+        alerts.count(&Transition { name, ..step(State::Update, Severity::High) });
+        alerts.count(&step(State::Update, Severity::Critical));
+        assert_eq!(of_scans(&alerts), [0, 0, 1, 1, 1]);
+    }
 }

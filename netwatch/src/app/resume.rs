@@ -3,9 +3,9 @@
 use tracing::info;
 
 use super::App;
-use crate::analysis::{Resumed, Severity};
+use crate::analysis::{CloseReason, Resumed, State, Transition};
 use crate::clock;
-use crate::report::{Incident, Life, Step, Time, Told};
+use crate::report::{Incident, Life};
 use crate::sinks::words::Count;
 use crate::sinks::{Wall, report};
 
@@ -22,7 +22,7 @@ impl App {
                 Some(step) => told.push(step),
                 None => {
                     left += 1;
-                    self.leave(incident);
+                    self.leave(&incident, wall, now_ns);
                 }
             }
         }
@@ -31,14 +31,13 @@ impl App {
         self.tell(&told);
     }
 
-    fn resumed(
-        &mut self,
-        incident: &Incident,
-        wall: Wall,
-        now_ns: u64,
-    ) -> Option<crate::analysis::Transition> {
+    fn resumed(&mut self, incident: &Incident, wall: Wall, now_ns: u64) -> Option<Transition> {
         let watched = self.watched.iter().find(|watched| *watched.name == incident.interface)?;
         let (last, item) = report::transition(incident, wall)?;
+        // Somebody may have set the clock back: nothing lies ahead.
+        let [at_ns, opened_ns, first_ns, last_ns] =
+            [last.at_ns, last.opened_ns, last.first_ns, last.last_ns].map(|ns| ns.min(now_ns));
+        let last = Transition { at_ns, opened_ns, first_ns, last_ns, ..last };
         let item = match item {
             Some(name) => Some(self.lookout.number_of(last.rule, &name)?),
             None => None,
@@ -47,23 +46,15 @@ impl App {
         self.analysis.resume(watched.id, Resumed { name, last, item }, now_ns)
     }
 
-    /// Ends an incident that cannot go on, in the history: its interface is not watched, its rule is off, its feed or
-    /// signature is gone. Others were told when the earlier run ended, if it could.
-    fn leave(&mut self, incident: Incident) {
-        let ended = Incident {
-            state: Life::Closed,
-            close_reason: Some(incident.close_reason.unwrap_or_else(|| "shutdown".into())),
-            closed_at: Some(incident.closed_at.unwrap_or(incident.updated_at)),
-            ..incident
-        };
-        self.publisher.forget(Told {
-            number: 0,
-            at: Time(clock::now()),
-            step: Step::Close,
-            weight: Severity::Info,
-            text: ended.text.as_str().into(),
-            eve: "".into(),
-            incident: Some(ended.into()),
-        });
+    /// Ends an incident that cannot go on: its interface is not watched, its rule is off, its feed or signature is gone. Where
+    /// the earlier run has told its end, everybody knows it already.
+    fn leave(&mut self, incident: &Incident, wall: Wall, now_ns: u64) {
+        if incident.state == Life::Closed {
+            return;
+        }
+        let Some((last, _)) = report::transition(incident, wall) else { return };
+        let is_off = !self.policy.of(last.rule).enabled;
+        let reason = if is_off { CloseReason::Disabled } else { CloseReason::Shutdown };
+        self.tell(&[Transition { state: State::Close(reason), at_ns: now_ns, ..last }]);
     }
 }

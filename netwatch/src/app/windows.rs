@@ -1,43 +1,52 @@
 //! What each interface saw in each window, for the history.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use netwatch_common::Totals;
 
 use super::publish::by_class;
+use crate::report::Snapshot;
 use crate::report::history::{PortSummary, SourceSummary, WindowSummary};
 use crate::report::snapshot::InterfaceState;
-use crate::report::{Snapshot, Time};
 
 /// Most sources, and most ports, that are kept of a window.
 const KEPT: usize = 50;
 
 /// Windows that go on, by interface.
-#[derive(Debug, Default)]
-pub(super) struct Windows(BTreeMap<Box<str>, Begun>);
+#[derive(Debug)]
+pub(super) struct Windows {
+    /// When counting began, in monotonic nanoseconds.
+    began_ns: u64,
+    begun: BTreeMap<Box<str>, Begun>,
+}
 
 /// A window that goes on.
 #[derive(Debug)]
 struct Begun {
-    since: Time,
+    /// In monotonic nanoseconds: clocks of people are set.
+    since_ns: u64,
     before: Totals,
 }
 
 impl Windows {
+    /// The first of them begin at this time.
+    pub(super) const fn since(began_ns: u64) -> Self {
+        Self { began_ns, begun: BTreeMap::new() }
+    }
+
     /// Takes note of a slot. Returns the windows that are over with it.
     pub(super) fn slot(&mut self, snapshot: &Snapshot) -> Vec<WindowSummary> {
         let mut over = Vec::new();
         for state in &snapshot.interfaces {
-            let begun = self
-                .0
-                .entry(state.name.clone())
-                .or_insert_with(|| Begun { since: snapshot.run.started_at, before: Totals::default() });
-            let length = snapshot.at.0.duration_since(begun.since.0);
-            if length.as_nanos() + i128::from(snapshot.slot_ns / 2) < i128::from(snapshot.window_ns) {
+            let first = Begun { since_ns: self.began_ns, before: Totals::default() };
+            let begun = self.begun.entry(state.name.clone()).or_insert(first);
+            let length_ns = snapshot.at_ns.saturating_sub(begun.since_ns);
+            if length_ns + snapshot.slot_ns / 2 < snapshot.window_ns {
                 continue;
             }
-            over.push(summary(snapshot, state, begun, length.as_secs_f64()));
-            *begun = Begun { since: snapshot.at, before: state.totals };
+            over.push(summary(snapshot, state, begun, Duration::from_nanos(length_ns).as_secs_f64()));
+            *begun = Begun { since_ns: snapshot.at_ns, before: state.totals };
         }
         over
     }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use netwatch_common::{Class, Proto, Totals};
 
 use super::Time;
-use crate::analysis::Counters;
+use crate::analysis::{Counters, RuleId, Severity};
 use crate::drained::Drained;
 
-/// Most sources, and most ports, in a snapshot, on all interfaces together.
+/// Most sources, and most ports, of an interface in a snapshot.
 pub const BUSIEST: usize = 100;
 
 /// How netwatch is at a time.
@@ -17,6 +17,8 @@ pub const BUSIEST: usize = 100;
 pub struct Snapshot {
     /// When that is.
     pub at: Time,
+    /// The same in monotonic nanoseconds: clocks of people are set.
+    pub at_ns: u64,
     /// What stays as it is.
     pub run: Arc<Run>,
     /// How often a snapshot is made, in nanoseconds: the length of a slot.
@@ -25,12 +27,14 @@ pub struct Snapshot {
     pub window_ns: u64,
     /// The interfaces, in the order of the configuration.
     pub interfaces: Vec<InterfaceState>,
-    /// The busiest sources of the window, by packets.
+    /// The busiest sources of the window, by packets, so many of each interface.
     pub sources: Vec<BusySource>,
-    /// The busiest destination ports of the last slot, by packets.
+    /// The busiest destination ports of the last slot, by packets, so many of each interface.
     pub ports: Vec<BusyPort>,
     /// What was told and what was held back.
     pub counters: Counters,
+    /// Incidents by rule and weight: counted when one is opened, and once more when it rises to another weight.
+    pub alerts: [[u64; Severity::COUNT]; RuleId::COUNT],
     /// Feeds in use.
     pub feeds: Vec<FeedState>,
     /// The configuration in effect, as TOML.

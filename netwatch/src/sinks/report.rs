@@ -56,7 +56,7 @@ impl Renderer {
             number,
             at: Time(self.wall.at(digest.at_ns)),
             step: Step::Digest,
-            weight: Severity::Low,
+            weight: digest.weight,
             incident: None,
             text: render(Format::Text),
             eve: render(Format::Json),

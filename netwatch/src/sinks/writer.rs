@@ -49,15 +49,15 @@ impl<W: Write> Output<W> {
         Ok(written?)
     }
 
-    /// Writes one line about what the cap on notifications held back, and flushes the stream. It weighs as much as
-    /// [`Severity::Low`].
+    /// Writes one line about what the cap on notifications held back, and flushes the stream. It weighs as much as the
+    /// heaviest of that.
     ///
     /// # Errors
     ///
     /// Those of [`write`](Self::write).
     pub fn digest(&mut self, digest: &Digest) -> Result<(), OutputError> {
-        if Severity::Low < self.min_severity {
-            self.not_printed[Severity::Low as usize] += 1;
+        if digest.weight < self.min_severity {
+            self.not_printed[digest.weight as usize] += 1;
             return Ok(());
         }
         let written = self.renderer.render_digest(digest, (&mut self.buffer).writer());

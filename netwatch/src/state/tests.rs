@@ -175,3 +175,10 @@ fn nothing_is_written_where_a_link_leads() {
     let wrong = State::open(&dir.0).unwrap_err().to_string();
     assert!(wrong.contains("is not a regular file"), "{wrong}");
 }
+
+#[test]
+fn a_full_disk_may_have_room_later_and_a_strange_directory_will_not() {
+    let passes = [libc::ENOSPC, libc::EDQUOT, libc::EROFS, libc::EIO, libc::EACCES, libc::EPERM]
+        .map(|code| may_pass(&io::Error::from_raw_os_error(code)));
+    assert_eq!(passes, [true, true, true, true, false, false]);
+}

@@ -6,9 +6,6 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::analysis::Severity;
-use crate::analysis::rules::{RULES, RuleId};
-
 /// Upper bounds of the histogram of how long answers take, in seconds.
 const DURATIONS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
 
@@ -79,28 +76,27 @@ pub(super) struct Counts {
     /// Answers by the first digit of their status, from 1 on.
     answers: [AtomicU64; 5],
     troubles: [AtomicU64; Trouble::ALL.len()],
+    /// Steps that the server has taken.
+    pub told_taken: AtomicU64,
     /// Steps that the server had no room to take.
     pub told_dropped: AtomicU64,
     /// Steps that streams missed.
     pub missed: AtomicU64,
-    /// Incidents opened, by rule and weight.
-    opened: [[AtomicU64; Severity::COUNT]; RuleId::COUNT],
     /// How long answers took to be found.
     pub durations: Histogram,
 }
 
 impl Default for Counts {
     fn default() -> Self {
-        let zeros = || core::array::from_fn(|_| AtomicU64::new(0));
         Self {
             connections: AtomicU64::new(0),
             streams: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             answers: core::array::from_fn(|_| AtomicU64::new(0)),
             troubles: core::array::from_fn(|_| AtomicU64::new(0)),
+            told_taken: AtomicU64::new(0),
             told_dropped: AtomicU64::new(0),
             missed: AtomicU64::new(0),
-            opened: core::array::from_fn(|_| zeros()),
             durations: Histogram::new(DURATIONS),
         }
     }
@@ -139,18 +135,5 @@ impl Counts {
     /// Answers by the class of their status, as `2xx`.
     pub fn answers(&self) -> impl Iterator<Item = (&'static str, u64)> {
         ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(self.answers.iter().map(value))
-    }
-
-    pub fn opened(&self, rule: &str, weight: Severity) {
-        if let Some(row) = RULES.iter().position(|row| row.name == rule) {
-            more(&self.opened[row][weight as usize]);
-        }
-    }
-
-    /// Incidents opened: rule, weight and number.
-    pub fn openings(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-        RULES.iter().zip(&self.opened).flat_map(|(rule, row)| {
-            Severity::ALL.into_iter().zip(row).map(|(weight, count)| (rule.name, weight.name(), value(count)))
-        })
     }
 }

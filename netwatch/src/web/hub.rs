@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::counts::{Counts, more};
 use super::limits::{CHUNK, RING, RING_BYTES};
 use crate::analysis::Severity;
-use crate::report::{Incident, Step, Told};
+use crate::report::{Incident, Told};
 
 /// A step, ready to be sent.
 struct Frame {
@@ -63,11 +63,7 @@ impl Hub {
 
     /// Takes a step in.
     pub fn push(&self, run: &str, told: &Told, counts: &Counts) {
-        if told.step == Step::Open
-            && let Some(incident) = &told.incident
-        {
-            counts.opened(&incident.rule, told.weight);
-        }
+        more(&counts.told_taken);
         let data =
             AlertEvent { step: told.step.name(), incident: told.incident.as_deref(), text: told.sentence() };
         let Ok(json) = serde_json::to_string(&data) else { return };

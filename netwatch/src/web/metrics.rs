@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::counts::{Counts, Trouble, value};
 use super::shapes::{lost, seconds};
 use crate::analysis::transition::Suppression;
+use crate::analysis::{RuleId, Severity};
 use crate::report::snapshot::{FeedState, InterfaceState, OutputState, Snapshot};
 
 /// What OpenMetrics is called in `Content-Type`.
@@ -131,7 +132,7 @@ impl Collector for Source {
         let snapshot = self.snapshots.borrow().clone();
         let mut writer = Writer(encoder);
         traffic(&mut writer, &snapshot)?;
-        incidents(&mut writer, &snapshot, &self.counts)?;
+        incidents(&mut writer, &snapshot)?;
         feeds(&mut writer, &snapshot.feeds)?;
         outputs(&mut writer, &snapshot.outputs, snapshot.stdout_dropped)?;
         store(&mut writer, &snapshot)?;
@@ -168,6 +169,10 @@ fn traffic(writer: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
     )?;
     let help = "What was counted under another name, or not at all, for want of room or time.";
     writer.counters(("netwatch_lost", help), ["interface", "what"], losses)?;
+    let help = "Slots that could not be read to their end; what remained came with a later one.";
+    writer.counters(("netwatch_slots_failed", help), interface, each(|state| state.drained.failed_slots))?;
+    let help = "Slots that lasted over one and a half times as long as they should.";
+    writer.counters(("netwatch_slots_late", help), interface, each(|state| state.drained.late_slots))?;
     let help = "Whether the program is attached.";
     writer.gauges(("netwatch_attached", help), None, interface, gauge(|state| flag(state.mode.is_some())))?;
     let help = "Whether services are being learned.";
@@ -192,15 +197,19 @@ fn traffic(writer: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
         .encode_info(&labels)
 }
 
-fn incidents(writer: &mut Writer<'_>, snapshot: &Snapshot, counts: &Counts) -> fmt::Result {
+fn incidents(writer: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
     let counters = &snapshot.counters;
-    let openings = counts.openings().map(|(rule, weight, count)| ([rule.into(), weight.into()], count));
-    writer.counters(("netwatch_alerts", "Incidents opened and told."), ["rule", "severity"], openings)?;
+    let of_rule = |rule: RuleId| Severity::ALL.map(|weight| (rule, weight));
+    let alerts = RuleId::ALL.into_iter().flat_map(of_rule).map(|(rule, weight)| {
+        ([rule.name().into(), weight.name().into()], snapshot.alerts[rule as usize][weight as usize])
+    });
+    let help =
+        "Incidents that were told: counted when one is opened, and again when it rises to another severity.";
+    writer.counters(("netwatch_alerts", help), ["rule", "severity"], alerts)?;
     let steps = [("open", counters.opened), ("update", counters.updated), ("close", counters.closed)];
     let steps = steps.map(|(step, count)| ([step.into()], count));
     writer.counters(("netwatch_incident_steps", "Steps in the lives of incidents."), ["step"], steps)?;
-    let open = counters.opened.saturating_sub(counters.closed);
-    writer.gauge("netwatch_incidents_open", "Incidents that go on.", None, open as f64)?;
+    writer.gauge("netwatch_incidents_open", "Incidents that go on.", None, counters.open() as f64)?;
     let help = "Openings of incidents that were held back.";
     let reasons = Suppression::ALL.map(|reason| ([reason.name().into()], counters.suppressed(reason)));
     writer.counters(("netwatch_suppressed", help), ["reason"], reasons)

@@ -18,7 +18,7 @@ use netwatch_common::{Class, Proto, Totals, Verdict};
 use tokio::sync::watch;
 
 use super::*;
-use crate::analysis::{Counters, Severity};
+use crate::analysis::{Counters, RuleId, Severity};
 use crate::drained::Drained;
 use crate::report::snapshot::{
     BusyPort, BusySource, FeedState, InterfaceState, OutputState, Run, StoreState,
@@ -244,8 +244,11 @@ fn snapshot() -> Snapshot {
     totals.verdicts[other as usize] = 1_000;
     let mut counters = Counters::default();
     (counters.opened, counters.closed) = (5, 2);
+    let mut alerts = [[0; Severity::COUNT]; RuleId::COUNT];
+    alerts[RuleId::ScanVertical as usize][Severity::High as usize] = 1;
     Snapshot {
         at: time(10),
+        at_ns: 10_000_000_000,
         run: Arc::new(Run {
             version: "0.1.0",
             id: "6a20b3a6-1f4c".into(),
@@ -277,6 +280,7 @@ fn snapshot() -> Snapshot {
             flows: 4,
         }],
         counters,
+        alerts,
         feeds: vec![FeedState {
             name: "drop \"x\"\\".into(),
             file: "feeds/drop.netset".into(),

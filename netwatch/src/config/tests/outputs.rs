@@ -29,6 +29,8 @@ fn the_example_names_every_key_of_every_kind() {
     // What is shown is what was read.
     let shown = config.toml(false);
     let outputs = &shown[shown.find("[[outputs]]").unwrap()..];
+    // But for the path of a webhook, which is a secret often enough.
+    let outputs = &outputs.replace("https://hooks.example.net/...", "https://hooks.example.net/netwatch");
     assert_eq!(with_file("", outputs).unwrap().outputs, config.outputs, "{outputs}");
 }
 
@@ -107,6 +109,6 @@ fn what_may_be_secret_is_not_shown() {
         "[[outputs]]\nkind = 'webhook'\nurl = 'https://example.net/a?token=hush'\nsecret_file = '/s'\n";
     let config = with_file("--output alertmanager:http://localhost/?key=hush", text).unwrap();
     let shown = config.toml(true);
-    assert!(shown.contains("url = \"https://example.net/a?...\""), "{shown}");
+    assert!(shown.contains("url = \"https://example.net/...\""), "{shown}");
     assert!(!shown.contains("hush"), "{shown}");
 }

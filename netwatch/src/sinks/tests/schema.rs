@@ -99,7 +99,8 @@ fn lines_of_every_rule_in_every_form_are_valid_by_suricatas_schema() {
             }
         }
     }
-    let digest = Digest { at_ns: SECOND, cap: 60, openings: [3; RuleId::COUNT], updates: 12 };
+    let digest =
+        Digest { at_ns: SECOND, cap: 60, weight: Severity::Low, openings: [3; RuleId::COUNT], updates: 12 };
     let mut out = Vec::new();
     renderer(Format::Json, false).render_digest(&digest, &mut out).unwrap();
     lines.push_str(&String::from_utf8(out).unwrap());

@@ -67,7 +67,7 @@ pub(in crate::web) struct Lives {
 impl From<&Counters> for Lives {
     fn from(counters: &Counters) -> Self {
         let Counters { opened, updated, closed, .. } = *counters;
-        Self { opened, updated, closed, open: opened.saturating_sub(closed) }
+        Self { opened, updated, closed, open: counters.open() }
     }
 }
 
@@ -134,7 +134,7 @@ impl From<&InterfaceState> for Interface {
 }
 
 /// What an interface lost, by name.
-pub(in crate::web) fn lost(state: &InterfaceState) -> [(&'static str, u64); 11] {
+pub(in crate::web) fn lost(state: &InterfaceState) -> [(&'static str, u64); 9] {
     let Totals { sources_refused, targets_refused, targets_lost, hints_lost, hints_withheld, .. } =
         state.totals;
     let Totals { flows_lost, samples_lost, samples_withheld, listed_lost, .. } = state.totals;
@@ -148,8 +148,6 @@ pub(in crate::web) fn lost(state: &InterfaceState) -> [(&'static str, u64); 11] 
         ("samples_lost", samples_lost),
         ("samples_withheld", samples_withheld),
         ("listed_lost", listed_lost),
-        ("slots_failed", state.drained.failed_slots),
-        ("slots_late", state.drained.late_slots),
     ]
 }
 
@@ -276,7 +274,7 @@ impl From<&Snapshot> for Stats {
         };
         Self {
             at: snapshot.at,
-            open: snapshot.counters.opened.saturating_sub(snapshot.counters.closed),
+            open: snapshot.counters.open(),
             lost: snapshot.interfaces.iter().flat_map(lost).map(|(_, count)| count).sum(),
             interfaces: snapshot.interfaces.iter().map(interface).collect(),
         }

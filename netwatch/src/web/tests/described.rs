@@ -102,7 +102,7 @@ fn metrics_are_told_in_the_form_that_is_asked_for() {
         "netwatch_packets_total{interface=\"eth0\",class=\"other\"} 1000",
         "netwatch_bytes_total{interface=\"eth0\"} 60000",
         "netwatch_lost_total{interface=\"eth0\",what=\"flows_lost\"} 3",
-        "netwatch_lost_total{interface=\"eth0\",what=\"slots_late\"} 1",
+        "netwatch_slots_late_total{interface=\"eth0\"} 1",
         "netwatch_build_info{version=\"0.1.0\"} 1",
         "netwatch_incidents_open 3.0",
         "netwatch_suppressed_total{reason=\"over_cap\"} 0",
