@@ -105,6 +105,11 @@ impl Web {
             let _ = finish.send(());
         };
         thread::Builder::new().name("netwatch-web".into()).spawn(run).map_err(Error::Thread)?;
+        if !address.ip().is_loopback() && shared.tls().is_none() {
+            tracing::warn!(
+                "what is served, and the token, can be read on the way: name tls_cert and tls_key below [web]"
+            );
+        }
         tracing::info!("serving {}", shared::url(address, shared.tls().is_some()));
         Ok(Self { address, shared, told, reload, finished })
     }
