@@ -119,7 +119,7 @@ impl Reader {
             "ca_file" => draft.ca_file = self.value(key, value, path),
             "url" => draft.url = self.value(key, value, |value| kind.url(text(value)?)),
             "urls" => {
-                draft.urls = self.strings(key, value, URLS_MAX, |text| kind.url(text)).unwrap_or_default()
+                draft.urls = self.strings(key, value, URLS_MAX, |text| kind.url(text)).unwrap_or_default();
             }
             "url_file" => draft.url_file = self.value(key, value, path),
             "secret_file" => draft.secret_file = self.value(key, value, path),
