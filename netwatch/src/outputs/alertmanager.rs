@@ -36,7 +36,7 @@ impl Alertmanager {
         let url = format!("{}/api/v2/alerts", url.trim_end_matches('/'));
         let client = Client::new(url, target.ca_file.as_deref())?;
         let token_file = target.bearer_token_file.clone();
-        let token = token_file.as_deref().map(Secret::read).transpose()?;
+        let token = token_file.as_deref().map(Secret::token).transpose()?;
         Ok(Self {
             client,
             token_file,
@@ -119,7 +119,7 @@ impl Transport for Alertmanager {
 
     fn reopen(&mut self) -> Result<(), Trouble> {
         self.client.reopen()?;
-        self.token = self.token_file.as_deref().map(Secret::read).transpose().map_err(Trouble::again)?;
+        self.token = self.token_file.as_deref().map(Secret::token).transpose().map_err(Trouble::again)?;
         Ok(())
     }
 

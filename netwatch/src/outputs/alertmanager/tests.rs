@@ -174,3 +174,23 @@ fn nobody_is_reminded_of_what_ended_and_was_refused() {
     assert_eq!(played.reminded("b").into_keys().collect::<Vec<_>>(), ["b"]);
     played.finish(worker);
 }
+
+#[test]
+fn a_token_that_no_header_can_have_is_an_error_and_the_old_one_stays() {
+    let path = std::env::temp_dir().join(format!("netwatch-token-{}", std::process::id()));
+    let target =
+        AlertmanagerTarget { urls: Vec::new(), bearer_token_file: Some(path.clone()), ca_file: None };
+    let open = || Alertmanager::new(&target, "http://127.0.0.1:1", &Arc::new(run()));
+    for (wrong, says) in [("a\nb\n", "control character"), ("a b", "write the token alone"), ("", "is empty")]
+    {
+        std::fs::write(&path, wrong).unwrap();
+        let why = open().err().unwrap();
+        assert!(why.contains(says), "{why}");
+        std::fs::write(&path, "right\n").unwrap();
+        let mut alertmanager = open().unwrap();
+        std::fs::write(&path, wrong).unwrap();
+        assert!(alertmanager.reopen().is_err());
+        assert_eq!(alertmanager.token.unwrap().bytes(), b"right");
+    }
+    std::fs::remove_file(&path).unwrap();
+}
