@@ -212,6 +212,25 @@ impl Kind {
         })
     }
 
+    /// Where it is. What is wrong is said without the text, in which there may be a secret.
+    pub(super) fn url(self, text: &str) -> Result<String, String> {
+        let url = value::url(text)?;
+        if self == Self::Alertmanager {
+            // Its path is added behind, where neither a query nor another path of it may be.
+            if url.contains('?') {
+                return Err("must have no question mark in it; write it like http://127.0.0.1:9093, and a \
+                            token into a bearer_token_file"
+                    .into());
+            }
+            let place = url.trim_end_matches('/');
+            if let Some(base) = ["/api/v2/alerts", "/api/v2"].iter().find_map(|path| place.strip_suffix(path))
+            {
+                return Err(format!("must not end in /api/v2/alerts, which is added to it; write {base}"));
+            }
+        }
+        Ok(url)
+    }
+
     /// Keys that it has beside those that all have.
     pub(super) const fn keys(self) -> &'static [&'static str] {
         match self {
@@ -334,7 +353,7 @@ pub(super) fn typed(text: &str) -> Result<OutputSettings, String> {
         Kind::File | Kind::Unix => draft.path = Some(target.into()),
         Kind::Journald => draft.path = Some(target).filter(|path| !path.is_empty()).map(Into::into),
         Kind::Syslog => draft.address = Some(value::syslog_address(target)?),
-        Kind::Webhook | Kind::Alertmanager => draft.url = Some(value::url(target)?),
+        Kind::Webhook | Kind::Alertmanager => draft.url = Some(kind.url(target)?),
     }
     draft.build(kind)
 }

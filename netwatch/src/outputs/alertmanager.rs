@@ -3,18 +3,19 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::endings::ended;
 use super::http::Client;
 use super::limits::{BATCH, EXPIRY, REMINDED, REMINDER};
 use super::transport::{Transport, Trouble};
 use super::trust::Secret;
 use crate::config::AlertmanagerTarget;
 use crate::report::snapshot::Run;
-use crate::report::{Incident, Life, Step, Time, Told};
+use crate::report::{Incident, Time, Told};
 use crate::sinks::alertmanager::alert;
 
 /// One Alertmanager.
@@ -26,6 +27,8 @@ pub(super) struct Alertmanager {
     /// What goes on, by the name of the incident, as it was told last.
     open: HashMap<String, Arc<Incident>>,
     reminded_at: Instant,
+    /// How often it is reminded.
+    reminder: Duration,
 }
 
 impl Alertmanager {
@@ -33,7 +36,7 @@ impl Alertmanager {
         let url = format!("{}/api/v2/alerts", url.trim_end_matches('/'));
         let client = Client::new(url, target.ca_file.as_deref())?;
         let token_file = target.bearer_token_file.clone();
-        let token = token_file.as_deref().map(Secret::read).transpose()?;
+        let token = token_file.as_deref().map(Secret::token).transpose()?;
         Ok(Self {
             client,
             token_file,
@@ -41,6 +44,7 @@ impl Alertmanager {
             run: Arc::clone(run),
             open: HashMap::new(),
             reminded_at: Instant::now(),
+            reminder: REMINDER,
         })
     }
 
@@ -83,7 +87,7 @@ impl Transport for Alertmanager {
             if let Some(before) = before.filter(|before| before.severity != incident.severity) {
                 alerts.push(self.alert(incident, &before.severity, told.at));
             }
-            let is_over = told.step == Step::Close || incident.state == Life::Closed;
+            let is_over = ended(told).is_some();
             match incident.close_reason.as_deref() {
                 // netwatch stopped, and whether the incident did is not known: the alert expires.
                 Some("shutdown") => {}
@@ -115,12 +119,20 @@ impl Transport for Alertmanager {
 
     fn reopen(&mut self) -> Result<(), Trouble> {
         self.client.reopen()?;
-        self.token = self.token_file.as_deref().map(Secret::read).transpose().map_err(Trouble::again)?;
+        self.token = self.token_file.as_deref().map(Secret::token).transpose().map_err(Trouble::again)?;
         Ok(())
     }
 
+    fn is_over(&mut self, incident: &str) {
+        self.open.remove(incident);
+    }
+
+    fn all_may_be_over(&mut self) {
+        self.open.clear();
+    }
+
     fn due(&self) -> Option<Instant> {
-        (!self.open.is_empty()).then(|| self.reminded_at + REMINDER)
+        (!self.open.is_empty()).then(|| self.reminded_at + self.reminder)
     }
 
     fn tick(&mut self) -> Result<(), Trouble> {
@@ -135,3 +147,6 @@ impl Transport for Alertmanager {
         result
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,9 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
+use super::limits::ROTATION;
 use super::transport::{Transport, Trouble};
 use crate::config::FileTarget;
 use crate::report::Told;
@@ -19,7 +20,16 @@ pub(super) struct File {
     open: Option<Open>,
     /// Whether the next file could not be begun. Then this one grows on: that its directory cannot be written is no reason
     /// to lose alerts.
-    is_stuck: bool,
+    stuck: Option<Stuck>,
+}
+
+/// When the next file is tried to be begun again.
+#[derive(Clone, Copy)]
+struct Stuck {
+    /// From then on.
+    at: Instant,
+    /// Or once it is so large.
+    size: u64,
 }
 
 struct Open {
@@ -41,7 +51,7 @@ struct Chunk {
 impl File {
     /// Opens it, or says why that cannot be.
     pub(super) fn open(target: &FileTarget, run: &Arc<Run>) -> Result<Self, String> {
-        let mut file = Self { target: target.clone(), run: Arc::clone(run), open: None, is_stuck: false };
+        let mut file = Self { target: target.clone(), run: Arc::clone(run), open: None, stuck: None };
         file.opened().map_err(|trouble| trouble.why().to_owned())?;
         Ok(file)
     }
@@ -49,7 +59,9 @@ impl File {
     fn opened(&mut self) -> Result<&mut Open, Trouble> {
         let path = &self.target.path;
         if self.open.as_ref().is_some_and(|open| !open.is_at(path)) {
+            // Whoever moved it has begun the next one for us.
             self.open = None;
+            self.stuck = None;
         }
         let open = match self.open.take() {
             Some(open) => open,
@@ -77,13 +89,17 @@ impl File {
 
     /// Begins the next file, where that can be done.
     fn rotate(&mut self) {
-        self.open = None;
+        let size = self.open.take().map_or(0, |open| open.size());
         let path = |number: u32| {
             let mut name = self.target.path.clone().into_os_string();
             name.push(format!(".{number}"));
             PathBuf::from(name)
         };
-        let renamed = (1..self.target.keep)
+        // Only as many move as must: a try that ended half-way is gone on with, and pushes no more out at the end.
+        let room = (1..self.target.keep)
+            .find(|number| fs::symlink_metadata(path(*number)).is_err())
+            .unwrap_or(self.target.keep);
+        let renamed = (1..room)
             .rev()
             .map(|number| (path(number), path(number + 1)))
             .chain([(self.target.path.clone(), path(1))])
@@ -93,20 +109,30 @@ impl File {
                     result.map_err(|error| format!("rename {} to {}: {error}", from.display(), to.display()))
                 }
             });
+        let was_stuck = self.stuck.take().is_some();
         if let Err(why) = renamed {
-            self.is_stuck = true;
-            tracing::warn!("output: {why}; the file grows on until it is opened anew");
+            if !was_stuck {
+                tracing::warn!("output: {why}; the file grows on, and this is tried again from time to time");
+            }
+            let size = match self.target.max_bytes {
+                0 => u64::MAX,
+                max_bytes => size.saturating_add(max_bytes / 10),
+            };
+            self.stuck = Some(Stuck { at: Instant::now() + ROTATION, size });
         }
     }
 
     /// Whether the file has become too old, or would become too large by a line that comes after so many bytes and ends after
     /// so many.
     fn is_due(&mut self, begin: usize, end: usize) -> Result<bool, Trouble> {
-        let (max_bytes, max_age, is_stuck) = (self.target.max_bytes, self.target.max_age, self.is_stuck);
+        let (max_bytes, max_age) = (self.target.max_bytes, self.target.max_age);
         let open = self.opened()?;
         let size = open.size();
         let is_old = max_age.is_some_and(|age| open.since.elapsed().is_ok_and(|elapsed| elapsed >= age));
         let is_large = max_bytes > 0 && size + end as u64 > max_bytes;
+        let is_stuck = self
+            .stuck
+            .is_some_and(|stuck| Instant::now() < stuck.at && size.saturating_add(begin as u64) < stuck.size);
         Ok(!is_stuck && size + begin as u64 > 0 && (is_old || is_large))
     }
 }
@@ -132,7 +158,7 @@ impl Transport for File {
 
     fn reopen(&mut self) -> Result<(), Trouble> {
         self.open = None;
-        self.is_stuck = false;
+        self.stuck = None;
         self.opened().map(|_| ())
     }
 }

@@ -60,11 +60,20 @@ impl Client {
                 answer.body_mut().with_config().limit(limits::ANSWER).read_to_string().unwrap_or_default();
             let line: String =
                 body.chars().take(200).map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-            format!("{place} answers {status}: {}", line.trim())
+            // What somebody can put right is said beside it.
+            let to_do = match status {
+                401 | 403 => "; check the token or the secret, and who may post there",
+                404 => "; check the URL, and whether what stands behind it is there",
+                407 => "; a proxy answers, and none is used: check the URL",
+                _ => "",
+            };
+            format!("{place} answers {status}: {}{to_do}", line.trim())
         };
         match status {
             // A redirect is not followed: alerts are for whom they were meant. But it may go away.
-            300..400 | 408 | 425 | 429 | 500.. => Err(Trouble::Again(says, after)),
+            // Who we are and where it is can be put right while alerts wait; and 404 is what a proxy in front of a receiver
+            // says while that one is away.
+            300..=399 | 401 | 403 | 404 | 407 | 408 | 425 | 429 | 500.. => Err(Trouble::Again(says, after)),
             _ => Err(Trouble::Refused(says)),
         }
     }
@@ -102,10 +111,10 @@ fn agent(is_tls: bool, ca_file: Option<&Path>) -> Result<Agent, String> {
 /// The error without the URL.
 fn failed(place: &str, error: &ureq::Error) -> Trouble {
     match error {
-        // Whatever is wrong with a request of ours will be wrong with it again.
-        ureq::Error::Http(_) | ureq::Error::BadUri(_) => {
-            Trouble::Refused(format!("post to {place}: the URL or a header is wrong"))
-        }
+        // No alert is at fault, and the files that these come from may be read again.
+        ureq::Error::Http(_) | ureq::Error::BadUri(_) => Trouble::again(format!(
+            "post to {place}: the URL or a header is wrong; check the URL and the token"
+        )),
         error => Trouble::again(format!("post to {place}: {error}")),
     }
 }

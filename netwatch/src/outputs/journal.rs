@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::sockets::{Local, connect_local, settle};
+use super::local::{Local, Unread, connect_local};
 use super::transport::{Transport, Trouble};
 use crate::report::Told;
 use crate::sinks::journal::entry;
@@ -23,27 +23,21 @@ impl Journal {
 impl Transport for Journal {
     fn deliver(&mut self, batch: &[Arc<Told>], done: &mut usize) -> Result<(), Trouble> {
         let name = self.path.display();
-        let socket = match self.socket.take() {
+        let mut socket = match self.socket.take() {
             Some(socket) => socket,
             None => {
                 let what = format!("connect to {name}");
                 connect_local(&self.path).map_err(|error| Trouble::io(&what, &error))?
             }
         };
-        let Local::Datagrams(journal) = &socket else {
+        let Local::Datagrams(journal) = &mut socket else {
             return Err(Trouble::again(format!("{name} is a stream; journald takes datagrams")));
         };
-        for told in batch {
-            let sent = journal.send(&entry(told));
-            sent.map_err(|error| match error.raw_os_error() {
-                Some(libc::EMSGSIZE) => Trouble::Refused(format!("{name} takes no entry of this length")),
-                _ => Trouble::io(&format!("send to {name}"), &error),
-            })?;
-            *done += 1;
+        let sent = journal.send(batch, done, |told| entry(told));
+        if !matches!(sent, Err(Unread::Broken(_))) {
+            self.socket = Some(socket);
         }
-        settle(journal).map_err(|error| Trouble::io(&format!("send to {name}"), &error))?;
-        self.socket = Some(socket);
-        Ok(())
+        sent.map_err(|unread| unread.trouble(&name, "entry"))
     }
 
     fn reopen(&mut self) -> Result<(), Trouble> {

@@ -18,8 +18,14 @@ pub const REMINDED: usize = 10_000;
 pub const REMINDER: Duration = Duration::from_secs(60);
 /// How long it may wait to be reminded while there is something else to deliver.
 pub const TICK_LATE: Duration = Duration::from_secs(60);
+/// Ends of incidents that found no room in a queue and are remembered; where there are more, all that is open is forgotten,
+/// and expires.
+pub const ENDINGS: usize = 1_000;
 /// When an alert expires that an Alertmanager is no longer reminded of.
 pub const EXPIRY: Duration = Duration::from_secs(300);
+/// How long a file grows on before the next one is tried to be begun again, where that failed; or until it is larger by a
+/// tenth of what it may be.
+pub const ROTATION: Duration = Duration::from_secs(300);
 /// Longest answer that is read, in bytes.
 pub const ANSWER: u64 = 64 << 10;
 /// Largest secret, or file of certificates, in bytes.

@@ -2,14 +2,16 @@
 //!
 //! Each output has a thread and a queue of its own, so that one that is down or slow costs the others nothing, and the loop
 //! never waits. What an output does not take is tried again and waits in its queue; what finds no room there is dropped and
-//! counted. Read it in this order: `transport` (what an output is to its thread), `worker` (the thread), `trust` (secrets
-//! and certificates), then the outputs: `file`, `sockets`, `unix`, `journal`, `syslog`, `http`, `webhook`, `alertmanager`.
+//! counted. Read it in this order: `transport` (what an output is to its thread), `worker` (the thread), `endings` (what is
+//! over of which no output was told), `trust` (secrets and certificates), then the outputs: `file`, `sockets`, `local`, `unix`, `journal`, `syslog`, `http`, `webhook`, `alertmanager`.
 
 mod alertmanager;
+mod endings;
 mod file;
 mod http;
 mod journal;
 pub mod limits;
+mod local;
 mod sockets;
 mod syslog;
 mod transport;

@@ -2,21 +2,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
-use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt};
+use nix::sys::socket::{getsockopt, sockopt};
 
 use super::limits::PATIENCE;
-
-/// A connection to a Unix socket.
-pub(super) enum Local {
-    Stream(UnixStream),
-    Datagrams(UnixDatagram),
-}
 
 /// What waiting for the other end came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,32 +17,6 @@ pub(super) enum Settled {
     All,
     /// It is there, and has not.
     Late,
-}
-
-/// Connects to a Unix socket, of whichever type it is. Where too many wait to be let in already, that is an error and not a
-/// wait.
-pub(super) fn connect_local(path: &Path) -> io::Result<Local> {
-    match open_local(path, SockType::Stream) {
-        Ok(fd) => {
-            let stream = UnixStream::from(fd);
-            stream.set_nonblocking(false)?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            Ok(Local::Stream(stream))
-        }
-        Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => {
-            let socket = UnixDatagram::from(open_local(path, SockType::Datagram)?);
-            socket.set_nonblocking(false)?;
-            socket.set_write_timeout(Some(PATIENCE))?;
-            Ok(Local::Datagrams(socket))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn open_local(path: &Path, kind: SockType) -> io::Result<std::os::fd::OwnedFd> {
-    let fd = socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
-    connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
-    Ok(fd)
 }
 
 /// Whether the other end of a stream has gone.

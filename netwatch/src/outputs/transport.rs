@@ -42,6 +42,12 @@ pub(super) trait Transport: Send {
     /// Opens files anew, and reads secrets again.
     fn reopen(&mut self) -> Result<(), Trouble>;
 
+    /// An incident is over, and what would have said so was dropped: nobody is to be reminded of it.
+    fn is_over(&mut self, _incident: &str) {}
+
+    /// So many of them are over that nobody knows which: nobody is to be reminded of any.
+    fn all_may_be_over(&mut self) {}
+
     /// When there will be something to do without anything to deliver.
     fn due(&self) -> Option<Instant> {
         None

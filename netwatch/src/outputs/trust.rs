@@ -22,7 +22,8 @@ impl Debug for Secret {
 }
 
 impl Secret {
-    /// Reads one, without the end of its last line.
+    /// Reads one, without the end of its last line. One with a control character in it was not meant so: it is a file of two
+    /// lines, or another file.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let mut bytes = read(path)?;
         while bytes.last().is_some_and(|byte| b"\r\n".contains(byte)) {
@@ -31,7 +32,25 @@ impl Secret {
         if bytes.is_empty() {
             return Err(format!("{}: is empty; write the secret into it", path.display()));
         }
+        if bytes.iter().any(u8::is_ascii_control) {
+            return Err(format!(
+                "{}: has a line break or another control character in it; write the secret alone, in one line",
+                path.display()
+            ));
+        }
         Ok(Self(bytes))
+    }
+
+    /// Reads one that is sent in a header, where not everything can stand.
+    pub(super) fn token(path: &Path) -> Result<Self, String> {
+        let token = Self::read(path)?;
+        if !token.0.iter().all(u8::is_ascii_graphic) {
+            return Err(format!(
+                "{}: has something other than ASCII letters, digits and signs in it; write the token alone",
+                path.display()
+            ));
+        }
+        Ok(token)
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::endings::{Ending, Endings, Lost, ended};
 use super::limits::{BACKOFF_FIRST, BACKOFF_MAX, RETRY_AFTER_MAX, TICK_LATE};
 use super::transport::{Transport, Trouble};
 use crate::report::Told;
@@ -23,6 +24,8 @@ pub(super) struct Worker {
     queue: Sender<Message>,
     finished: Receiver<()>,
     room: u64,
+    /// How many found room.
+    accepted: u64,
     /// Whether the last one found no room, so that this is said once.
     is_full: bool,
 }
@@ -37,12 +40,14 @@ struct Shared {
     failures: AtomicU64,
     queued: AtomicU64,
     wants_reopen: AtomicBool,
+    lost: Lost,
     /// Held for an assignment or a clone, and the loop only tries to.
     trouble: Mutex<Option<Arc<str>>>,
 }
 
 enum Message {
     Told(Arc<Told>),
+    Ending(Ending),
     /// Look at `wants_reopen`.
     Reopen,
     Stop,
@@ -63,6 +68,7 @@ impl Worker {
             failures: AtomicU64::new(0),
             queued: AtomicU64::new(0),
             wants_reopen: AtomicBool::new(false),
+            lost: Lost::default(),
             trouble: Mutex::new(None),
         });
         let (queue, messages) = channel();
@@ -72,6 +78,7 @@ impl Worker {
             transport,
             messages,
             waiting: VecDeque::new(),
+            endings: Endings::default(),
             batch: 0,
             alone: 0,
             failed: 0,
@@ -84,7 +91,7 @@ impl Worker {
             thread.run();
             let _ = done.send(());
         })?;
-        Ok(Self { shared, queue, finished, room: room as u64, is_full: false })
+        Ok(Self { shared, queue, finished, room: room as u64, accepted: 0, is_full: false })
     }
 
     pub(super) fn offer(&mut self, told: &Arc<Told>) {
@@ -93,12 +100,16 @@ impl Worker {
         if has_room {
             self.shared.queued.fetch_add(1, Ordering::Relaxed);
             if self.queue.send(Message::Told(Arc::clone(told))).is_ok() {
+                self.accepted += 1;
                 self.is_full = false;
                 return;
             }
             self.shared.queued.fetch_sub(1, Ordering::Relaxed);
         }
         self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        if let Some(ending) = self.shared.lost.note(told, self.accepted) {
+            let _ = self.queue.send(Message::Ending(ending));
+        }
         if !self.is_full {
             self.is_full = true;
             tracing::warn!(
@@ -156,6 +167,7 @@ struct Thread {
     transport: Box<dyn Transport>,
     messages: Receiver<Message>,
     waiting: VecDeque<Arc<Told>>,
+    endings: Endings,
     /// How many of them are being tried: the same, as long as they are tried again, so that a receiver that took them and
     /// whose answer was lost knows them again.
     batch: usize,
@@ -173,6 +185,7 @@ impl Thread {
     fn run(&mut self) {
         loop {
             self.take();
+            self.endings.tell(&self.shared.lost, &mut *self.transport);
             if self.is_stopping {
                 self.last();
                 return;
@@ -227,6 +240,7 @@ impl Thread {
     fn put(&mut self, message: Message) {
         match message {
             Message::Told(told) => self.waiting.push_back(told),
+            Message::Ending(ending) => self.endings.put(ending),
             // Whatever was wrong, it may be right now.
             Message::Reopen => self.not_before = None,
             Message::Stop => self.is_stopping = true,
@@ -277,6 +291,7 @@ impl Thread {
         let done = done.min(self.batch);
         self.waiting.drain(..done);
         self.batch -= done;
+        self.endings.done += done as u64;
         self.alone = self.alone.saturating_sub(done);
         counter.fetch_add(done as u64, Ordering::Relaxed);
         self.shared.queued.fetch_sub(done as u64, Ordering::Relaxed);
@@ -294,6 +309,9 @@ impl Thread {
             return;
         }
         self.shared.failures.fetch_add(1, Ordering::Relaxed);
+        if let Some(incident) = self.waiting.front().and_then(|told| ended(told)) {
+            self.transport.is_over(incident);
+        }
         self.forget(1, &self.shared.clone().dropped);
         if !self.said_refused {
             self.said_refused = true;

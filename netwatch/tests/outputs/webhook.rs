@@ -101,6 +101,50 @@ fn what_may_be_taken_later_is_sent_again_as_it_was() {
 }
 
 #[test]
+fn what_somebody_can_put_right_is_waited_for() {
+    for (status, says) in [
+        (401, "check the token or the secret"),
+        (403, "check the token or the secret"),
+        (404, "check the URL"),
+        (407, "a proxy answers"),
+    ] {
+        let (port, book) = (free_port(), Book::default());
+        book.answer((0..1_000).map(|_| Answer::Status(status, "")));
+        let server = Server::start(port, &book);
+        let mut output = Output::start(target(port, None), 1_000);
+        output.offer(1..=10);
+        output.until_trouble();
+        let state = output.state();
+        assert_eq!(state.dropped, 0);
+        let trouble = state.trouble.unwrap();
+        assert!(trouble.contains(&status.to_string()) && trouble.contains(says), "{trouble}");
+        book.answers.lock().unwrap().clear();
+        output.finish(10);
+        server.stop();
+        assert_eq!(taken(&book.requests()), texts(1..=10));
+    }
+}
+
+#[test]
+fn a_secret_with_a_line_break_in_it_is_not_taken() {
+    let folder = Folder::new("broken");
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "first\n").unwrap();
+    let (port, book) = (free_port(), Book::default());
+    let server = Server::start(port, &book);
+    let mut output = Output::start(target(port, Some(secret.clone())), 1_000);
+    // The one that is known already stays.
+    fs::write(&secret, "hush\nhush\n").unwrap();
+    output.0.reopen();
+    output.offer(1..=1);
+    output.finish(1);
+    server.stop();
+    let request = &book.requests()[0];
+    let expect = signature(b"first", &request.headers["x-netwatch-timestamp"], &request.body);
+    assert_eq!(request.headers["x-netwatch-signature"], expect);
+}
+
+#[test]
 fn what_is_refused_for_good_is_dropped_and_the_rest_is_not() {
     let (port, book) = (free_port(), Book::default());
     book.answer([Answer::Status(503, ""), Answer::Status(400, "")]);
@@ -154,6 +198,9 @@ fn a_secret_that_is_not_there_is_an_error_at_the_start() {
     let missing = refused(folder.path().join("missing"));
     assert!(missing.starts_with("output hook: ") && missing.contains("No such file"), "{missing}");
     fs::write(folder.path().join("empty"), "\n").unwrap();
+    fs::write(folder.path().join("two"), "hush\nhush\n").unwrap();
+    let two = refused(folder.path().join("two"));
+    assert!(two.contains("has a line break or another control character") && !two.contains("hush"), "{two}");
     let empty = refused(folder.path().join("empty"));
     assert!(empty.contains("is empty") && !empty.contains("hush"), "{empty}");
 }

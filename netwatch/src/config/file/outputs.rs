@@ -53,7 +53,7 @@ impl Reader {
         for (key, value) in table.iter().filter(|(key, _)| key.get_ref() != "kind") {
             let name = key.get_ref().as_ref();
             if KEYS.contains(&name) || kind.keys().contains(&name) {
-                self.output_key(&mut draft, key, value);
+                self.output_key(kind, &mut draft, key, value);
             } else {
                 let known: Vec<_> = KEYS.iter().chain(kind.keys()).copied().collect();
                 self.unknown(key, &known);
@@ -71,7 +71,7 @@ impl Reader {
         }
     }
 
-    fn output_key(&mut self, draft: &mut Draft, key: &Key<'_>, value: &Value<'_>) {
+    fn output_key(&mut self, kind: Kind, draft: &mut Draft, key: &Key<'_>, value: &Value<'_>) {
         let path = |value: &DeValue<'_>| match text(value)? {
             "" => Err("must be a path, not empty".to_owned()),
             path => Ok(path.into()),
@@ -117,8 +117,10 @@ impl Reader {
                 });
             }
             "ca_file" => draft.ca_file = self.value(key, value, path),
-            "url" => draft.url = self.value(key, value, |value| value::url(text(value)?)),
-            "urls" => draft.urls = self.strings(key, value, URLS_MAX, value::url).unwrap_or_default(),
+            "url" => draft.url = self.value(key, value, |value| kind.url(text(value)?)),
+            "urls" => {
+                draft.urls = self.strings(key, value, URLS_MAX, |text| kind.url(text)).unwrap_or_default();
+            }
             "url_file" => draft.url_file = self.value(key, value, path),
             "secret_file" => draft.secret_file = self.value(key, value, path),
             "bearer_token_file" => draft.bearer_token_file = self.value(key, value, path),

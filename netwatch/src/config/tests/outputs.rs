@@ -80,6 +80,18 @@ fn bad_outputs_are_named() {
         ("[[outputs]]\nkind = 'webhook'\nurl = 'https:///a'", "url: is no URL"),
         ("[[outputs]]\nkind = 'webhook'\nurl = 'https://me:hush@a/'", "must have no name or password in it"),
         ("[[outputs]]\nkind = 'webhook'\nurl = 'http://a'\nurl_file = 'b'", "has both url and url_file"),
+        (
+            "[[outputs]]\nkind = 'alertmanager'\nurl = 'http://a:9093/?token=hush'",
+            "url: must have no question mark in it; write it like http://127.0.0.1:9093",
+        ),
+        (
+            "[[outputs]]\nkind = 'alertmanager'\nurl = 'http://a:9093/am/api/v2/alerts/'",
+            "url: must not end in /api/v2/alerts, which is added to it; write http://a:9093/am",
+        ),
+        (
+            "[[outputs]]\nkind = 'alertmanager'\nurls = ['http://a', 'http://b/api/v2/alerts']",
+            "which is added to it; write http://b",
+        ),
         ("[[outputs]]\nkind = 'webhook'\nurl_file = ''", "url_file: must be a path"),
         (
             "[[outputs]]\nkind = 'journald'\nname = 'a'\n[[outputs]]\nkind = 'journald'\nname = 'a'",
@@ -94,10 +106,13 @@ fn bad_outputs_are_named() {
         ("--output file", "--output: \"file\" lacks a target"),
         ("--output xml:/a", "--output: \"xml\" is no kind of output"),
         ("--output webhook:a", "--output: is no URL"),
+        ("--output alertmanager:http://a/?key=hush", "--output: must have no question mark"),
+        ("--output alertmanager:http://a/api/v2/alerts", "--output: must not end in /api/v2/alerts"),
         ("--output syslog:tcp://", "--output: \"tcp://\" is no address"),
     ] {
         let wrong = with_file(options, "").unwrap_err();
         assert!(wrong.contains(says), "{options}: {wrong}");
+        assert!(!wrong.contains("hush"), "{wrong}");
     }
     let many: String = (0..17).map(|number| format!("--output file:/{number} ")).collect();
     assert!(with_file(&many, "").unwrap_err().contains("at most 16 outputs"));
@@ -107,7 +122,7 @@ fn bad_outputs_are_named() {
 fn what_may_be_secret_is_not_shown() {
     let text =
         "[[outputs]]\nkind = 'webhook'\nurl = 'https://example.net/a?token=hush'\nsecret_file = '/s'\n";
-    let config = with_file("--output alertmanager:http://localhost/?key=hush", text).unwrap();
+    let config = with_file("--output webhook:http://localhost/?key=hush", text).unwrap();
     let shown = config.toml(true);
     assert!(shown.contains("url = \"https://example.net/...\""), "{shown}");
     assert!(!shown.contains("hush"), "{shown}");

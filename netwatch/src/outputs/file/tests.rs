@@ -78,6 +78,40 @@ fn a_file_that_is_too_old_is_put_away() {
 }
 
 #[test]
+fn a_file_that_could_not_be_put_away_is_put_away_later() {
+    let folder = Folder::new("stuck");
+    let mut file = open(&folder.target(21, 3));
+    deliver(&mut file, 1..=9);
+    // A directory with something in it, which no file takes the place of.
+    let (first, aside) = (folder.0.join("out.log.1"), folder.0.join("aside"));
+    fs::rename(folder.0.join("out.log.2"), &aside).unwrap();
+    fs::create_dir_all(folder.0.join("out.log.2/full")).unwrap();
+    fs::write(folder.0.join("out.log.3"), "").unwrap();
+    deliver(&mut file, 10..=10);
+    assert!(file.stuck.is_some());
+    assert_eq!(folder.read("out.log"), lines(7..=10));
+    // It is possible again, but not tried before it has grown by a tenth, or minutes have gone by.
+    fs::remove_dir_all(folder.0.join("out.log.2")).unwrap();
+    file.stuck = file.stuck.map(|stuck| Stuck { size: u64::MAX, ..stuck });
+    deliver(&mut file, 11..=11);
+    assert_eq!(folder.read("out.log"), lines(7..=11));
+    file.stuck = file.stuck.map(|stuck| Stuck { size: 35, ..stuck });
+    deliver(&mut file, 12..=12);
+    assert!(file.stuck.is_none());
+    assert_eq!((folder.read("out.log.1"), folder.read("out.log")), (lines(7..=11), lines(12..=12)));
+    assert_eq!(folder.read("out.log.2"), lines(4..=6));
+    // And where somebody else has moved it, the next one is no longer stuck.
+    file.stuck = Some(Stuck { at: Instant::now() + ROTATION, size: u64::MAX });
+    fs::rename(folder.0.join("out.log"), &aside).unwrap();
+    deliver(&mut file, 13..=16);
+    assert!(file.stuck.is_none());
+    assert_eq!(
+        (fs::read_to_string(first).unwrap(), folder.read("out.log")),
+        (lines(13..=14), lines(15..=16))
+    );
+}
+
+#[test]
 fn a_file_that_was_moved_or_removed_is_made_anew() {
     let folder = Folder::new("moved");
     let mut file = open(&folder.target(0, 5));
