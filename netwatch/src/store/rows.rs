@@ -196,6 +196,7 @@ fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn unwritable(wrong: serde_json::Error) -> rusqlite::Error {
+/// Why something is no row.
+pub(super) fn unwritable(wrong: serde_json::Error) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(wrong.into())
 }
