@@ -53,6 +53,33 @@ fn the_file_keeps_its_bound_and_the_oldest_go_first() {
 }
 
 #[test]
+fn windows_never_cost_incidents_as_long_as_they_have_half_of_the_room() {
+    let dir = Dir::new("windows-first");
+    let settings = HistorySettings { max_bytes: 16 << 20, ..HistorySettings::default() };
+    let Opened { mut store, .. } = Store::start(Some(&dir.0), &settings, at(0)).unwrap();
+    // Older than all windows, and about a quarter of the room.
+    for number in 0..1_000 {
+        store.offer(&told(closed(&format!("closed-{number}"), number - 2_000)));
+    }
+    // As a flood would make them: 20 MB.
+    let sources: Vec<_> = (0..100).map(|number| format!("192.0.2.{number}")).collect();
+    let sources: Vec<_> = sources.iter().map(String::as_str).collect();
+    for number in 0..3_000 {
+        store.window(summary(number, &sources));
+        until("there is room in the queue", || store.state().waiting < 5_000);
+    }
+    let state = store.finish(PATIENCE);
+    assert!(state.bytes <= settings.max_bytes && state.removed > 1_000, "{state:?}");
+    assert_eq!((state.incidents, state.dropped), (1_000, 0));
+    // And windows keep what incidents leave them.
+    let file = file::open_to_read(&dir.file(), false).unwrap();
+    let windows = memory::count(&file, "windows");
+    assert!((300..2_000).contains(&windows), "{windows}");
+    let last: i64 = file.query_row("SELECT max(id) FROM windows", [], |row| row.get(0)).unwrap();
+    assert_eq!(last, 3_000);
+}
+
+#[test]
 fn memory_is_bounded() {
     let Opened { mut store, .. } = Store::start(None, &HistorySettings::default(), at(0)).unwrap();
     let count = limits::MEMORY_INCIDENTS + 100;
