@@ -69,14 +69,16 @@ pub(super) fn tidy(connection: &mut Connection, before_us: i64, max_bytes: u64) 
     transaction.commit()?;
     let count = removed.incidents + removed.windows;
     // Pages that are free are filled again; they go back where the file has too many of them.
-    let is_wide = size(connection)? > room;
-    if is_wide {
+    let before = size(connection)?;
+    if before > room {
         all(connection, "PRAGMA incremental_vacuum(128)")?;
     }
-    if count > 0 || is_wide {
+    let is_smaller = size(connection)? < before;
+    if count > 0 || is_smaller {
         all(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
     }
-    removed.is_more = count > 0 && (is_over || count >= REMOVED_AT_ONCE as u64) || is_wide;
+    // Where nothing can go, as incidents that go on have all of the room, doing it again at once helps nobody.
+    removed.is_more = count > 0 && (is_over || count >= REMOVED_AT_ONCE as u64) || is_smaller;
     Ok(removed)
 }
 

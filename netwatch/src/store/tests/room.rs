@@ -80,6 +80,33 @@ fn windows_never_cost_incidents_as_long_as_they_have_half_of_the_room() {
 }
 
 #[test]
+fn where_only_incidents_are_left_that_go_on_there_is_no_more_to_do() {
+    let dir = Dir::new("open-only");
+    let mut store = dir.start().store;
+    for number in 0..1_500 {
+        store.offer(&told(incident(&format!("open-{number}"), number)));
+        store.offer(&told(closed(&format!("closed-{number}"), number)));
+    }
+    assert_eq!(store.finish(PATIENCE).written, 3_000);
+    let mut file = file::File::open(&dir.file(), schema::STEPS).unwrap();
+    let mut removed = Vec::new();
+    // There is room for nothing.
+    loop {
+        let step = retention::tidy(&mut file.connection, 0, 0).unwrap();
+        removed.push(step.incidents);
+        if !step.is_more {
+            break;
+        }
+        assert!(removed.len() < 1_000, "{removed:?}");
+    }
+    assert_eq!((removed[0], removed.iter().sum::<u64>()), (600, 1_500));
+    assert_eq!(memory::count(&file.connection, "incidents"), 1_500);
+    let free = "PRAGMA freelist_count";
+    assert_eq!(file.connection.query_row(free, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    assert_eq!(retention::tidy(&mut file.connection, 0, 0).unwrap(), retention::Removed::default());
+}
+
+#[test]
 fn memory_is_bounded() {
     let Opened { mut store, .. } = Store::start(None, &HistorySettings::default(), at(0)).unwrap();
     let count = limits::MEMORY_INCIDENTS + 100;
