@@ -19,6 +19,40 @@ fn a_continued_incident_keeps_its_beginning() {
 }
 
 #[test]
+fn a_continued_incident_keeps_its_evidence() {
+    let dir = Dir::new("evidence");
+    let mut store = dir.start().store;
+    let file = |name: &str| Some(name.to_owned());
+    store.offer(&told(incident("none", 1)));
+    store.offer(&told(Incident { evidence_file: file("/old"), ..incident("kept", 1) }));
+    store.offer(&told(Incident { evidence_file: file("/old"), ..incident("newer", 1) }));
+    drop(store.finish(PATIENCE));
+    let mut store = dir.start().store;
+    store.offer(&told(incident("none", 2)));
+    store.offer(&told(incident("kept", 2)));
+    store.offer(&told(Incident { evidence_file: file("/new"), ..incident("newer", 2) }));
+    store.offer(&told(incident("kept", 3)));
+    assert_eq!(store.finish(PATIENCE).written, 4);
+    let page = dir.archive().incidents(&all(Order::Newest)).unwrap();
+    let kept: Vec<_> = page.items.iter().map(|one| (&*one.id, one.evidence_file.as_deref())).collect();
+    assert_eq!(kept, [("newer", Some("/new")), ("kept", Some("/old")), ("none", None)]);
+}
+
+#[test]
+fn nothing_begins_after_it_was_told_of() {
+    let dir = Dir::new("set-back");
+    let mut store = dir.start().store;
+    store.offer(&told(incident("a", 500)));
+    // The clock was set back: what was known of the beginning is too late, and so is what the step says.
+    let step = Incident { opened_at: at(300), first_seen: at(400), ..incident("a", 100) };
+    store.offer(&told(Incident { last_seen: at(90), ..step }));
+    assert_eq!(store.finish(PATIENCE).written, 2);
+    let page = dir.archive().incidents(&all(Order::Newest)).unwrap();
+    let [found] = &page.items[..] else { panic!("{page:?}") };
+    assert_eq!((found.opened_at, found.first_seen, found.updated_at), (at(100), at(90), at(100)));
+}
+
+#[test]
 fn what_a_crash_left_open_long_ago_is_closed_as_of_then() {
     let dir = Dir::new("crash");
     let mut store = dir.start().store;
