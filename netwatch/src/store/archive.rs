@@ -9,6 +9,11 @@ use super::schema::{self, Kind};
 use super::{file, merge, query};
 use crate::report::{Incident, IncidentQuery, Page};
 
+/// What to do where the files may not be read.
+const NOT_ALLOWED: &str = "permission denied; run as root, or as a member of the directory's group";
+/// What to do where a crash has left a log, of which the index is gone.
+const NO_INDEX: &str = "its log needs somebody who may write there: run it once as root (sudo)";
+
 /// A history that is only read.
 #[derive(Debug)]
 pub struct Archive {
@@ -33,6 +38,9 @@ impl Archive {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(ArchiveError::Missing(path));
             }
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(failed(NOT_ALLOWED.into()));
+            }
             Err(error) => return Err(failed(error.to_string())),
         };
         if !path.is_file() {
@@ -42,20 +50,29 @@ impl Archive {
             let connection = file::open_to_read(&path, immutable)?;
             schema::kind(&connection).map(|kind| (connection, kind))
         };
+        let is_refused = |error: &rusqlite::Error| {
+            matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+            )
+        };
         let mut is_still = false;
         let opened = looked(false).or_else(|error| {
             // Who may not write beside the file cannot share its log; where there is none, none is needed.
-            let is_refused = matches!(
-                error.sqlite_error_code(),
-                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
-            );
-            if !is_refused || file::has_log(&path) {
+            if !is_refused(&error) || file::has_log(&path) {
                 return Err(error);
             }
             is_still = true;
             looked(true)
         });
-        let (connection, kind) = opened.map_err(|error| failed(error.to_string()))?;
+        let (connection, kind) = opened.map_err(|error| {
+            failed(match is_refused(&error) {
+                // SQLite does not say which of its files it was.
+                true if !file::is_readable(&path) => NOT_ALLOWED.into(),
+                true if file::has_log(&path) => NO_INDEX.into(),
+                _ => error.to_string(),
+            })
+        })?;
         let known = schema::version(schema::STEPS);
         match kind {
             Kind::Ours(found) if found > known => Err(Error::Newer { path, found, known }.into()),

@@ -180,6 +180,15 @@ pub(super) fn has_log(path: &Path) -> bool {
     fs::metadata(beside(path, "-wal")).is_ok_and(|metadata| metadata.len() > 0)
 }
 
+/// Whether this process may read the file, and its log and index where there are any. Nothing is opened for it: closing what
+/// SQLite has open as well would give up its locks.
+pub(super) fn is_readable(path: &Path) -> bool {
+    ["", "-wal", "-shm"].iter().all(|end| {
+        let access = nix::unistd::eaccess(&beside(path, end), nix::unistd::AccessFlags::R_OK);
+        !matches!(access, Err(nix::errno::Errno::EACCES | nix::errno::Errno::EPERM))
+    })
+}
+
 /// Device and number of a file.
 pub(super) fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))

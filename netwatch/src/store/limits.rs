@@ -24,10 +24,13 @@ pub const QUESTIONS: usize = 64;
 pub const READERS: usize = 2;
 /// How long an answer may take.
 pub const ANSWER: Duration = Duration::from_secs(5);
-/// Incidents of earlier runs that are continued, at most; the newest.
+/// Incidents of earlier runs that are continued, at most: those that were told of last.
 pub const CONTINUED: usize = 10_000;
-/// An incident that ended because netwatch was stopped is continued within this time: a restart is no end.
+/// An incident is continued within this time, whether it ended because netwatch was stopped or was left open by a crash: a
+/// restart is no end. One that goes on is told of far more often.
 pub const RESTART: Duration = Duration::from_secs(3600);
+/// How far its last step may lie in the future: clocks are not the same before and after a restart.
+pub const AHEAD: Duration = Duration::from_secs(60);
 /// What the log that is written before the file may take of the room, in bytes.
 pub const LOG_BYTES: u64 = 8 << 20;
 /// Incidents, or summaries, that are removed in one step: more than what one transaction adds, so that room is made faster than

@@ -2,11 +2,12 @@
 //!
 //! The loop puts into a bounded queue what is to be kept, and waits for nothing. Read it in this order: [`limits`], [`error`],
 //! `schema` (the tables), `address` (networks as keys), `rows` (incidents become rows), `file` (opened with care), `shared`
-//! (what threads share), `memory` (what waits), `writer` (the thread that writes), `retention` (what goes), `salvage`,
-//! `query`, `merge` and `reader` (answers), [`archive`] (what another process reads).
+//! (what threads share), `memory` (what waits), `writer` (the thread that writes), `continued` (what goes on after a restart),
+//! `retention` (what goes), `salvage`, `query`, `merge` and `reader` (answers), [`archive`] (what another process reads).
 
 mod address;
 pub mod archive;
+mod continued;
 pub mod error;
 mod file;
 pub mod limits;
@@ -53,8 +54,8 @@ pub struct Store {
 pub struct Opened {
     /// The history.
     pub store: Store,
-    /// Incidents of earlier runs that go on: those that nobody has closed, and those that ended within [`limits::RESTART`]
-    /// because netwatch was stopped. The oldest first.
+    /// Incidents of earlier runs that go on: those that nobody has closed and that were told of within [`limits::RESTART`],
+    /// and those that ended within it because netwatch was stopped. The oldest first.
     pub open: Vec<Incident>,
 }
 
@@ -70,13 +71,10 @@ impl Store {
         let shared = Arc::new(Shared::new(path)?);
         let mut writer = Writer::new(Arc::clone(&shared), settings.clone());
         writer.begin()?;
-        let open = match writer.connection() {
-            Some(connection) => query::open_incidents(connection, now).unwrap_or_else(|error| {
-                tracing::warn!("incidents of earlier runs are not continued: {error}");
-                Vec::new()
-            }),
-            None => Vec::new(),
-        };
+        let open = writer.carry_on(now).unwrap_or_else(|error| {
+            tracing::warn!("incidents of earlier runs are not continued: {error}");
+            Vec::new()
+        });
         let readers = Readers::start(&shared)?;
         let (queue, items) = sync_channel(limits::QUEUE);
         let (finish, finished) = channel();

@@ -6,10 +6,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 use tracing::warn;
 
-use super::limits::{CONTINUED, RESTART};
 use super::{address, rows};
 use crate::report::history::{Order, PAGE_MAX};
-use crate::report::{Incident, IncidentQuery, Time, WindowQuery, WindowSummary};
+use crate::report::{Incident, IncidentQuery, WindowQuery, WindowSummary};
 
 /// What one database has to say.
 #[derive(Debug)]
@@ -127,25 +126,6 @@ fn conditions(asked: &mut Asked, query: &IncidentQuery) {
     }
 }
 
-/// Incidents that go on, or ended shortly before `now` because netwatch was stopped; of too many the newest. The oldest first.
-pub(super) fn open_incidents(connection: &Connection, now: Time) -> rusqlite::Result<Vec<Incident>> {
-    let within = i64::try_from(RESTART.as_micros()).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare(&format!(
-        "SELECT d.doc FROM (
-           SELECT seq FROM incidents WHERE state = 0
-           UNION ALL
-           SELECT seq FROM incidents WHERE state = 1 AND updated_us >= ?1 AND closed_us >= ?1 AND close_reason = 'shutdown'
-         ) i CROSS JOIN incident_docs d ON d.seq = i.seq ORDER BY i.seq DESC LIMIT {CONTINUED}",
-    ))?;
-    let mut rows = statement.query([now.micros().saturating_sub(within)])?;
-    let mut open = Vec::new();
-    while let Some(row) = rows.next()? {
-        open.extend(row.get_ref(0)?.as_str().ok().and_then(parse::<Incident>));
-    }
-    open.reverse();
-    Ok(open)
-}
-
 /// Incidents of one database.
 pub(super) fn incidents(connection: &Connection, query: &IncidentQuery) -> rusqlite::Result<Part<Incident>> {
     let asked = incidents_sql(query);
@@ -224,7 +204,7 @@ fn run<T>(
 }
 
 /// What one row cannot say is no reason to say nothing about the others.
-fn parse<T: serde::de::DeserializeOwned>(doc: &str) -> Option<T> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(doc: &str) -> Option<T> {
     serde_json::from_str(doc).map_err(|wrong| warn!("a row of the history is left out: {wrong}")).ok()
 }
 

@@ -1,4 +1,5 @@
-//! What is old goes, in small steps, and so does what finds no room. Incidents that go on are never removed.
+//! What is old goes, in small steps, and so does what finds no room: summaries of windows before incidents, as long as they
+//! have more than half of it. Incidents that go on are never removed.
 
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -7,6 +8,10 @@ use super::memory;
 
 /// Rows of one kind that go before it is looked again which kind is older.
 const SOME: usize = 50;
+/// How many windows are looked at to know what all of them take.
+const SAMPLES: i64 = 32;
+/// What a window and each of its sources take beside the document: rows and what finds them, in bytes.
+const ROW_BYTES: i64 = 80;
 
 /// What a step removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,8 +46,13 @@ pub(super) fn tidy(connection: &mut Connection, before_us: i64, max_bytes: u64) 
         windows: remove_windows(&transaction, before_us, REMOVED_AT_ONCE)?,
         is_more: false,
     };
-    // Whatever is older goes first, some of it at a time.
     while used(&transaction)? > room && removed.incidents + removed.windows < REMOVED_AT_ONCE as u64 {
+        // A flood makes large windows, and short ones are many: neither shall cost incidents.
+        if windows_take(&transaction)? > room / 2 {
+            removed.windows += remove_first_windows(&transaction, SOME)?;
+            continue;
+        }
+        // Whatever is older goes first, some of it at a time.
         match oldest(&transaction)? {
             Old { incident_us: Some(incident), window_us }
                 if window_us.is_none_or(|window| incident <= window) =>
@@ -59,14 +69,16 @@ pub(super) fn tidy(connection: &mut Connection, before_us: i64, max_bytes: u64) 
     transaction.commit()?;
     let count = removed.incidents + removed.windows;
     // Pages that are free are filled again; they go back where the file has too many of them.
-    let is_wide = size(connection)? > room;
-    if is_wide {
+    let before = size(connection)?;
+    if before > room {
         all(connection, "PRAGMA incremental_vacuum(128)")?;
     }
-    if count > 0 || is_wide {
+    let is_smaller = size(connection)? < before;
+    if count > 0 || is_smaller {
         all(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
     }
-    removed.is_more = count > 0 && (is_over || count >= REMOVED_AT_ONCE as u64) || is_wide;
+    // Where nothing can go, as incidents that go on have all of the room, doing it again at once helps nobody.
+    removed.is_more = count > 0 && (is_over || count >= REMOVED_AT_ONCE as u64) || is_smaller;
     Ok(removed)
 }
 
@@ -137,6 +149,41 @@ fn remove_windows(connection: &Connection, before_us: i64, most: usize) -> rusql
     let ids = numbers(connection, &format!("{sql} {most}"), [before_us])?;
     delete_windows(connection, &ids)?;
     Ok(ids.len() as u64)
+}
+
+/// Those that were written first. Their times may be of a clock that was wrong; what [`windows_take`] says is right only where
+/// no number is left behind.
+fn remove_first_windows(connection: &Connection, most: usize) -> rusqlite::Result<u64> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let ids = numbers(connection, "SELECT id FROM windows ORDER BY id LIMIT ?1", [most])?;
+    delete_windows(connection, &ids)?;
+    Ok(ids.len() as u64)
+}
+
+/// About how many bytes all windows take. To add them up one would have to read all of the file, so some are looked at, from
+/// the first to the last; their numbers say how many there are.
+fn windows_take(connection: &Connection) -> rusqlite::Result<u64> {
+    let ends = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let sql = "SELECT (SELECT min(id) FROM windows), (SELECT max(id) FROM windows)";
+    let (Some(first), Some(last)) =
+        connection.query_row::<(Option<i64>, Option<i64>), _, _>(sql, [], ends)?
+    else {
+        return Ok(0);
+    };
+    let mut look = connection.prepare(&format!(
+        "SELECT octet_length(w.doc) + {ROW_BYTES} + {ROW_BYTES} * (SELECT count(*) FROM window_sources s WHERE s.window = w.id)
+         FROM windows w WHERE w.id >= ?1 ORDER BY w.id LIMIT 1"
+    ))?;
+    let count = last.saturating_sub(first).saturating_add(1);
+    let samples = count.min(SAMPLES);
+    let mut sum = 0;
+    for sample in 0..samples {
+        let place = i128::from(count) * i128::from(sample) / i128::from(samples);
+        let id = first.saturating_add(i64::try_from(place).unwrap_or(i64::MAX));
+        sum += look.query_row([id], |row| row.get::<_, i64>(0))?;
+    }
+    let all = i128::from(sum) * i128::from(count) / i128::from(samples);
+    Ok(u64::try_from(all).unwrap_or(u64::MAX))
 }
 
 fn delete_incidents(connection: &Connection, seqs: &[i64]) -> rusqlite::Result<()> {

@@ -38,6 +38,7 @@ struct Known {
 /// The statements that write, for one transaction.
 pub(super) struct Put<'c> {
     find: Statement<'c>,
+    evidence: Statement<'c>,
     taken: Statement<'c>,
     row: Statement<'c>,
     doc: Statement<'c>,
@@ -50,6 +51,11 @@ impl<'c> Put<'c> {
     pub(super) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
         Ok(Self {
             find: connection.prepare("SELECT seq, opened_us, first_us FROM incidents WHERE id = ?1")?,
+            // What is no JSON has none.
+            evidence: connection.prepare(
+                "SELECT CASE WHEN json_valid(doc) THEN CAST(doc ->> '$.evidence_file' AS TEXT) END
+                 FROM incident_docs WHERE seq = ?1",
+            )?,
             taken: connection.prepare("SELECT 1 FROM incidents WHERE seq = ?1")?,
             row: connection.prepare(
                 "INSERT INTO incidents (seq, id, change, rule, severity, weight, state, close_reason, interface,
@@ -97,7 +103,13 @@ impl<'c> Put<'c> {
         };
         numbers.seq = numbers.seq.max(seq);
         numbers.change = change.max(numbers.change + 1);
-        let incident = as_it_began(incident, before);
+        let evidence = match before {
+            Some(known) if incident.evidence_file.is_none() => {
+                self.evidence.query_row([known.seq], |row| row.get(0)).optional()?.flatten()
+            }
+            _ => None,
+        };
+        let incident = as_it_began(incident, before, evidence);
         let doc = serde_json::to_string(&*incident).map_err(unwritable)?;
         let source = incident.source.as_deref().and_then(address::key);
         let source = source.or_else(|| incident.src_ip.map(address::exactly));
@@ -179,15 +191,25 @@ fn known(row: &rusqlite::Row<'_>) -> rusqlite::Result<Known> {
     Ok(Known { seq: row.get(0)?, opened_us: row.get(1)?, first_us: row.get(2)? })
 }
 
-fn as_it_began(incident: &Incident, before: Option<Known>) -> Cow<'_, Incident> {
-    let mut incident = Cow::Borrowed(incident);
+/// A step with what was known before it: when the incident began, and where packets of it are kept, which the first step
+/// after a restart does not say. Nothing begins after it was told of, even where the clock was set back meanwhile.
+fn as_it_began(incident: &Incident, before: Option<Known>, evidence: Option<String>) -> Cow<'_, Incident> {
+    let (mut opened, mut first) = (incident.opened_at, incident.first_seen);
     if let Some(known) = before {
-        if known.opened_us < incident.opened_at.micros() {
-            incident.to_mut().opened_at = Time::from_micros(known.opened_us);
-        }
-        if known.first_us < incident.first_seen.micros() {
-            incident.to_mut().first_seen = Time::from_micros(known.first_us);
-        }
+        opened = opened.min(Time::from_micros(known.opened_us));
+        first = first.min(Time::from_micros(known.first_us));
+    }
+    opened = opened.min(incident.updated_at);
+    first = first.min(incident.last_seen).min(incident.updated_at);
+    let mut incident = Cow::Borrowed(incident);
+    if opened < incident.opened_at {
+        incident.to_mut().opened_at = opened;
+    }
+    if first < incident.first_seen {
+        incident.to_mut().first_seen = first;
+    }
+    if evidence.is_some() {
+        incident.to_mut().evidence_file = evidence;
     }
     incident
 }
@@ -196,6 +218,7 @@ fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn unwritable(wrong: serde_json::Error) -> rusqlite::Error {
+/// Why something is no row.
+pub(super) fn unwritable(wrong: serde_json::Error) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(wrong.into())
 }

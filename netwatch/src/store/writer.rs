@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
 use tracing::{debug, info, warn};
 
 use super::error::Error;
@@ -15,9 +14,10 @@ use super::file::{self, File, Wrong};
 use super::limits::{BATCH, EXAMINE, LOOK, MEMORY_INCIDENTS, MEMORY_WINDOWS, PAUSE, RETRY, TIDY, TIDY_AFTER};
 use super::rows::{self, Item, Numbers, Put};
 use super::shared::{Shared, add};
-use super::{memory, retention, salvage, schema};
+use super::{continued, memory, retention, salvage, schema};
 use crate::clock;
 use crate::config::HistorySettings;
+use crate::report::{Incident, Time};
 
 /// What writes.
 pub(super) struct Writer {
@@ -68,9 +68,12 @@ impl Writer {
         }
     }
 
-    /// The connection that writes, as long as the file can be written.
-    pub(super) fn connection(&self) -> Option<&Connection> {
-        self.file.as_ref().map(|file| &file.connection)
+    /// What is continued of earlier runs; nothing as long as the file cannot be read.
+    pub(super) fn carry_on(&mut self, now: Time) -> rusqlite::Result<Vec<Incident>> {
+        let Some(file) = &self.file else { return Ok(Vec::new()) };
+        let continued = continued::carry_on(&file.connection, now)?;
+        self.numbers.change = self.numbers.change.max(rows::numbers(&file.connection)?.change);
+        Ok(continued)
     }
 
     /// Writes what comes until nothing can come any more.

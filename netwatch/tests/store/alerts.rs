@@ -105,6 +105,59 @@ fn who_may_only_read_can_read() {
 }
 
 #[test]
+fn who_may_not_read_is_told_what_to_do() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root can become somebody else");
+        return;
+    }
+    let (dir, left) = (Dir::new("running"), Dir::new("left"));
+    let Opened { mut store, .. } = start(&dir.0);
+    store.offer(&told(incident("a", 1, "open")));
+    until("it is written", || store.state().written == 1);
+    // As a crash and a copy would leave it: a log without its index.
+    for end in ["", "-wal"] {
+        let name = format!("history.db{end}");
+        fs::copy(dir.0.join(&name), left.0.join(&name)).unwrap();
+    }
+    let _ = store.finish(PATIENCE);
+    let allow = |name: &str, mode| {
+        fs::set_permissions(left.0.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let bin = Dir::new("left-bin");
+    let program = bin.0.join("netwatch");
+    fs::copy(env!("CARGO_BIN_EXE_netwatch"), &program).unwrap();
+    for path in [&bin.0, &program] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let look = || {
+        let mut command = Command::new(&program);
+        // Nobody in particular.
+        command.arg("alerts").arg("--state-dir").arg(&left.0).uid(65_534).gid(65_534);
+        command.output().unwrap()
+    };
+    let is_refused = |says: &str| {
+        let output = look();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(13), "{error}");
+        assert!(error.contains(says), "{error}");
+    };
+    let not_allowed = "permission denied; run as root, or as a member of the directory's group";
+    allow("", 0o750);
+    is_refused(not_allowed);
+    allow("", 0o755);
+    for [file, log] in [[0o640, 0o644], [0o644, 0o640]] {
+        allow("history.db", file);
+        allow("history.db-wal", log);
+        is_refused(not_allowed);
+    }
+    allow("history.db-wal", 0o644);
+    is_refused("its log needs somebody who may write there: run it once as root (sudo)");
+    // Which helps.
+    assert_eq!(lines(&netwatch(&left, "").output().unwrap()).len(), 1);
+    assert_eq!(lines(&look()).len(), 1);
+}
+
+#[test]
 fn what_comes_is_followed_until_a_signal_or_nobody_reads() {
     let dir = Dir::new("follow");
     let Opened { mut store, .. } = start(&dir.0);

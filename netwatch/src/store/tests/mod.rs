@@ -1,5 +1,6 @@
 //! The history, with and without a file.
 
+mod continued;
 mod damage;
 mod model;
 mod opening;
@@ -33,7 +34,11 @@ impl Dir {
     }
 
     fn start(&self) -> Opened {
-        Store::start(Some(&self.0), &HistorySettings::default(), at(0)).unwrap()
+        self.start_at(1_000)
+    }
+
+    fn start_at(&self, seconds: i64) -> Opened {
+        Store::start(Some(&self.0), &HistorySettings::default(), at(seconds)).unwrap()
     }
 
     fn archive(&self) -> Archive {

@@ -29,21 +29,7 @@ fn what_is_told_is_there_after_a_restart() {
     assert_eq!(store.state().incidents, 3);
     // Within an hour only.
     drop(store.finish(PATIENCE));
-    let later = Store::start(Some(&dir.0), &HistorySettings::default(), at(3_700)).unwrap();
-    assert_eq!(later.open, [incident("a", 1)]);
-}
-
-#[test]
-fn a_continued_incident_keeps_its_beginning() {
-    let dir = Dir::new("continued");
-    let Opened { mut store, .. } = dir.start();
-    store.offer(&told(incident("a", 1)));
-    store.offer(&told(Incident { observed: 99, ..incident("a", 50) }));
-    drop(store.finish(PATIENCE));
-    let page = dir.archive().incidents(&all(Order::Newest)).unwrap();
-    let [found] = &page.items[..] else { panic!("{page:?}") };
-    assert_eq!((found.opened_at, found.first_seen), (at(1), at(1)));
-    assert_eq!((found.updated_at, found.observed), (at(50), 99));
+    assert_eq!(dir.start_at(3_700).open, []);
 }
 
 #[test]

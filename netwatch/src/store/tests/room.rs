@@ -53,6 +53,60 @@ fn the_file_keeps_its_bound_and_the_oldest_go_first() {
 }
 
 #[test]
+fn windows_never_cost_incidents_as_long_as_they_have_half_of_the_room() {
+    let dir = Dir::new("windows-first");
+    let settings = HistorySettings { max_bytes: 16 << 20, ..HistorySettings::default() };
+    let Opened { mut store, .. } = Store::start(Some(&dir.0), &settings, at(0)).unwrap();
+    // Older than all windows, and about a quarter of the room.
+    for number in 0..1_000 {
+        store.offer(&told(closed(&format!("closed-{number}"), number - 2_000)));
+    }
+    // As a flood would make them: 20 MB.
+    let sources: Vec<_> = (0..100).map(|number| format!("192.0.2.{number}")).collect();
+    let sources: Vec<_> = sources.iter().map(String::as_str).collect();
+    for number in 0..3_000 {
+        store.window(summary(number, &sources));
+        until("there is room in the queue", || store.state().waiting < 5_000);
+    }
+    let state = store.finish(PATIENCE);
+    assert!(state.bytes <= settings.max_bytes && state.removed > 1_000, "{state:?}");
+    assert_eq!((state.incidents, state.dropped), (1_000, 0));
+    // And windows keep what incidents leave them.
+    let file = file::open_to_read(&dir.file(), false).unwrap();
+    let windows = memory::count(&file, "windows");
+    assert!((300..2_000).contains(&windows), "{windows}");
+    let last: i64 = file.query_row("SELECT max(id) FROM windows", [], |row| row.get(0)).unwrap();
+    assert_eq!(last, 3_000);
+}
+
+#[test]
+fn where_only_incidents_are_left_that_go_on_there_is_no_more_to_do() {
+    let dir = Dir::new("open-only");
+    let mut store = dir.start().store;
+    for number in 0..1_500 {
+        store.offer(&told(incident(&format!("open-{number}"), number)));
+        store.offer(&told(closed(&format!("closed-{number}"), number)));
+    }
+    assert_eq!(store.finish(PATIENCE).written, 3_000);
+    let mut file = file::File::open(&dir.file(), schema::STEPS).unwrap();
+    let mut removed = Vec::new();
+    // There is room for nothing.
+    loop {
+        let step = retention::tidy(&mut file.connection, 0, 0).unwrap();
+        removed.push(step.incidents);
+        if !step.is_more {
+            break;
+        }
+        assert!(removed.len() < 1_000, "{removed:?}");
+    }
+    assert_eq!((removed[0], removed.iter().sum::<u64>()), (600, 1_500));
+    assert_eq!(memory::count(&file.connection, "incidents"), 1_500);
+    let free = "PRAGMA freelist_count";
+    assert_eq!(file.connection.query_row(free, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    assert_eq!(retention::tidy(&mut file.connection, 0, 0).unwrap(), retention::Removed::default());
+}
+
+#[test]
 fn memory_is_bounded() {
     let Opened { mut store, .. } = Store::start(None, &HistorySettings::default(), at(0)).unwrap();
     let count = limits::MEMORY_INCIDENTS + 100;
