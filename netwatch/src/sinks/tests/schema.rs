@@ -11,12 +11,13 @@ use std::process::{Command, Stdio};
 use super::*;
 use crate::analysis::Digest;
 
-/// Debian's development branch: the schema of Suricata 8 has `alert.context`, that of 7 has not.
-const PACKAGES: &str = "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \
-                        MIRROR sid main\n";
-
-/// Fetches the one tar archive, in a state of apt-get's own: the lists of the machine stay as they are.
+/// Fetches the one tar archive, in a state of apt-get's own: the lists of the machine stay as they are. It comes from where
+/// this machine's packages come from, and from Debian's development branch: the schema of Suricata 8 has
+/// `alert.context`, that of 7 has not.
 const FETCH: &str = "set -e; cd \"$1\"; mkdir -p lists/partial cache/archives/partial
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u | head -n 1)
+test -n \"$mirror\"
+echo \"deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main\" > list
 apt() { apt-get -q -o Dir::Etc::SourceList=\"$1/list\" -o Dir::Etc::SourceParts=- -o Dir::State::Lists=\"$1/lists\" \
 -o Dir::Cache=\"$1/cache\" -o Acquire::http::Timeout=20 -o Acquire::Retries=1 \"$2\" $3 $4 $5; }
 apt \"$1\" update
@@ -52,7 +53,6 @@ fn tools() -> Option<PathBuf> {
     fs::create_dir_all(&half).unwrap();
     // apt-get wants to know where it is, whoever asks from where.
     let half = half.canonicalize().unwrap();
-    fs::write(half.join("list"), PACKAGES).unwrap();
     let log = File::create(half.join("log")).unwrap();
     let mut fetch = Command::new("timeout");
     fetch.args(["300", "sh", "-c", FETCH, "fetch"]).arg(&half).stdin(Stdio::null());
