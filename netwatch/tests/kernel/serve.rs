@@ -264,5 +264,5 @@ fn kill_again_and_again(lab: &Lab, dir: &Dir) {
         assert!(lost.is_empty(), "after {round} kills: {lost:?}");
     }
     println!("{KILLS} kills, {} incidents read before one of them, none lost", known.len());
-    assert!(known.len() > 1_000, "{}", known.len());
+    assert!(known.len() > 300, "{}", known.len());
 }
