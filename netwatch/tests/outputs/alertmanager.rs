@@ -22,9 +22,25 @@ struct Alertmanager {
     is_tls: bool,
 }
 
+/// Debian's Alertmanager looks for its templates in one place only. Where it was not installed but unpacked, it sees them
+/// there in a view of the file system of its own.
+fn command(program: &receivers::Program) -> Command {
+    let Some(root) = &program.root else { return program.command() };
+    const VIEW: &str =
+        "mount -t overlay overlay -o lowerdir=\"$0/usr/share\":/usr/share /usr/share && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    let own = if nix::unistd::geteuid().is_root() { "-m" } else { "-rm" };
+    command.args([own, "sh", "-c", VIEW]).arg(root).arg(&program.path);
+    command
+}
+
 impl Alertmanager {
     fn new() -> Option<Self> {
         let program = receivers::program("prometheus-alertmanager", &["prometheus-alertmanager"])?;
+        if !command(&program).arg("--version").output().is_ok_and(|output| output.status.success()) {
+            eprintln!("skipped: an unpacked Alertmanager cannot be given its templates here");
+            return None;
+        }
         let folder = Folder::new("alertmanager");
         fs::write(folder.path().join("conf.yml"), "route: {receiver: none}\nreceivers: [{name: none}]\n")
             .unwrap();
@@ -42,7 +58,7 @@ impl Alertmanager {
 
     fn start(&self) -> Program {
         let place = |name: &str| self.folder.path().join(name).display().to_string();
-        let mut command = self.program.command();
+        let mut command = command(&self.program);
         command.arg(format!("--config.file={}", place("conf.yml")));
         command.arg(format!("--storage.path={}", place("data")));
         command.arg(format!("--web.listen-address=127.0.0.1:{}", self.port)).arg("--cluster.listen-address=");
