@@ -136,9 +136,12 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs the network"]
     fn a_package_is_unpacked_with_its_libraries_in_reach() {
-        let program = unpacked("jq", &["jq", "libjq1", "libonig5"]).unwrap();
+        let program = match unpacked("jq", &["jq", "libjq1", "libonig5"]) {
+            Ok(program) => program,
+            // Another distribution, or no way to its packages.
+            Err(error) => return eprintln!("skipped: no package can be unpacked here: {error:#}"),
+        };
         let answer = program.command().args(["-n", "1+1"]).output().unwrap();
         assert_eq!(answer.stdout, b"2\n");
     }
