@@ -4,9 +4,11 @@ mod announce;
 mod drain;
 mod evidence;
 mod looks;
+mod meters;
 mod place;
 mod publish;
 mod resume;
+mod views;
 mod windows;
 
 use std::io::{self, Write as _};
@@ -205,7 +207,7 @@ impl App {
         let mut ticks = interval_at(Instant::now() + config.slot, config.slot);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (output, trouble) = output(&config, color);
-        let (publisher, open) = Publisher::start(&config, output.renderer())?;
+        let (publisher, open) = Publisher::start(&config, output.renderer(), &watched)?;
         let mut app = Self {
             policy,
             connected,

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::drained::Drained;
 use crate::iface::{self, Interface};
 use crate::kernel::{
-    EgressHook, EgressWish, Error, InspectedPorts, Mode, ModeWish, Options, Wanting, Watch, host,
+    EgressHook, EgressWish, Error, InspectedPorts, Meter, Mode, ModeWish, Options, Wanting, Watch, host,
 };
 use crate::live::Live;
 use crate::lookout::Tap;
@@ -124,6 +124,12 @@ impl Watched {
     pub fn live(&mut self) -> io::Result<Option<Live>> {
         let maps = self.watch.reader();
         self.watch.take_hints().map(|hints| Live::new(self.id, hints, maps)).transpose()
+    }
+
+    /// Reads what the program has counted, from any thread.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        self.watch.meter()
     }
 
     /// Tells the program when to give hints: often enough that no threshold is crossed by much before there is one,

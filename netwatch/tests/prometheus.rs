@@ -17,11 +17,12 @@ use netwatch::analysis::{Counters, RuleId, Severity};
 use netwatch::config::WebSettings;
 use netwatch::report::snapshot::{InterfaceState, Run, Snapshot, StoreState};
 use netwatch::report::{
-    History, HistoryError, Incident, IncidentQuery, Page, Time, WindowQuery, WindowSummary,
+    History, HistoryError, Incident, IncidentQuery, Meter, Packets, Page, Passed, Reading, Time, WindowQuery,
+    WindowSummary,
 };
-use netwatch::web::Web;
+use netwatch::web::{Sources, Web};
 use netwatch_common::Totals;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use xtask::receivers::{self, Program};
 
 /// Longer than anything takes on the slowest machine.
@@ -41,6 +42,18 @@ impl History for Nothing {
 
     fn windows(&self, _: WindowQuery) -> BoxFuture<'static, Result<Page<WindowSummary>, HistoryError>> {
         Box::pin(async { Ok(Page { items: Vec::new(), next: None }) })
+    }
+}
+
+impl Meter for Nothing {
+    fn read(&self) -> Reading {
+        Reading { at: Time::from_micros(0), at_ns: 0, interfaces: Vec::new() }
+    }
+}
+
+impl Packets for Nothing {
+    fn follow(&self) -> Result<broadcast::Receiver<Arc<Passed>>, String> {
+        Err("there are none".into())
     }
 }
 
@@ -97,7 +110,10 @@ fn serve(token_file: Option<PathBuf>) -> (Web, watch::Sender<Arc<Snapshot>>) {
     let (sender, receiver) = watch::channel(Arc::new(snapshot()));
     let listen = Some("127.0.0.1:0".parse().unwrap());
     let settings = WebSettings { listen, token_file, ..WebSettings::default() };
-    (Web::start(&settings, Arc::new(Nothing), receiver).unwrap(), sender)
+    let history = Arc::new(Nothing);
+    let sources =
+        Sources { history, snapshots: receiver, meter: Box::new(Nothing), packets: Box::new(Nothing) };
+    (Web::start(&settings, sources).unwrap(), sender)
 }
 
 fn get(address: SocketAddr, path: &str) -> String {

@@ -10,6 +10,8 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::App;
+use super::meters::Meters;
+use super::views::Views;
 use super::windows::Windows;
 use crate::analysis::{Confidence, Digest, RuleId, Severity, Slot, State, Transition};
 use crate::config::{Config, OutputSettings};
@@ -20,6 +22,7 @@ use crate::report::{Incident, Snapshot, Time, Told};
 use crate::sinks::words::Source;
 use crate::sinks::{Renderer, Wall, eve};
 use crate::store::{Opened, Store};
+use crate::watched::Watched;
 use crate::web::{self, Web};
 use crate::{clock, summary};
 
@@ -48,7 +51,11 @@ pub(super) struct Publisher {
 
 impl Publisher {
     /// Opens what is configured, and tells which incidents of earlier runs go on.
-    pub(super) fn start(config: &Config, renderer: &Renderer) -> anyhow::Result<(Self, Vec<Incident>)> {
+    pub(super) fn start(
+        config: &Config,
+        renderer: &Renderer,
+        watched: &[Watched],
+    ) -> anyhow::Result<(Self, Vec<Incident>)> {
         let run = Arc::new(Run {
             version: env!("CARGO_PKG_VERSION"),
             id: renderer.run.to_string(),
@@ -89,7 +96,7 @@ impl Publisher {
         };
         let (snapshots, newest) = watch::channel(Arc::new(first));
         let web = match &store {
-            Some(store) if serves => serve(config, store, newest)?,
+            Some(store) if serves => serve(config, store, newest, watched)?,
             _ => None,
         };
         let publisher = Self {
@@ -267,8 +274,15 @@ fn serve(
     config: &Config,
     store: &Store,
     newest: watch::Receiver<Arc<Snapshot>>,
+    watched: &[Watched],
 ) -> anyhow::Result<Option<Web>> {
-    match Web::start(&config.web, store.history(), newest) {
+    let sources = web::Sources {
+        history: store.history(),
+        snapshots: newest,
+        meter: Box::new(Meters::of(watched)),
+        packets: Box::new(Views::of(watched)),
+    };
+    match Web::start(&config.web, sources) {
         Ok(web) => Ok(Some(web)),
         Err(wrong @ web::Error::Listen { .. }) if !config.web.is_listen_said => {
             warn!("{wrong}; going on without serving alerts; `--listen` names another address");

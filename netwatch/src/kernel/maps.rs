@@ -31,6 +31,24 @@ pub struct Wire<T>(pub T);
 // SAFETY: the wrapper is transparent, and `bytemuck::Pod` demands all that aya's `Pod` does.
 unsafe impl<T: bytemuck::Pod> Pod for Wire<T> {}
 
+/// Reads what the CPUs have counted since a program was loaded, from any thread, while they count.
+#[derive(Clone)]
+pub struct Meter(Arc<PerCpuArray<MapData, Wire<Totals>>>);
+
+impl Meter {
+    /// What all CPUs counted since the program was loaded.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error.
+    pub fn totals(&self) -> Result<Totals, Error> {
+        let values = self.0.get(&0, 0).map_err(|error| Error::from_map(error, 0))?;
+        let mut sum = Totals::default();
+        values.iter().for_each(|Wire(totals)| sum.add(totals));
+        Ok(sum)
+    }
+}
+
 /// The maps of one interface.
 pub struct Maps {
     control: Array<MapData, Wire<Control>>,
@@ -39,7 +57,7 @@ pub struct Maps {
     /// What lies in the barrier: nothing that matters.
     stone: MapData,
     regions: Arc<Regions>,
-    totals: PerCpuArray<MapData, Wire<Totals>>,
+    meter: Meter,
     hints: Option<Hints>,
     feeds: Feeds,
     /// No program counts in the half that is not in use.
@@ -63,7 +81,7 @@ impl Maps {
             stone: MapData::create(definition, "nw_stone", None)
                 .map_err(|error| Error::from_map(error, 0))?,
             regions: Arc::new(Regions::take(object, capacity, secrets, cpus)?),
-            totals: take(object, "TOTALS")?,
+            meter: Meter(Arc::new(take(object, "TOTALS")?)),
             hints: Some(Hints::new(take::<RingBuf<MapData>>(object, "HINTS")?)),
             feeds: Feeds::take(object, cpus)?,
             is_idle: false,
@@ -205,10 +223,13 @@ impl Maps {
     ///
     /// The kernel's error.
     pub fn totals(&self) -> Result<Totals, Error> {
-        let values = self.totals.get(&0, 0).map_err(|error| Error::from_map(error, 0))?;
-        let mut sum = Totals::default();
-        values.iter().for_each(|Wire(totals)| sum.add(totals));
-        Ok(sum)
+        self.meter.totals()
+    }
+
+    /// Reads the same, from any thread.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        self.meter.clone()
     }
 
     fn wait_for_programs(&mut self) -> Result<(), Error> {

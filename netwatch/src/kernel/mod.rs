@@ -31,6 +31,7 @@ pub use egress::{EgressHook, EgressWish};
 pub use error::Error;
 pub use hints::Hints;
 pub use limits::Capacity;
+pub use maps::Meter;
 pub use mode::{Mode, ModeWish};
 pub use program::{Options, Watch};
 pub use reader::Reader;

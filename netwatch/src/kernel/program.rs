@@ -19,7 +19,7 @@ use super::{
     closer::{self, Closer},
     egress::{self, Egress},
     error, feeds, host, limits,
-    maps::{Maps, Wire},
+    maps::{Maps, Meter, Wire},
     mode::{attach_error, is_about_mode},
     object, samples,
     size::{ProgramSize, size_of_program},
@@ -349,6 +349,12 @@ impl Watch {
     /// The kernel's error.
     pub fn totals(&self) -> Result<Totals, Error> {
         self.maps.totals()
+    }
+
+    /// Reads the same, from any thread.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        self.maps.meter()
     }
 
     /// The reader of the program's log, once, where a log level was asked for.

@@ -2,16 +2,18 @@
 //!
 //! Plain data, which the one loop makes and everybody else only reads: outputs, the store, the server. Read it in this order:
 //! [`time`], [`incident`] (one incident, as it is kept and served), [`told`] (one step of it), [`snapshot`] (how netwatch
-//! is), [`history`] (what was).
+//! is), [`history`] (what was), [`live`] (what can be asked between two slots).
 
 pub mod history;
 pub mod incident;
+pub mod live;
 pub mod snapshot;
 pub mod time;
 pub mod told;
 
 pub use history::{History, HistoryError, IncidentQuery, Page, WindowQuery, WindowSummary};
 pub use incident::{Incident, Life};
+pub use live::{Meter, Packets, Passed, Reading};
 pub use snapshot::Snapshot;
 pub use time::Time;
 pub use told::{Step, Told};

@@ -36,6 +36,8 @@ pub(super) struct Hub {
     latest: watch::Sender<u64>,
     /// The newest state, ready to be sent; empty while there is none.
     state: watch::Sender<Bytes>,
+    /// What passed in the last second, likewise.
+    rates: watch::Sender<Bytes>,
 }
 
 /// Data of an `alert`.
@@ -58,6 +60,7 @@ impl Hub {
             ring: Mutex::default(),
             latest: watch::Sender::new(0),
             state: watch::Sender::new(Bytes::new()),
+            rates: watch::Sender::new(Bytes::new()),
         }
     }
 
@@ -88,6 +91,11 @@ impl Hub {
         self.state.send_replace(format!("event: stats\ndata: {json}\n\n").into());
     }
 
+    /// Takes what passed in the last second in.
+    pub fn set_rates(&self, json: &str) {
+        self.rates.send_replace(format!("event: rates\ndata: {json}\n\n").into());
+    }
+
     /// Number of the last step.
     pub fn latest(&self) -> u64 {
         *self.latest.borrow()
@@ -105,6 +113,10 @@ impl Hub {
 
     pub fn wait_for_state(&self) -> watch::Receiver<Bytes> {
         self.state.subscribe()
+    }
+
+    pub fn wait_for_rates(&self) -> watch::Receiver<Bytes> {
+        self.rates.subscribe()
     }
 
     /// What comes after `place` and weighs at least `min`, as much as is sent at a time; moves the place.

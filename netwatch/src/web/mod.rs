@@ -1,9 +1,9 @@
 //! What netwatch has found and how it is, over HTTP: JSON, a live stream, and metrics.
 //!
 //! The server has a thread of its own, which yields to the one that watches. It is told and reads snapshots, and never
-//! makes anybody wait. Read it in this order: `limits`, [`error`], `shared` (what all requests share), `hub` (what streams
-//! are fed from), `server` and `stall` (connections), `guard`, `token` and `tls` (who may ask), `routes`, `query` and
-//! `answer`, `past`, `now` and `stream` (what is answered), `shapes` (of which form), `metrics`, [`openapi`], `counts`.
+//! makes anybody wait. Read it in this order: `limits`, [`error`], `shared` (what all requests share), `hub` and `rates` (what
+//! streams are fed from), `server` and `stall` (connections), `guard`, `token` and `tls` (who may ask), `routes`, `query` and
+//! `answer`, `past`, `now` and `stream` (what is answered), `shapes` (of which form), `page` (the same for people), `metrics`, [`openapi`], `counts`.
 
 mod answer;
 mod counts;
@@ -14,8 +14,10 @@ mod limits;
 mod metrics;
 mod now;
 pub mod openapi;
+mod page;
 mod past;
 mod query;
+mod rates;
 mod routes;
 mod server;
 mod shapes;
@@ -36,7 +38,7 @@ use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::{Notify, watch};
 
 use crate::config::WebSettings;
-use crate::report::{History, Snapshot, Told};
+use crate::report::{History, Meter, Packets, Snapshot, Told};
 pub use error::Error;
 use hub::Hub;
 use limits::{Patience, QUEUE, STOP};
@@ -44,6 +46,18 @@ use shared::Shared;
 
 /// How much the server's thread yields to the one that watches.
 const NICE: libc::c_int = 5;
+
+/// Whom the server asks.
+pub struct Sources {
+    /// What was.
+    pub history: Arc<dyn History>,
+    /// How netwatch is, once a slot.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// What interfaces have counted, at any moment.
+    pub meter: Box<dyn Meter>,
+    /// Packets as they pass.
+    pub packets: Box<dyn Packets>,
+}
 
 /// The server, while it runs.
 pub struct Web {
@@ -66,22 +80,13 @@ impl Web {
     /// # Errors
     ///
     /// What the settings say cannot be done.
-    pub fn start(
-        settings: &WebSettings,
-        history: Arc<dyn History>,
-        snapshots: watch::Receiver<Arc<Snapshot>>,
-    ) -> Result<Self, Error> {
-        Self::start_with(settings, history, snapshots, Patience::default())
+    pub fn start(settings: &WebSettings, sources: Sources) -> Result<Self, Error> {
+        Self::start_with(settings, sources, Patience::default())
     }
 
-    fn start_with(
-        settings: &WebSettings,
-        history: Arc<dyn History>,
-        snapshots: watch::Receiver<Arc<Snapshot>>,
-        patience: Patience,
-    ) -> Result<Self, Error> {
+    fn start_with(settings: &WebSettings, sources: Sources, patience: Patience) -> Result<Self, Error> {
         let address = settings.listen.ok_or(Error::Off)?;
-        let shared = Arc::new(Shared::new(settings, history, snapshots, patience)?);
+        let shared = Arc::new(Shared::new(settings, sources, patience)?);
         let listen = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
@@ -98,7 +103,7 @@ impl Web {
             runtime.block_on(async {
                 let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
                 let take_in = for_thread.take_in(steps, reloads);
-                tokio::join!(server::serve(listener, Arc::clone(&for_thread)), take_in);
+                tokio::join!(server::serve(listener, Arc::clone(&for_thread)), take_in, for_thread.measure());
             });
             // What a question to the history waits for must not be waited for here.
             runtime.shutdown_timeout(Duration::ZERO);

@@ -15,21 +15,8 @@ use super::shapes::{
     Status, Store, seconds, suppressed,
 };
 use super::shared::Shared;
-use super::{metrics, openapi, routes};
+use super::{metrics, openapi};
 use crate::analysis::rules::RULES;
-
-/// What is here.
-pub(super) async fn index(uri: Uri) -> Result<String, Refusal> {
-    Asked::read(&uri, &[])?;
-    let mut text = "netwatch serves:\n".to_owned();
-    for (path, _) in routes::ROUTES {
-        text.push_str("  ");
-        text.push_str(path);
-        text.push('\n');
-    }
-    text.push_str("/api/v1/openapi.json describes them.\n");
-    Ok(text)
-}
 
 /// Whether the server answers. Takes no token.
 #[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "It does", body = String)))]

@@ -2,7 +2,8 @@
 
 use utoipa::OpenApi;
 
-use super::{hub, now, past, shapes, stream};
+use super::{hub, now, past, rates, shapes, stream};
+use crate::report::Passed;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,6 +22,7 @@ use super::{hub, now, past, shapes, stream};
         past::windows,
         now::ports,
         now::classes,
+        rates::rates,
         now::feeds,
         now::rules,
         now::config,
@@ -31,7 +33,7 @@ use super::{hub, now, past, shapes, stream};
         now::livez,
         now::readyz,
     ),
-    components(schemas(hub::AlertEvent<'static>, shapes::Stats, shapes::Problem)),
+    components(schemas(hub::AlertEvent<'static>, shapes::Stats, rates::RatesEvent, Passed, shapes::Problem)),
     tags(
         (name = "incidents", description = "What was found"),
         (name = "live", description = "What is found"),

@@ -1,6 +1,7 @@
 //! What stands behind the question mark of a request.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::http::Uri;
 use jiff::Timestamp;
@@ -62,6 +63,11 @@ impl Asked {
             text.parse().ok().or_else(ago).map(Time)
         };
         self.one(key, read, "give a time like 2026-11-21T18:00:00Z, or how long ago like 15m, 1h or 7d")
+    }
+
+    /// How long something is.
+    pub fn duration(&self, key: &str) -> Result<Option<Duration>, Refusal> {
+        self.one(key, |text| units::duration(text).ok(), "give a time like 90s, 15m or 1h")
     }
 
     pub fn severity(&self, key: &str) -> Result<Option<Severity>, Refusal> {

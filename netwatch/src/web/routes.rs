@@ -7,14 +7,15 @@ use axum::routing::{MethodRouter, get};
 
 use super::answer::Refusal;
 use super::shared::Shared;
-use super::{now, past, stream};
+use super::{now, page, past, rates, stream};
 
 /// One path, and what answers there.
 type Route = (&'static str, fn() -> MethodRouter<Arc<Shared>>);
 
-/// All paths. Which methods there are is decided before a request comes here.
+/// Pages for people.
+pub(super) const PAGES: [Route; 2] = [("/", || get(page::overview)), ("/assets/{name}", || get(page::asset))];
+/// Paths for programs, which are described. Which methods there are is decided before a request comes here.
 pub(super) const ROUTES: [Route; 19] = [
-    ("/", || get(now::index)),
     ("/alerts", || get(past::alerts)),
     ("/api/v1/incidents", || get(past::incidents)),
     ("/api/v1/incidents/{id}", || get(past::incident)),
@@ -23,6 +24,7 @@ pub(super) const ROUTES: [Route; 19] = [
     ("/api/v1/sources/{ip}/history", || get(past::source_history)),
     ("/api/v1/windows", || get(past::windows)),
     ("/api/v1/ports", || get(now::ports)),
+    ("/api/v1/rates", || get(rates::rates)),
     ("/api/v1/classes", || get(now::classes)),
     ("/api/v1/feeds", || get(now::feeds)),
     ("/api/v1/rules", || get(now::rules)),
@@ -41,7 +43,8 @@ pub(super) const READYZ: &str = "/readyz";
 
 /// Leads requests that were found in order.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let router = ROUTES.iter().fold(Router::new(), |router, (path, answer)| router.route(path, answer()));
+    let all = PAGES.iter().chain(&ROUTES);
+    let router = all.fold(Router::new(), |router, (path, answer)| router.route(path, answer()));
     let missing = async || Refusal::missing("there is nothing here; / lists what there is");
     router.fallback(missing).with_state(shared)
 }

@@ -15,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::counts::Counts;
 use super::hub::Hub;
 use super::limits::{CACHED, CACHED_BYTES, Patience};
+use super::rates::Rates;
 use super::shapes::Stats;
 use super::token::Token;
-use super::{Error, metrics, tls};
+use super::{Error, Sources, metrics, tls};
 use crate::config::WebSettings;
-use crate::report::{History, Snapshot, Told};
+use crate::report::{History, Meter, Packets, Snapshot, Told};
 
 /// Slots without a snapshot after which netwatch is not ready.
 const SLOTS: u32 = 3;
@@ -30,6 +31,9 @@ const PATIENCE_MIN: Duration = Duration::from_secs(1);
 pub(super) struct Shared {
     pub history: Arc<dyn History>,
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub meter: Box<dyn Meter>,
+    pub packets: Box<dyn Packets>,
+    pub rates: Rates,
     pub hub: Hub,
     pub counts: Arc<Counts>,
     pub registry: Registry,
@@ -53,19 +57,18 @@ struct Files {
 }
 
 impl Shared {
-    pub fn new(
-        settings: &WebSettings,
-        history: Arc<dyn History>,
-        snapshots: watch::Receiver<Arc<Snapshot>>,
-        patience: Patience,
-    ) -> Result<Self, Error> {
+    pub fn new(settings: &WebSettings, sources: Sources, patience: Patience) -> Result<Self, Error> {
         let files = Files {
             token: settings.token_file.clone(),
             tls: settings.tls_cert.clone().zip(settings.tls_key.clone()),
         };
         let counts = Arc::<Counts>::default();
+        let Sources { history, snapshots, meter, packets } = sources;
         let shared = Self {
             history,
+            meter,
+            packets,
+            rates: Rates::default(),
             hub: Hub::new(),
             registry: metrics::registry(snapshots.clone(), Arc::clone(&counts)),
             snapshots,

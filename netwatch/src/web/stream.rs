@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use super::answer::Refusal;
 use super::counts::{Trouble, less, more, value};
@@ -18,11 +18,14 @@ use super::limits::STREAMS;
 use super::query::Asked;
 use super::shared::Shared;
 use crate::analysis::Severity;
+use crate::report::Passed;
 
 /// What a client that lost its connection waits before it comes back, in milliseconds.
 const RETRY_MS: u32 = 3_000;
 /// What there is to be told of.
-const TOPICS: [&str; 2] = ["alerts", "stats"];
+const TOPICS: [&str; 4] = ["alerts", "stats", "rates", "packets"];
+/// What is told of unless said otherwise.
+const USUAL: [&str; 2] = ["alerts", "stats"];
 
 /// One who listens.
 struct Client {
@@ -35,8 +38,12 @@ struct Client {
     first: Option<Bytes>,
     alerts: bool,
     stats: bool,
+    rates: bool,
+    /// Packets, where they are wanted.
+    packets: Option<broadcast::Receiver<Arc<Passed>>>,
     steps: watch::Receiver<u64>,
     state: watch::Receiver<Bytes>,
+    passed: watch::Receiver<Bytes>,
     _seat: Seat,
 }
 
@@ -63,7 +70,8 @@ impl Drop for Seat {
 
 /// Tells of alerts and of the state as it changes.
 ///
-/// Server-sent events. `alert`: a step of an incident, or a digest. `stats`: a summary of the state, once a slot. `gap`:
+/// Server-sent events. `alert`: a step of an incident, or a digest. `stats`: a summary of the state, once a slot. `rates`: what passed in the
+/// last second. `packet`: packets as they pass, a few each second. `gap`:
 /// `{"missed": n}` steps are not told, because the client was away or read too slowly; null where nobody knows how many.
 /// The `id` of an event, sent as `Last-Event-ID`, makes the stream go on after it.
 #[utoipa::path(
@@ -71,7 +79,7 @@ impl Drop for Seat {
     path = "/api/v1/stream",
     tag = "live",
     params(
-        ("topics" = Option<String>, Query, description = "`alerts`, `stats` or both with a comma; both unless said"),
+        ("topics" = Option<String>, Query, description = "Some of `alerts`, `stats`, `rates` and `packets`, with commas; `alerts,stats` unless said"),
         ("min_severity" = Option<String>, Query, description = "Least weight of alerts that are told; `low` unless said"),
         ("Last-Event-ID" = Option<String>, Header, description = "`id` of the last event that was seen"),
     ),
@@ -87,10 +95,10 @@ pub(super) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let asked = Asked::read(&uri, &["topics", "min_severity"])?;
-    let topics: Vec<_> = asked.text("topics").map_or(TOPICS.to_vec(), |text| text.split(',').collect());
+    let topics: Vec<_> = asked.text("topics").map_or(USUAL.to_vec(), |text| text.split(',').collect());
     if let Some(other) = topics.iter().find(|topic| !TOPICS.contains(topic)) {
         return Err(Refusal::wrong(format!(
-            "topics: {other:?} is unknown; give alerts, stats or alerts,stats"
+            "topics: {other:?} is unknown; give some of alerts, stats, rates and packets, with commas between them"
         )));
     }
     let min = asked.severity("min_severity")?.unwrap_or(Severity::Low);
@@ -108,6 +116,10 @@ pub(super) async fn stream(
     let mut state = shared.hub.wait_for_state();
     // Who comes in between two slots need not wait for the next.
     state.mark_changed();
+    let packets = match topics.contains(&"packets") {
+        true => Some(shared.packets.follow().map_err(Refusal::busy)?),
+        false => None,
+    };
     let client = Client {
         steps: shared.hub.wait_for_steps(),
         state,
@@ -117,6 +129,9 @@ pub(super) async fn stream(
         first: Some(hello.into()),
         alerts: topics.contains(&"alerts"),
         stats: topics.contains(&"stats"),
+        rates: topics.contains(&"rates"),
+        packets,
+        passed: shared.hub.wait_for_rates(),
         shared,
         _seat: seat,
     };
@@ -160,6 +175,12 @@ impl Client {
                     return Some((Ok(state), self));
                 }
             }
+            if self.rates && self.passed.has_changed().is_ok_and(|has| has) {
+                let passed = self.passed.borrow_and_update().clone();
+                if !passed.is_empty() {
+                    return Some((Ok(passed), self));
+                }
+            }
             if self.alerts {
                 let Self { shared, run, place, min, .. } = &mut self;
                 let chunk = shared.hub.read(run, place, *min, &shared.counts);
@@ -175,8 +196,30 @@ impl Client {
                     changed.ok()?;
                     self.state.mark_changed();
                 }
+                changed = self.passed.changed(), if self.rates => {
+                    changed.ok()?;
+                    self.passed.mark_changed();
+                }
+                packet = next_packet(&mut self.packets) => return Some((Ok(packet?), self)),
                 () = tokio::time::sleep(silence) => return Some((Ok(Bytes::from_static(b":\n\n")), self)),
             }
+        }
+    }
+}
+
+/// The next packet of those that are followed, ready to be sent; never comes where none are, and is none where there will be no
+/// more.
+async fn next_packet(packets: &mut Option<broadcast::Receiver<Arc<Passed>>>) -> Option<Bytes> {
+    let Some(packets) = packets else { return std::future::pending().await };
+    loop {
+        match packets.recv().await {
+            Ok(packet) => {
+                let json = serde_json::to_string(&*packet).ok()?;
+                return Some(format!("event: packet\ndata: {json}\n\n").into());
+            }
+            // A few of each second are shown, so it does not matter which.
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return None,
         }
     }
 }

@@ -66,7 +66,7 @@ fn certificates_are_read_again_and_bad_ones_change_nothing() {
     // A key of another certificate, and something else altogether.
     let start = || {
         let (_sender, receiver) = watch::channel(Arc::new(snapshot()));
-        Web::start(&settings, Arc::<Known>::default(), receiver).unwrap_err().to_string()
+        Web::start(&settings, sources(&Arc::default(), receiver)).unwrap_err().to_string()
     };
     std::fs::copy(&two, &cert).unwrap();
     assert!(start().contains("is not the key of"), "{}", start());
@@ -103,7 +103,7 @@ fn what_cannot_be_listened_on_or_read_is_said() {
     let stage = Stage::new();
     let start = |settings: &WebSettings| {
         let (_sender, receiver) = watch::channel(Arc::new(snapshot()));
-        Web::start(settings, Arc::<Known>::default(), receiver).unwrap_err()
+        Web::start(settings, sources(&Arc::default(), receiver)).unwrap_err()
     };
     let taken = start(&WebSettings { listen: Some(stage.web.address()), ..WebSettings::default() });
     assert!(matches!(taken, Error::Listen { .. }), "{taken}");
