@@ -64,7 +64,8 @@ pub struct TopArgs {
 }
 
 fn size(text: &str) -> Result<(u16, u16), String> {
-    let numbers = text.split_once('x').and_then(|(columns, rows)| Some((columns.parse().ok()?, rows.parse().ok()?)));
+    let numbers =
+        text.split_once('x').and_then(|(columns, rows)| Some((columns.parse().ok()?, rows.parse().ok()?)));
     numbers
         .filter(|(columns, rows)| (1..=1_000).contains(columns) && (1..=1_000).contains(rows))
         .ok_or_else(|| "write it like 80x24; 1000 of each at most".into())

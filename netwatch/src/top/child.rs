@@ -127,7 +127,9 @@ impl Watch {
         match served.recv_timeout(START) {
             Ok(url) => Ok(url),
             Err(RecvTimeoutError::Disconnected) => Err(self.ended()),
-            Err(RecvTimeoutError::Timeout) => Err(Error::Start(format!("the watch does not serve after {START:?}"))),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(Error::Start(format!("the watch does not serve after {START:?}")))
+            }
         }
     }
 
@@ -209,7 +211,9 @@ impl Dir {
         write(&token_file, &token)?;
         let quoted = token_file.to_str().filter(|path| !path.contains(['\'', '\n']));
         let Some(quoted) = quoted else {
-            return Err(io::Error::other("TMPDIR has a quote in it, or is no text; set it to another directory"));
+            return Err(io::Error::other(
+                "TMPDIR has a quote in it, or is no text; set it to another directory",
+            ));
         };
         write(&config, &format!("[web]\ntoken_file = '{quoted}'\n"))?;
         Ok((config, token))

@@ -82,15 +82,12 @@ pub fn start(http: &Arc<Http>, updates: &Updates) -> std::io::Result<()> {
 }
 
 /// A thread whose failure ends the dashboard, rather than leave one that stands still.
-fn spawn(
-    name: &'static str,
-    updates: &Updates,
-    run: impl FnOnce() + Send + 'static,
-) -> std::io::Result<()> {
+fn spawn(name: &'static str, updates: &Updates, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let updates = updates.clone();
     let run = move || {
         if catch_unwind(AssertUnwindSafe(run)).is_err() {
-            let _ = updates.send(Update::Failed(format!("the thread {name} failed, which is a mistake in netwatch")));
+            let _ = updates
+                .send(Update::Failed(format!("the thread {name} failed, which is a mistake in netwatch")));
         }
     };
     thread::Builder::new().name(name.into()).spawn(run).map(drop)
@@ -196,9 +193,15 @@ fn keep_asking(http: &Http, bell: &Bell, rings: &Receiver<()>, updates: &Updates
 }
 
 /// One round of questions, one after the other; whether anybody listens still.
-fn ask(http: &Http, relist: bool, rates: bool, tell: &mut dyn FnMut(Update) -> bool) -> Result<bool, Trouble> {
+fn ask(
+    http: &Http,
+    relist: bool,
+    rates: bool,
+    tell: &mut dyn FnMut(Update) -> bool,
+) -> Result<bool, Trouble> {
     let mut is_heard = tell(Update::Status(Box::new(Status::read(&http.get(STATUS)?))));
     if relist {
+        is_heard &= tell(Update::Listing);
         let (mut incidents, has_more) = Incident::read_all(&http.get(INCIDENTS)?);
         if has_more {
             let (severe, _) = Incident::read_all(&http.get(SEVERE)?);

@@ -22,7 +22,7 @@ pub struct Status {
     pub host: String,
     /// When that was so, in milliseconds since 1970.
     pub at_ms: Option<i64>,
-    /// Whether all is well, where it says so itself: the state, and a sentence.
+    /// Whether all is well, where it says so itself: `well`, `incidents` or `degraded`, and a sentence.
     pub verdict: Option<(String, String)>,
     /// What is wrong, each in a sentence.
     pub troubles: Vec<String>,
@@ -170,15 +170,16 @@ impl Status {
     /// Reads `/api/v1/status`.
     #[must_use]
     pub fn read(value: &Value) -> Self {
-        let interface = |one: &Value| Interface { name: text(one, "name").unwrap_or_default(), mode: text(one, "mode") };
+        let interface =
+            |one: &Value| Interface { name: text(one, "name").unwrap_or_default(), mode: text(one, "mode") };
         let interfaces: Vec<_> = list(value, "interfaces").take(64).map(interface).collect();
         let lost = list(value, "interfaces")
             .filter_map(|one| one.get("lost")?.as_object())
             .flat_map(|lost| lost.values().filter_map(Value::as_u64))
             .fold(0, u64::saturating_add);
         let verdict = value.get("verdict").and_then(|verdict| {
-            let state = text(verdict, "state")?;
-            Some((state, text(verdict, "sentence").unwrap_or_default()))
+            let level = text(verdict, "level")?;
+            Some((level, text(verdict, "sentence").unwrap_or_default()))
         });
         Self {
             run: text(value, "run").unwrap_or_default(),
@@ -337,8 +338,26 @@ impl Incident {
 
 /// What people ask for first comes first; the rest follows by name.
 const FIRST: [&str; 20] = [
-    "rule", "severity", "state", "close_reason", "interface", "source", "src_ip", "src_port", "dest_ip", "dest_port", "proto",
-    "opened_at", "updated_at", "closed_at", "first_seen", "last_seen", "observed", "peak", "threshold", "unit",
+    "rule",
+    "severity",
+    "state",
+    "close_reason",
+    "interface",
+    "source",
+    "src_ip",
+    "src_port",
+    "dest_ip",
+    "dest_port",
+    "proto",
+    "opened_at",
+    "updated_at",
+    "closed_at",
+    "first_seen",
+    "last_seen",
+    "observed",
+    "peak",
+    "threshold",
+    "unit",
 ];
 
 fn fields(value: &Value) -> Vec<(String, String)> {
@@ -347,7 +366,10 @@ fn fields(value: &Value) -> Vec<(String, String)> {
     // The sentence stands above them all.
     let rest = all.iter().filter(|(name, _)| !FIRST.contains(&&***name) && *name != "text");
     let both = first.chain(rest.map(|(name, value)| (harmless(name), value)));
-    both.filter(|(_, value)| !is_empty(value)).take(FIELDS).map(|(name, value)| (name, plain(value))).collect()
+    both.filter(|(_, value)| !is_empty(value))
+        .take(FIELDS)
+        .map(|(name, value)| (name, plain(value)))
+        .collect()
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -369,9 +391,9 @@ fn plain(value: &Value) -> String {
         Value::Number(number) => number.to_string(),
         Value::String(text) => harmless(text),
         Value::Array(items) => joined(items.iter().take(FIELDS).map(plain).collect()),
-        Value::Object(fields) => {
-            joined(fields.iter().take(FIELDS).map(|(name, value)| format!("{name} {}", plain(value))).collect())
-        }
+        Value::Object(fields) => joined(
+            fields.iter().take(FIELDS).map(|(name, value)| format!("{name} {}", plain(value))).collect(),
+        ),
     }
 }
 

@@ -82,7 +82,9 @@ pub fn draw(model: &Model, look: Look, buf: &mut Buffer) {
 pub(super) fn last_line(model: &Model) -> usize {
     let (columns, rows) = model.size;
     // Two lines above, one below, and the heading.
-    detail::lines(model, usize::from(columns)).len().saturating_sub(usize::from(rows).saturating_sub(4).max(1))
+    detail::lines(model, usize::from(columns))
+        .len()
+        .saturating_sub(usize::from(rows).saturating_sub(4).max(1))
 }
 
 /// Where, how, and whether all is well.
@@ -106,14 +108,25 @@ fn header(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.text(link_at, area.y, area.right().saturating_sub(link_at), &link, style);
 
     let point = model.data().points.back().copied().unwrap_or_default();
-    let rates = match model.data().points.is_empty() {
-        true => String::new(),
-        false => format!("{} packets/s  {}bit/s", short(point.packets_per_s), with_space(point.bytes_per_s * 8.0)),
-    };
-    let lost = model.data().status.as_ref().map_or(String::new(), |_| format!("  lost {}", model.data().lost));
-    let facts = format!("{rates}{lost}");
-    let room = area.width.saturating_sub(u16::try_from(width(&facts)).unwrap_or(area.width) + 2);
     let (state, sentence) = verdict(model);
+    let mut facts = Vec::new();
+    if !model.data().points.is_empty() {
+        facts.push(format!("{} packets/s", short(point.packets_per_s)));
+        facts.push(format!("{}bit/s", with_space(point.bytes_per_s * 8.0)));
+    }
+    if model.data().status.is_some() {
+        facts.push(format!("lost {}", model.data().lost));
+    }
+    // Whether all is well matters most; where there is room, the first of the facts stays beside it.
+    let least = usize::from(area.width >= 60);
+    let is_too_much =
+        |facts: &[String]| width(&sentence) + 2 + width(&facts.join("  ")) > usize::from(area.width);
+    while facts.len() > least && is_too_much(&facts) {
+        facts.pop();
+    }
+    let facts = facts.join("  ");
+    let taken = if facts.is_empty() { 0 } else { width(&facts) + 2 };
+    let room = area.width.saturating_sub(u16::try_from(taken).unwrap_or(area.width));
     let style = match state {
         State::Well => look.good(),
         State::Open => model.data().worst().map_or(look.poor(), |worst| look.severity(worst)),
@@ -150,8 +163,13 @@ fn footer(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         canvas.text(end, y, 1, " ", look.chosen());
         return;
     }
-    if let Link::Lost(why) = &model.link {
-        canvas.text(area.x, y, area.width, &format!("reconnecting: {why}"), look.poor());
+    let trouble = match (&model.link, &model.unanswered) {
+        (Link::Lost(why), _) => Some(format!("reconnecting: {why}")),
+        (_, Some(why)) => Some(format!("not answered: {why}")),
+        (_, None) => None,
+    };
+    if let Some(trouble) = trouble {
+        canvas.text(area.x, y, area.width, &trouble, look.poor());
         return;
     }
     let keys = match &model.view {
@@ -164,8 +182,5 @@ fn footer(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         View::Board => "q quit  ? help  Tab panel  Enter open  / filter  s sort  p pause",
         View::Incident(_) | View::Source(_) | View::Help => "Esc back  arrows scroll  Ctrl-C quit",
     };
-    let end = canvas.text(area.x, y, area.width, keys, look.muted());
-    if let Some(why) = &model.unanswered {
-        canvas.right(end + 2, y, area.right().saturating_sub(end + 2), why, look.poor());
-    }
+    canvas.text(area.x, y, area.width, keys, look.muted());
 }

@@ -51,7 +51,8 @@ impl Http {
     /// A sentence that says what is wrong with the URL, the token or the file of certificates.
     pub fn new(url: &str, token: Option<&str>, ca: Option<&Path>) -> Result<Self, String> {
         let wrong = |why: &str| format!("--url {}: {why}", harmless(url));
-        let uri: http::Uri = url.parse().map_err(|_| wrong("is no URL; write it like http://127.0.0.1:8080"))?;
+        let uri: http::Uri =
+            url.parse().map_err(|_| wrong("is no URL; write it like http://127.0.0.1:8080"))?;
         let is_tls = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,
@@ -63,8 +64,9 @@ impl Http {
         if uri.query().is_some() {
             return Err(wrong("must end before the question mark"));
         }
-        let mut tls =
-            TlsConfig::builder().provider(TlsProvider::Rustls).unversioned_rustls_crypto_provider(trust::provider());
+        let mut tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(trust::provider());
         if is_tls {
             let trusted = trust::authorities(ca)?;
             let trusted: Vec<_> = trusted.iter().map(|one| Certificate::from_der(one).to_owned()).collect();
@@ -109,8 +111,9 @@ impl Http {
         let mut answer = self.call(path, None)?;
         let body = answer.body_mut().with_config().limit(ANSWER).read_to_vec();
         let body = body.map_err(|error| self.failed(&error))?;
-        serde_json::from_slice(&body)
-            .map_err(|_| Trouble::Refused(format!("{} does not answer as netwatch does; check the URL", self.base)))
+        serde_json::from_slice(&body).map_err(|_| {
+            Trouble::Refused(format!("{} does not answer as netwatch does; check the URL", self.base))
+        })
     }
 
     /// Asks for a stream, to go on after an event where its identifier is given.
@@ -136,12 +139,18 @@ impl Http {
         let status = answer.status().as_u16();
         match status {
             200 => Ok(answer),
-            401 | 403 if self.bearer.is_some() => Err(Trouble::Token("it takes another token; check --token-file")),
-            401 | 403 => Err(Trouble::Token("it wants a token; name its file with --token-file, or set NETWATCH_TOKEN")),
+            401 | 403 if self.bearer.is_some() => {
+                Err(Trouble::Token("it takes another token; check --token-file"))
+            }
+            401 | 403 => Err(Trouble::Token(
+                "it wants a token; name its file with --token-file, or set NETWATCH_TOKEN",
+            )),
             _ => {
-                let body = answer.body_mut().with_config().limit(4 << 10).read_to_string().unwrap_or_default();
+                let body =
+                    answer.body_mut().with_config().limit(4 << 10).read_to_string().unwrap_or_default();
                 let says: Value = serde_json::from_str(&body).unwrap_or_default();
-                let says = says.get("error").and_then(Value::as_str).map(|says| format!(": {}", harmless(says)));
+                let says =
+                    says.get("error").and_then(Value::as_str).map(|says| format!(": {}", harmless(says)));
                 Err(Trouble::Refused(format!("{} answers {status}{}", self.base, says.unwrap_or_default())))
             }
         }
@@ -169,6 +178,8 @@ mod tests {
             assert!(error.contains(says), "{url}: {error}");
         }
         assert_eq!(Http::new("http://[::1]:8080/", None, None).unwrap().base(), "http://[::1]:8080");
-        assert!(Http::new("https://127.0.0.1", None, Some(Path::new("/none"))).err().unwrap().contains("/none"));
+        assert!(
+            Http::new("https://127.0.0.1", None, Some(Path::new("/none"))).err().unwrap().contains("/none")
+        );
     }
 }

@@ -40,7 +40,10 @@ impl Model {
         }
         match (key.code, &self.view) {
             (KeyCode::Char('q'), View::Board) => return Wish::Quit,
-            (KeyCode::Char('q') | KeyCode::Esc | KeyCode::Backspace | KeyCode::Left, View::Incident(_) | View::Source(_)) => {
+            (
+                KeyCode::Char('q') | KeyCode::Esc | KeyCode::Backspace | KeyCode::Left,
+                View::Incident(_) | View::Source(_),
+            ) => {
                 self.show(View::Board);
             }
             (KeyCode::Char('q' | '?') | KeyCode::Esc | KeyCode::Enter, View::Help) => self.show(View::Board),
@@ -91,14 +94,18 @@ impl Model {
                 // Taking away what is not there leaves, as in a pager.
                 self.is_typing = self.filter.pop().is_some();
             }
-            KeyCode::Char(letter) if !letter.is_control() && self.filter.len() < FILTER => self.filter.push(letter),
+            KeyCode::Char(letter) if !letter.is_control() && self.filter.len() < FILTER => {
+                self.filter.push(letter)
+            }
             _ => {}
         }
     }
 
     /// Goes up or down: in the list, or in the text.
     fn step(&mut self, is_down: bool, by: usize) {
-        let moved = |at: usize, last: usize| if is_down { at.saturating_add(by).min(last) } else { at.saturating_sub(by) };
+        let moved = |at: usize, last: usize| {
+            if is_down { at.saturating_add(by).min(last) } else { at.saturating_sub(by) }
+        };
         if let View::Board = self.view {
             let keys = self.keys(self.panel);
             let Some(chosen) = self.chosen(self.panel, &keys) else { return };
@@ -118,7 +125,9 @@ impl Model {
         // Coming back leads to the same row.
         self.cursors[self.panel as usize] = Cursor { key: keys.get(index).cloned(), index };
         let view = match self.panel {
-            Panel::Incidents => self.incidents().get(index).map(|one| View::Incident(Box::new((*one).clone()))),
+            Panel::Incidents => {
+                self.incidents().get(index).map(|one| View::Incident(Box::new((*one).clone())))
+            }
             Panel::Sources => self.sources().get(index).map(|one| View::Source(Box::new((*one).clone()))),
             // All that is known of a port is in its row.
             Panel::Ports => None,

@@ -179,7 +179,8 @@ fn no_answer(trouble: &Trouble, args: &TopArgs) -> Error {
 fn once(http: &Http, args: &TopArgs, look: Look) -> anyhow::Result<ExitCode> {
     let mut model = Model::new(http.base().to_owned(), args.size);
     model.update(Update::Live, Duration::ZERO);
-    client::ask_once(http, |update| model.update(update, Duration::ZERO)).map_err(|trouble| no_answer(&trouble, args))?;
+    client::ask_once(http, |update| model.update(update, Duration::ZERO))
+        .map_err(|trouble| no_answer(&trouble, args))?;
     let (columns, rows) = args.size;
     let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
     draw::draw(&model, look, &mut buffer);
@@ -228,7 +229,10 @@ fn show(
     let mut model = Model::new(http.base().to_owned(), terminal::size());
     let mut screen = Screen::take().context("take the terminal")?;
     let for_thread = sender.clone();
-    thread::Builder::new().name("netwatch-keys".into()).spawn(move || read_keys(&for_thread)).context("start a thread")?;
+    thread::Builder::new()
+        .name("netwatch-keys".into())
+        .spawn(move || read_keys(&for_thread))
+        .context("start a thread")?;
     client::start(http, &Updates(sender)).context("start a thread")?;
     let result = turn(&mut model, &mut screen, watch, look, refresh, &events, &stop);
     drop(screen);

@@ -34,6 +34,8 @@ pub enum Update {
     Point(Point),
     /// What passed before.
     Series(Vec<Point>),
+    /// All open incidents are about to be asked for.
+    Listing,
     /// All open incidents.
     Incidents(Vec<Incident>),
     /// One that was opened, goes on, or is over.
@@ -143,6 +145,8 @@ pub struct Model {
     pub unanswered: Option<String>,
     /// When anything was heard.
     heard: Duration,
+    /// What was told since all incidents were asked for.
+    meanwhile: Option<Vec<Incident>>,
     /// The present.
     pub now: Duration,
     /// What fills the screen.
@@ -172,6 +176,7 @@ impl Model {
             link: Link::Connecting,
             unanswered: None,
             heard: Duration::ZERO,
+            meanwhile: None,
             now: Duration::ZERO,
             view: View::Board,
             scroll: 0,
@@ -244,7 +249,15 @@ impl Model {
             }
             Update::Incidents(incidents) => {
                 data.incidents = incidents;
+                // The list may be older than what was told since it was asked for.
+                for incident in self.meanwhile.take().into_iter().flatten() {
+                    data.take_in(incident);
+                }
                 data.bound();
+            }
+            Update::Listing => {
+                self.meanwhile = Some(Vec::new());
+                return;
             }
             Update::Alert(incident) => {
                 if let View::Incident(shown) = &mut self.view
@@ -253,20 +266,14 @@ impl Model {
                 {
                     shown.clone_from(&incident);
                 }
-                let place = data.incidents.iter().position(|known| known.id == incident.id);
-                match (place, incident.is_open) {
-                    (Some(place), true) => data.incidents[place] = *incident,
-                    (Some(place), false) => {
-                        data.incidents.remove(place);
-                        data.open = data.open.saturating_sub(1);
-                    }
-                    (None, true) => {
-                        data.incidents.push(*incident);
-                        data.open += 1;
-                        data.bound();
-                    }
-                    (None, false) => {}
+                if let Some(meanwhile) = self.meanwhile.as_mut().filter(|told| told.len() < INCIDENTS) {
+                    meanwhile.push(Incident::clone(&incident));
                 }
+                data.open = match data.take_in(*incident) {
+                    1 => data.open.saturating_add(1),
+                    -1 => data.open.saturating_sub(1),
+                    _ => data.open,
+                };
             }
             Update::Sources(sources) => data.sources = sources,
             Update::Ports(ports) => data.ports = ports,
@@ -351,10 +358,14 @@ impl Model {
     pub(super) fn keys(&self, panel: Panel) -> Vec<String> {
         match panel {
             Panel::Incidents => self.incidents().iter().map(|one| one.id.clone()).collect(),
-            Panel::Sources => self.sources().iter().map(|one| format!("{} {}", one.interface, one.source)).collect(),
-            Panel::Ports => {
-                self.ports().iter().map(|one| format!("{} {} {}", one.interface, one.proto, one.port)).collect()
+            Panel::Sources => {
+                self.sources().iter().map(|one| format!("{} {}", one.interface, one.source)).collect()
             }
+            Panel::Ports => self
+                .ports()
+                .iter()
+                .map(|one| format!("{} {} {}", one.interface, one.proto, one.port))
+                .collect(),
         }
     }
 
@@ -368,6 +379,27 @@ impl Model {
 }
 
 impl Data {
+    /// Takes an incident in as of a step; by how much the open ones become more.
+    fn take_in(&mut self, incident: Incident) -> i8 {
+        let place = self.incidents.iter().position(|known| known.id == incident.id);
+        match (place, incident.is_open) {
+            (Some(place), true) => {
+                self.incidents[place] = incident;
+                0
+            }
+            (Some(place), false) => {
+                self.incidents.remove(place);
+                -1
+            }
+            (None, true) => {
+                self.incidents.push(incident);
+                self.bound();
+                1
+            }
+            (None, false) => 0,
+        }
+    }
+
     /// Keeps what matters most.
     fn bound(&mut self) {
         if self.incidents.len() > INCIDENTS {
@@ -381,7 +413,9 @@ impl Data {
             self.losses.clear();
         }
         self.losses.push_back((now, self.lost));
-        while self.losses.get(1).is_some_and(|(at, _)| now.saturating_sub(*at) > RECENT) || self.losses.len() > 240 {
+        while self.losses.get(1).is_some_and(|(at, _)| now.saturating_sub(*at) > RECENT)
+            || self.losses.len() > 240
+        {
             self.losses.pop_front();
         }
     }
@@ -404,7 +438,8 @@ impl Data {
         const SECONDS: usize = 10;
         let last = self.points.iter().rev().take(SECONDS);
         let count = last.len().max(1) as f64;
-        let mean = |class: Class| last.clone().map(|point| point.classes[class as usize]).sum::<f64>() / count;
+        let mean =
+            |class: Class| last.clone().map(|point| point.classes[class as usize]).sum::<f64>() / count;
         let mut mix: Vec<_> = Class::ALL.into_iter().map(|class| (class, mean(class))).collect();
         mix.retain(|(_, rate)| *rate > 0.0);
         mix.sort_by(|a, b| b.1.total_cmp(&a.1));

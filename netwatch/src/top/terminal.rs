@@ -9,7 +9,9 @@ use nix::sys::signal::{SigSet, Signal, raise};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
-use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
 use ratatui::crossterm::{execute, terminal};
 
 use super::draw;
@@ -44,9 +46,7 @@ impl Screen {
             }));
         });
         take()?;
-        // From here on, dropping gives it back.
-        let backend = CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout()));
-        Terminal::new(backend).map(|terminal| Self { terminal }).inspect_err(|_| give_back())
+        fresh().map(|terminal| Self { terminal }).inspect_err(|_| give_back())
     }
 
     /// Draws what has changed.
@@ -69,7 +69,10 @@ impl Screen {
     ///
     /// The terminal is gone.
     pub fn repaint(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // `Terminal::clear` would ask the terminal where its cursor is, and wait for the answer.
+        execute!(io::stdout(), Clear(ClearType::All))?;
+        self.terminal = fresh()?;
+        Ok(())
     }
 
     /// Gives the terminal back, stops as Ctrl-Z does, and takes it again when continued.
@@ -96,7 +99,7 @@ impl Screen {
     pub fn resume(&mut self) -> io::Result<()> {
         give_back();
         take()?;
-        self.terminal.clear()
+        self.repaint()
     }
 }
 
@@ -104,6 +107,11 @@ impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+/// One that knows of nothing on the screen yet.
+fn fresh() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>> {
+    Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout())))
 }
 
 fn take() -> io::Result<()> {

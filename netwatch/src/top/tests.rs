@@ -150,8 +150,12 @@ fn one_thing_at_length() {
 #[test]
 fn no_size_and_no_state_makes_drawing_fail() {
     let mut models = vec![Model::new("x".into(), (80, 24)), full(80, 24)];
-    let keys: [&[KeyCode]; 4] =
-        [&[KeyCode::Enter], &[KeyCode::Tab, KeyCode::Enter], &[KeyCode::Char('?')], &[KeyCode::Tab, KeyCode::Tab, KeyCode::End]];
+    let keys: [&[KeyCode]; 4] = [
+        &[KeyCode::Enter],
+        &[KeyCode::Tab, KeyCode::Enter],
+        &[KeyCode::Char('?')],
+        &[KeyCode::Tab, KeyCode::Tab, KeyCode::End],
+    ];
     for keys in keys {
         let mut model = full(80, 24);
         for key in keys {
@@ -177,12 +181,18 @@ fn ascii_means_ascii_and_no_colour_means_none() {
     let model = full(120, 40);
     let drawn = screen(&model, ASCII, 120, 40);
     assert!(text(&drawn).is_ascii(), "{}", text(&drawn));
-    assert!(drawn.content.iter().all(|cell| {
-        cell.fg == ratatui::style::Color::Reset && cell.bg == ratatui::style::Color::Reset
-    }));
+    assert!(
+        drawn.content.iter().all(|cell| {
+            cell.fg == ratatui::style::Color::Reset && cell.bg == ratatui::style::Color::Reset
+        })
+    );
     let drawn = screen(&model, COLOUR, 120, 40);
     assert!(drawn.content.iter().any(|cell| cell.fg == ratatui::style::Color::Red));
-    assert_eq!(text(&drawn), text(&screen(&model, PLAIN, 120, 40)), "colour tells nothing that letters do not");
+    assert_eq!(
+        text(&drawn),
+        text(&screen(&model, PLAIN, 120, 40)),
+        "colour tells nothing that letters do not"
+    );
 }
 
 #[test]
@@ -205,7 +215,8 @@ fn what_is_chosen_stays_chosen_while_the_list_changes() {
     assert!(text(&screen(&model, PLAIN, 80, 24)).contains("incident, closed"));
     press(&mut model, KeyCode::Char('q'));
     assert_eq!((chosen(&model), model.data().open), (2, 3));
-    for (key, expect) in [(KeyCode::End, 2), (KeyCode::Home, 0), (KeyCode::PageDown, 2), (KeyCode::PageUp, 0)] {
+    for (key, expect) in [(KeyCode::End, 2), (KeyCode::Home, 0), (KeyCode::PageDown, 2), (KeyCode::PageUp, 0)]
+    {
         press(&mut model, key);
         assert_eq!(chosen(&model), expect, "{key:?}");
     }
@@ -276,7 +287,7 @@ fn the_verdict_says_what_matters_most() {
     poor["outputs"] = json!([{"name": "siem", "trouble": "connection refused"}]);
     model.update(Update::Status(Box::new(Status::read(&poor))), Duration::from_secs(264));
     assert_eq!(verdict(&model), "degraded: eth0 is not watched");
-    poor["verdict"] = json!({"state": "degraded", "sentence": "the disk is full"});
+    poor["verdict"] = json!({"level": "degraded", "sentence": "the disk is full"});
     model.update(Update::Status(Box::new(Status::read(&poor))), Duration::from_secs(265));
     assert_eq!(verdict(&model), "the disk is full");
     let unknown = Model::new("x".into(), (80, 24));

@@ -28,14 +28,14 @@ pub fn verdict(model: &Model) -> (State, String) {
     }
     let open = open(data);
     // The daemon knows best, but what has happened since was heard here.
-    if let Some((state, sentence)) = &status.verdict
+    if let Some((level, sentence)) = &status.verdict
         && !sentence.is_empty()
     {
-        return match (&**state, open) {
-            ("ok" | "well" | "good", None) => (State::Well, sentence.clone()),
-            ("ok" | "well" | "good", Some(open)) => (State::Open, open),
-            ("open" | "incidents" | "alert", None) => (State::Well, "all is well".into()),
-            ("open" | "incidents" | "alert", Some(_)) => (State::Open, sentence.clone()),
+        return match (&**level, open) {
+            ("well", None) => (State::Well, sentence.clone()),
+            ("well", Some(open)) => (State::Open, open),
+            ("incidents", None) => (State::Well, "all is well".into()),
+            ("incidents", Some(_)) => (State::Open, sentence.clone()),
             _ => (State::Degraded, sentence.clone()),
         };
     }

@@ -22,7 +22,10 @@ fn shown(letter: char) -> char {
         // Korean letters by their parts become one.
         '\u{1100}'..='\u{11ff}' => HIDDEN,
         // Those that are written from right to left would move what stands beside them.
-        '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}' | '\u{10800}'..='\u{10fff}' => HIDDEN,
+        '\u{590}'..='\u{8ff}'
+        | '\u{fb1d}'..='\u{fdff}'
+        | '\u{fe70}'..='\u{feff}'
+        | '\u{10800}'..='\u{10fff}' => HIDDEN,
         _ if letter.is_control() => HIDDEN,
         // No width, or none that is certain: what combines, joins, or says in which direction to read.
         _ if width_of(letter) == 0 => HIDDEN,
@@ -186,6 +189,9 @@ mod tests {
         ] {
             assert_eq!(short(number), expect, "{number}");
         }
-        assert_eq!([age(-5), age(59), age(61), age(7_300), age(1 << 40)], ["0 s", "59 s", "1 min", "2 h", "9999 d"]);
+        assert_eq!(
+            [age(-5), age(59), age(61), age(7_300), age(1 << 40)],
+            ["0 s", "59 s", "1 min", "2 h", "9999 d"]
+        );
     }
 }

@@ -151,7 +151,13 @@ fn mix(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         for column in 0..columns {
             let filled = eighths.saturating_sub(usize::from(column) * 8).min(8);
             if filled > 0 {
-                canvas.text(area.x + 14 + column, y, 1, look.lying(filled), look.traffic(class.is_unsolicited()));
+                canvas.text(
+                    area.x + 14 + column,
+                    y,
+                    1,
+                    look.lying(filled),
+                    look.traffic(class.is_unsolicited()),
+                );
             }
         }
         canvas.right(area.x + area.width.saturating_sub(6), y, 6, &short(rate), Style::new());
@@ -205,7 +211,8 @@ fn letters(classes: &[u64; Class::COUNT]) -> String {
     if all <= 0.0 {
         return String::new();
     }
-    let mut shares: Vec<_> = Class::ALL.into_iter().map(|class| (class, classes[class as usize] as f64 / all)).collect();
+    let mut shares: Vec<_> =
+        Class::ALL.into_iter().map(|class| (class, classes[class as usize] as f64 / all)).collect();
     shares.sort_by(|a, b| b.1.total_cmp(&a.1));
     let of = |(class, share): (Class, f64)| {
         // What there is at all has a letter.
@@ -257,7 +264,8 @@ fn incidents(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     for (y, (index, incident)) in (area.y + 1..).zip(rows.iter().enumerate().skip(first).take(room)) {
         let look = canvas.look;
         canvas.text(area.x + 1, y, 8, incident.severity.name(), look.severity(incident.severity));
-        let since = clock.map_or(String::new(), |clock| age((clock.saturating_sub(incident.opened_ms)) / 1_000));
+        let since =
+            clock.map_or(String::new(), |clock| age((clock.saturating_sub(incident.opened_ms)) / 1_000));
         canvas.right(area.x + 10, y, 6, &since, look.muted());
         canvas.text(area.x + 18, y, area.width.saturating_sub(18), &incident.text, Style::new());
         mark(model, canvas, Panel::Incidents, Rect::new(area.x, y, area.width, 1), chosen == Some(index));
@@ -270,7 +278,9 @@ mod tests {
 
     #[test]
     fn scales_are_round_and_large_enough() {
-        for (peak, expect) in [(0.0, 10.0), (10.0, 10.0), (11.0, 20.0), (499.0, 500.0), (501.0, 1_000.0), (2e15, 2e15)] {
+        for (peak, expect) in
+            [(0.0, 10.0), (10.0, 10.0), (11.0, 20.0), (499.0, 500.0), (501.0, 1_000.0), (2e15, 2e15)]
+        {
             assert!((ceiling(peak) - expect).abs() < 1e-6, "{peak}");
         }
     }

@@ -123,7 +123,10 @@ fn source(lines: &mut Lines, source: &Source, model: &Model) {
         let packets = source.classes[class as usize];
         if packets > 0 {
             let share = packets as f64 / source.packets.max(packets) as f64 * 100.0;
-            lines.field(&format!("{} {}", letter(class), class.name()), &format!("{}  {share:.0} %", count(packets)));
+            lines.field(
+                &format!("{} {}", letter(class), class.name()),
+                &format!("{}  {share:.0} %", count(packets)),
+            );
         }
     }
     lines.gap();
