@@ -138,17 +138,6 @@ pub(in crate::web) fn incidents(list: &[Incident], now: Time) -> Markup {
     }
 }
 
-/// A bar of this part of the whole, from 0 to 1. The number stands beside it.
-pub(in crate::web) fn bar(part: f64) -> Markup {
-    let part = if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 };
-    html! {
-        svg.bar aria-hidden="true" focusable="false" {
-            rect.track width="100%" height="100%" rx="3" {}
-            rect.c0 width=(format!("{:.1}%", part * 100.0)) height="100%" rx="3" {}
-        }
-    }
-}
-
 /// Where a list goes on: the address of the next part, and of the first where this is not it.
 pub(in crate::web) fn pager(first: Option<&str>, next: Option<&str>) -> Markup {
     html! {
@@ -182,13 +171,6 @@ mod tests {
         assert_eq!(source_path("192.0.2.1").unwrap(), "/sources/192.0.2.1");
         assert_eq!(source_path("2001:db8::/64").unwrap(), "/sources/2001:db8::");
         assert_eq!(source_path("javascript:alert(1)"), None);
-    }
-
-    #[test]
-    fn bars_stay_within_their_bounds() {
-        for (part, width) in [(0.5, "50.0%"), (-1.0, "0.0%"), (7.0, "100.0%"), (f64::NAN, "0.0%")] {
-            assert!(bar(part).into_string().contains(&format!("width=\"{width}\"")), "{part}");
-        }
     }
 
     #[test]
