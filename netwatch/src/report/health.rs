@@ -53,7 +53,12 @@ pub struct Open {
 /// Judges how netwatch is. `trouble` is why it is not ready, where it is not.
 #[must_use]
 pub fn verdict(snapshot: &Snapshot, trouble: Option<&str>, open: Open) -> Verdict {
-    let reasons = reasons(snapshot, trouble);
+    judge(reasons(snapshot, trouble), open)
+}
+
+/// The same, from what keeps the watch from being whole: for who has heard of that from elsewhere.
+#[must_use]
+pub fn judge(reasons: Vec<String>, open: Open) -> Verdict {
     let incidents = incidents(open);
     let (level, sentence) = match (&*reasons, incidents) {
         ([], None) => (Level::Well, "All is well.".to_owned()),
@@ -84,7 +89,8 @@ fn incidents(open: Open) -> Option<String> {
 }
 
 /// What keeps the watch from being whole, the worst first.
-fn reasons(snapshot: &Snapshot, trouble: Option<&str>) -> Vec<String> {
+#[must_use]
+pub fn reasons(snapshot: &Snapshot, trouble: Option<&str>) -> Vec<String> {
     let mut reasons: Vec<String> = trouble.map(str::to_owned).into_iter().collect();
     for interface in snapshot.interfaces.iter().filter(|interface| interface.mode.is_none()) {
         reasons.push(format!("{} is not watched", interface.name));

@@ -22,9 +22,9 @@ pub struct Status {
     pub host: String,
     /// When that was so, in milliseconds since 1970.
     pub at_ms: Option<i64>,
-    /// Whether all is well, where it says so itself: `well`, `incidents` or `degraded`, and a sentence.
-    pub verdict: Option<(String, String)>,
-    /// What is wrong, each in a sentence.
+    /// What keeps the watch from being whole, where it says that itself.
+    pub reasons: Option<Vec<String>>,
+    /// The same as far as it can be told by the rest.
     pub troubles: Vec<String>,
     /// Its interfaces.
     pub interfaces: Vec<Interface>,
@@ -125,6 +125,8 @@ pub struct Incident {
     pub severity: Severity,
     /// Whether it goes on.
     pub is_open: bool,
+    /// Whether anybody is told of it; others are only recorded.
+    pub is_told: bool,
     /// What happened.
     pub text: String,
     /// Who did it, where that is known.
@@ -177,15 +179,14 @@ impl Status {
             .filter_map(|one| one.get("lost")?.as_object())
             .flat_map(|lost| lost.values().filter_map(Value::as_u64))
             .fold(0, u64::saturating_add);
-        let verdict = value.get("verdict").and_then(|verdict| {
-            let level = text(verdict, "level")?;
-            Some((level, text(verdict, "sentence").unwrap_or_default()))
-        });
+        let reasons = value.get("reasons").and_then(Value::as_array);
+        let reasons =
+            reasons.map(|all| all.iter().take(64).filter_map(Value::as_str).map(harmless).collect());
         Self {
             run: text(value, "run").unwrap_or_default(),
             host: text(value, "host").unwrap_or_default(),
             at_ms: time_ms(value, "at"),
-            verdict,
+            reasons,
             troubles: troubles(value, &interfaces),
             open: value.get("incidents").map_or(0, |lives| number(lives, "open")),
             interfaces,
@@ -318,6 +319,7 @@ impl Incident {
             rule: text(value, "rule").unwrap_or_default(),
             // One that a newer version has invented matters.
             severity: severity.unwrap_or(Severity::Critical),
+            is_told: text(value, "weight").is_none_or(|weight| weight != "info"),
             is_open: text(value, "state").is_some_and(|state| state == "open"),
             text: text(value, "text").unwrap_or_default(),
             source: text(value, "source").or_else(|| text(value, "src_ip")).unwrap_or_default(),

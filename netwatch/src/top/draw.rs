@@ -11,8 +11,9 @@ use ratatui::style::Style;
 
 use super::look::Look;
 use super::model::{Link, Model, View};
-use super::verdict::{State, verdict};
+use super::verdict::verdict;
 use super::words::{ascii, cut, short, width};
+use crate::report::health::Level;
 
 /// Columns and rows below which nothing can be read.
 const LEAST: (u16, u16) = (40, 10);
@@ -108,7 +109,7 @@ fn header(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.text(link_at, area.y, area.right().saturating_sub(link_at), &link, style);
 
     let point = model.data().points.back().copied().unwrap_or_default();
-    let (state, sentence) = verdict(model);
+    let (level, sentence) = verdict(model);
     let mut facts = Vec::new();
     if !model.data().points.is_empty() {
         facts.push(format!("{} packets/s", short(point.packets_per_s)));
@@ -127,11 +128,11 @@ fn header(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     let facts = facts.join("  ");
     let taken = if facts.is_empty() { 0 } else { width(&facts) + 2 };
     let room = area.width.saturating_sub(u16::try_from(taken).unwrap_or(area.width));
-    let style = match state {
-        State::Well => look.good(),
-        State::Open => model.data().worst().map_or(look.poor(), |worst| look.severity(worst)),
-        State::Degraded => look.poor(),
-        State::Unknown => look.strong(),
+    let style = match level {
+        Some(Level::Well) => look.good(),
+        Some(Level::Incidents) => model.data().worst().map_or(look.poor(), |worst| look.severity(worst)),
+        Some(Level::Degraded) => look.poor(),
+        None => look.strong(),
     };
     canvas.text(area.x, area.y + 1, room, &sentence, style);
     canvas.right(area.x, area.y + 1, area.width, &facts, Style::new());

@@ -1,7 +1,7 @@
 //! `netwatch top`: the state of a watch at a glance, in a terminal.
 //!
 //! Read it in this order: `words` (text as it may be shown), [`look`], [`data`] (what the daemon answers), `sse`, `http` and
-//! `client` (how it is asked), [`model`] (what is known and chosen), `verdict`, `keys`, [`draw`](mod@draw), `terminal`, `child`
+//! `client` (how it is asked), `known` and [`model`] (what is known and chosen), `verdict`, `keys`, [`draw`](mod@draw), `terminal`, `child`
 //! (a watch of our own); and here, how all of it runs.
 
 mod child;
@@ -10,6 +10,7 @@ pub mod data;
 pub mod draw;
 mod http;
 mod keys;
+mod known;
 pub mod look;
 pub mod model;
 mod sse;

@@ -273,25 +273,48 @@ fn what_is_old_is_said_to_be_old() {
 fn the_verdict_says_what_matters_most() {
     let verdict = |model: &Model| super::verdict::verdict(model).1;
     let mut model = full(80, 24);
-    assert_eq!(verdict(&model), "3 open, worst critical");
+    assert_eq!(verdict(&model), "3 incidents are open, the worst is critical.");
     model.update(Update::Incidents(Vec::new()), Duration::from_secs(101));
-    assert_eq!(verdict(&model), "all is well");
+    assert_eq!(verdict(&model), "All is well.");
     let stats = |lost| Update::Stats(Stats { lost, ..Stats::default() });
     model.update(stats(7), Duration::from_secs(102));
-    assert_eq!(verdict(&model), "degraded: 5 counts or hints were lost in the last minute");
+    assert_eq!(verdict(&model), "The watch is degraded: 5 counts or hints were lost in the last minute.");
     model.update(stats(7), Duration::from_secs(200));
     model.update(stats(7), Duration::from_secs(263));
-    assert_eq!(verdict(&model), "all is well");
+    assert_eq!(verdict(&model), "All is well.");
     let mut poor = status();
     poor["interfaces"][0]["mode"] = Value::Null;
     poor["outputs"] = json!([{"name": "siem", "trouble": "connection refused"}]);
     model.update(Update::Status(Box::new(Status::read(&poor))), Duration::from_secs(264));
-    assert_eq!(verdict(&model), "degraded: eth0 is not watched");
-    poor["verdict"] = json!({"level": "degraded", "sentence": "the disk is full"});
+    assert_eq!(verdict(&model), "The watch is degraded: eth0 is not watched; and 1 more reason.");
+    poor["reasons"] = json!(["the disk is full"]);
     model.update(Update::Status(Box::new(Status::read(&poor))), Duration::from_secs(265));
-    assert_eq!(verdict(&model), "the disk is full");
+    assert_eq!(verdict(&model), "The watch is degraded: the disk is full.");
+    // What is only recorded worries nobody.
+    poor["reasons"] = json!([]);
+    model.update(Update::Status(Box::new(Status::read(&poor))), Duration::from_secs(266));
+    let recorded = incident("a-5", "high", "scan.vertical", "2026-11-22T05:48:00Z", "x");
+    let mut recorded = Incident::read(&recorded).unwrap();
+    recorded.is_told = false;
+    model.update(Update::Alert(Box::new(recorded)), Duration::from_secs(267));
+    assert_eq!(verdict(&model), "All is well.");
     let unknown = Model::new("x".into(), (80, 24));
     assert_eq!(verdict(&unknown), "nothing is known yet");
+}
+
+#[test]
+fn a_list_that_is_older_than_an_alert_does_not_hide_it() {
+    let mut model = full(80, 24);
+    model.update(Update::Listing, Duration::from_secs(101));
+    let newer = incident("a-4", "high", "flood.syn", "2026-11-22T05:59:00Z", "a flood");
+    let mut over = incident("a-1", "high", "scan.vertical", "2026-11-22T05:48:00Z", "it is over");
+    over["state"] = "closed".into();
+    for told in [newer, over] {
+        model.update(Update::Alert(Box::new(Incident::read(&told).unwrap())), Duration::from_secs(101));
+    }
+    model.update(Update::Incidents(Incident::read_all(&incidents()).0), Duration::from_secs(102));
+    let ids: Vec<_> = model.incidents().iter().map(|one| one.id.clone()).collect();
+    assert_eq!(ids, ["a-3", "a-4", "a-2"]);
 }
 
 #[test]

@@ -1,65 +1,40 @@
-//! Whether all is well, in one sentence.
+//! Whether all is well: the same judgement as on the page, from what was heard last.
 
-use super::model::{Data, Link, Model};
+use super::known::Data;
+use super::model::{Link, Model};
 use super::words::count;
-use crate::analysis::Severity;
+use crate::report::health::{Level, Open, judge};
 
-/// How it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// All is well.
-    Well,
-    /// Something happened that somebody should look at.
-    Open,
-    /// netwatch itself does not work as it should.
-    Degraded,
-    /// Nobody knows.
-    Unknown,
-}
+/// Open incidents from which on there may be more than were listed.
+const LISTED: usize = 200;
 
-/// How it stands, and why.
+/// How it stands, and why; without a level where nobody knows.
 #[must_use]
-pub fn verdict(model: &Model) -> (State, String) {
+pub fn verdict(model: &Model) -> (Option<Level>, String) {
     let data = model.data();
-    let Some(status) = &data.status else { return (State::Unknown, unknown(model)) };
-    let mut troubles = status.troubles.clone();
-    if data.lost_lately() > 0 {
-        troubles.push(format!("{} counts or hints were lost in the last minute", count(data.lost_lately())));
-    }
-    let open = open(data);
-    // The daemon knows best, but what has happened since was heard here.
-    if let Some((level, sentence)) = &status.verdict
-        && !sentence.is_empty()
-    {
-        return match (&**level, open) {
-            ("well", None) => (State::Well, sentence.clone()),
-            ("well", Some(open)) => (State::Open, open),
-            ("incidents", None) => (State::Well, "all is well".into()),
-            ("incidents", Some(_)) => (State::Open, sentence.clone()),
-            _ => (State::Degraded, sentence.clone()),
+    let Some(status) = &data.status else {
+        let says = match &model.link {
+            Link::Lost(why) => format!("nothing is known: {why}"),
+            Link::Connecting | Link::Live => "nothing is known yet".into(),
         };
-    }
-    match (troubles.first(), open) {
-        (Some(trouble), None) => (State::Degraded, format!("degraded: {trouble}")),
-        (Some(trouble), Some(open)) => (State::Degraded, format!("{open}; degraded: {trouble}")),
-        (None, Some(open)) => (State::Open, open),
-        (None, None) => (State::Well, "all is well".into()),
-    }
-}
-
-/// `2 open, worst high`. What is only recorded is no reason to look.
-fn open(data: &Data) -> Option<String> {
-    match data.worst() {
-        Some(worst) if worst > Severity::Info => {
-            Some(format!("{} open, worst {}", data.open.max(data.incidents.len() as u64), worst.name()))
+        return (None, says);
+    };
+    let reasons = status.reasons.clone().unwrap_or_else(|| {
+        // One that does not say it itself.
+        let mut reasons = status.troubles.clone();
+        if data.lost_lately() > 0 {
+            reasons
+                .push(format!("{} counts or hints were lost in the last minute", count(data.lost_lately())));
         }
-        _ => None,
-    }
+        reasons
+    });
+    let verdict = judge(reasons, open(data));
+    (Some(verdict.level), verdict.sentence)
 }
 
-fn unknown(model: &Model) -> String {
-    match &model.link {
-        Link::Lost(why) => format!("nothing is known: {why}"),
-        Link::Connecting | Link::Live => "nothing is known yet".into(),
-    }
+/// What is open and was told; what is only recorded is no reason to look.
+fn open(data: &Data) -> Open {
+    let told = data.incidents.iter().filter(|one| one.is_told).count() as u64;
+    let number = if data.incidents.len() < LISTED { told } else { told.max(data.open) };
+    Open { number, worst: data.worst() }
 }

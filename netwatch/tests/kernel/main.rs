@@ -28,6 +28,9 @@ mod incident;
 mod life;
 mod look_alikes;
 mod process;
+#[path = "../top/pty.rs"]
+#[allow(dead_code, reason = "these tests need a part of it")]
+mod pty;
 mod refusals;
 mod reload;
 mod replay;
@@ -38,6 +41,7 @@ mod slow;
 mod support;
 mod suspicious;
 mod talk;
+mod top;
 mod unusual;
 mod view;
 mod watch;

@@ -14,5 +14,6 @@
 mod daemon;
 mod ends;
 mod once;
+#[allow(dead_code, reason = "tests with the kernel use it too")]
 mod pty;
 mod screens;

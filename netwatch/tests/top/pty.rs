@@ -75,6 +75,11 @@ impl Pty {
         Self { master, slave: ends.slave, before, screen, child }
     }
 
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn type_keys(&self, keys: &str) {
         (&self.master).write_all(keys.as_bytes()).unwrap();
     }

@@ -73,18 +73,18 @@ fn a_filter_narrows_the_lists() {
 fn an_alert_comes_and_goes_without_being_asked_for() {
     let daemon = Daemon::start();
     let pty = Pty::top(&["--url", &daemon.url()]);
-    pty.wait_for("3 open, worst high");
+    pty.wait_for("3 incidents are open, the worst is high");
     daemon.answer("/api/v1/status", status(4).to_string());
     let mut flood = incident("a-9", "critical", "flood.syn", "2026-11-22T05:00:00Z", "198.51.100.200 floods");
-    daemon.answer("/api/v1/incidents", incidents_and(&[flood.clone()]).to_string());
+    daemon.answer("/api/v1/incidents", incidents_and(std::slice::from_ref(&flood)).to_string());
     daemon.push("alert", &json!({"step": "open", "incident": flood, "text": "x"}));
     pty.wait_for("198.51.100.200 floods");
-    pty.wait_for("worst critical");
+    pty.wait_for("the worst is critical");
     flood["state"] = "closed".into();
     daemon.answer("/api/v1/incidents", incidents_and(&[]).to_string());
     daemon.push("alert", &json!({"step": "close", "incident": flood, "text": "x"}));
     pty.wait_until_gone("198.51.100.200 floods");
-    pty.wait_for("worst high");
+    pty.wait_for("the worst is high");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_daemon_that_goes_is_waited_for() {
     pty.wait_for("2001:db8::/64");
     // It leads the stream on where it was.
     let seen = incident("a-9", "high", "scan.vertical", "2026-11-22T03:00:00Z", "it is seen");
-    daemon.answer("/api/v1/incidents", incidents_and(&[seen.clone()]).to_string());
+    daemon.answer("/api/v1/incidents", incidents_and(std::slice::from_ref(&seen)).to_string());
     daemon.push("alert", &json!({"step": "open", "incident": seen, "text": "x"}));
     pty.wait_for("it is seen");
     let address = daemon.address;
@@ -145,7 +145,7 @@ fn a_pause_holds_the_screen() {
     pty.type_keys("p");
     pty.wait_for("paused");
     let late = incident("a-9", "critical", "flood.syn", "2026-11-22T05:00:00Z", "198.51.100.200 floods");
-    daemon.answer("/api/v1/incidents", incidents_and(&[late.clone()]).to_string());
+    daemon.answer("/api/v1/incidents", incidents_and(std::slice::from_ref(&late)).to_string());
     daemon.push("alert", &json!({"step": "open", "incident": late, "text": "x"}));
     thread::sleep(Duration::from_secs(1));
     assert!(!pty.text().contains("198.51.100.200"));
