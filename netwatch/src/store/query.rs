@@ -67,29 +67,38 @@ const IS_ACKED: &str = "EXISTS (SELECT 1 FROM acks a WHERE a.id = i.id AND a.at_
 /// What a question for incidents is in SQL. Databases of earlier versions have no acknowledgements.
 pub(super) fn incidents_sql(query: &IncidentQuery, has_acks: bool) -> Asked {
     let is_acked = if has_acks { IS_ACKED } else { "0" };
+    let limit = query.limit.min(PAGE_MAX);
     let (column, direction) = match query.order {
-        Order::Newest => ("seq".to_owned(), "DESC"),
-        Order::Changed => ("change".to_owned(), "ASC"),
-        // One number: whether it is to be looked at, how severe it is, and when it came.
-        Order::Worst => (
-            format!("(CASE WHEN state = 1 THEN 0 WHEN {is_acked} THEN 1 ELSE 2 END << 59) + (severity << 56) + seq"),
-            "DESC",
-        ),
+        Order::Newest => ("seq", "DESC"),
+        Order::Changed => ("change", "ASC"),
+        Order::Worst => return worst_sql(query, is_acked, limit),
     };
-    // The documents of what is not in the answer are not looked at.
     let mut asked = Asked::new(&format!(
-        "SELECT i.place, i.change, i.id, d.doc FROM (
-           SELECT i.seq, i.change, i.id, {column} AS place FROM incidents i WHERE 1"
+        "SELECT i.{column}, i.change, i.id, d.doc FROM incidents i CROSS JOIN incident_docs d ON d.seq = i.seq WHERE 1"
     ));
     conditions(&mut asked, query, is_acked);
     match query.order {
-        Order::Newest | Order::Worst => asked.with("place < ?", place(query.cursor.unwrap_or(u64::MAX))),
-        Order::Changed => asked.with("place > ?", place(query.cursor.unwrap_or(0))),
+        Order::Changed => asked.with("i.change > ?", place(query.cursor.unwrap_or(0))),
+        _ => asked.with("i.seq < ?", place(query.cursor.unwrap_or(u64::MAX))),
     }
+    let _ = write!(asked.sql, " ORDER BY i.{column} {direction} LIMIT {limit}");
+    asked
+}
+
+/// The same in an order that no index has. One number says where an incident stands: whether somebody should look at it, how
+/// severe it is, and when it came. Documents are looked at only of what is in the answer.
+fn worst_sql(query: &IncidentQuery, is_acked: &str, limit: usize) -> Asked {
+    let mut asked = Asked::new(&format!(
+        "SELECT i.place, i.change, i.id, d.doc FROM (
+           SELECT i.seq, i.change, i.id,
+             (CASE WHEN i.state = 1 THEN 0 WHEN {is_acked} THEN 1 ELSE 2 END << 59) + (i.severity << 56) + i.seq AS place
+           FROM incidents i WHERE 1"
+    ));
+    conditions(&mut asked, query, is_acked);
+    asked.with("place < ?", place(query.cursor.unwrap_or(u64::MAX)));
     let _ = write!(
         asked.sql,
-        " ORDER BY place {direction} LIMIT {}) i CROSS JOIN incident_docs d ON d.seq = i.seq ORDER BY i.place {direction}",
-        query.limit.min(PAGE_MAX)
+        " ORDER BY place DESC LIMIT {limit}) i CROSS JOIN incident_docs d ON d.seq = i.seq ORDER BY i.place DESC"
     );
     asked
 }
