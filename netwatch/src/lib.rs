@@ -17,6 +17,7 @@ pub mod ethtool;
 pub mod evidence;
 pub mod exit;
 pub mod feeds;
+pub mod figures;
 pub mod filter;
 pub mod guide;
 pub mod heap;
