@@ -17,6 +17,7 @@ use xtask::traffic::scenario;
 use crate::lab;
 use crate::life::scan;
 use crate::process::{Netwatch, PATIENCE};
+use crate::watch::attached;
 
 /// A directory that goes with this value.
 struct Dir(PathBuf);
@@ -106,6 +107,52 @@ fn a_default_run_serves_what_it_tells() {
     let ended = netwatch.ended();
     assert!(ended.status.success(), "{:#?}", ended.stderr);
     assert!(ended.stderr.join("\n").contains("unaccounted for: 0"));
+}
+
+/// Follows a stream of packets until one has this text in it.
+fn packets_until(lab: &Lab, text: &str) -> TcpStream {
+    let mut stream = lab.watched().run(|| TcpStream::connect(ADDRESS)).unwrap().unwrap();
+    stream.write_all(b"GET /api/v1/stream?topics=packets HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n").unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let (start, mut streamed) = (Instant::now(), String::new());
+    while !streamed.contains(text) {
+        assert!(start.elapsed() < PATIENCE, "{streamed}");
+        // What passed before the programs were there is not seen.
+        scan(lab);
+        let mut part = [0; 4096];
+        match stream.read(&mut part) {
+            Ok(count) => {
+                assert_ne!(count, 0, "{streamed}");
+                streamed.push_str(&String::from_utf8_lossy(&part[..count]));
+            }
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "{error}"),
+        }
+    }
+    assert!(streamed.contains("event: packet\n"), "{streamed}");
+    stream
+}
+
+#[test]
+fn packets_are_looked_at_as_long_as_somebody_follows_them() {
+    let lab = lab();
+    let netwatch = Netwatch::start(lab.watched(), "");
+    let own = attached(lab.watched());
+    let one = packets_until(&lab, r#""source":"203.0.113.7","dest":"198.51.100.1""#);
+    assert_eq!(attached(lab.watched()), own + 3, "those of a live view");
+    let other = packets_until(&lab, r#""class":"syn""#);
+    assert_eq!(attached(lab.watched()), own + 3, "all follow the same");
+    drop((one, other));
+    let start = Instant::now();
+    while attached(lab.watched()) > own {
+        assert!(start.elapsed() < PATIENCE, "they go when nobody looks");
+        thread::sleep(Duration::from_millis(50));
+        // A stream finds out that nobody reads it when it is to be sent something.
+        scan(&lab);
+    }
+    drop(packets_until(&lab, "203.0.113.7"));
+    netwatch.signal(Signal::SIGTERM);
+    let ended = netwatch.ended();
+    assert!(ended.stderr.join("\n").contains("unaccounted for: 0"), "{:#?}", ended.stderr);
 }
 
 #[test]

@@ -305,7 +305,7 @@ fn packets_can_go_to_standard_output_as_a_file() {
 }
 
 /// How many programs hang on nw0's hooks.
-fn attached(side: &Side) -> usize {
+pub fn attached(side: &Side) -> usize {
     let count = |hook| SchedClassifier::query_tcx(side.interface(), hook).unwrap().1.len();
     side.run(|| count(TcAttachType::Ingress) + count(TcAttachType::Egress)).unwrap()
 }

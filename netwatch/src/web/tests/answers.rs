@@ -81,7 +81,10 @@ fn parameters_that_are_not_right_are_said_to_be() {
         ("/api/v1/sources/192.0.2", "this is no address"),
         ("/api/v1/sources/192.0.2/history", "this is no address"),
         ("/api/v1/status?x=1", "unknown parameter \\\"x\\\"; there are none here"),
-        ("/api/v1/stream?topics=flows", "give some of alerts, stats, rates and packets"packets\\\" is unknown"),
+        (
+            "/api/v1/stream?topics=flows",
+            "flows\\\" is unknown; give some of alerts, stats, rates and packets",
+        ),
         ("/api/v1/stream?min_severity=all", "give info, low"),
     ] {
         let reply = stage.get(path);
