@@ -6,6 +6,7 @@
 pub mod analysis;
 pub mod app;
 pub mod capture;
+pub mod charts;
 pub mod check;
 pub mod cli;
 pub mod clock;
@@ -17,6 +18,7 @@ pub mod ethtool;
 pub mod evidence;
 pub mod exit;
 pub mod feeds;
+pub mod figures;
 pub mod filter;
 pub mod guide;
 pub mod heap;

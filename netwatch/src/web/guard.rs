@@ -57,7 +57,10 @@ pub(super) async fn answer(
         }
     };
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        // Who answers may allow what is here forbidden to be kept, and nothing else.
+        if name != header::CACHE_CONTROL || !response.headers().contains_key(&name) {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
     }
     shared.counts.answered(response.status(), started.elapsed());
     response
