@@ -11,7 +11,7 @@ pub mod snapshot;
 pub mod time;
 pub mod told;
 
-pub use history::{History, HistoryError, IncidentQuery, Page, WindowQuery, WindowSummary};
+pub use history::{Ack, History, HistoryError, IncidentQuery, Network, Page, WindowQuery, WindowSummary};
 pub use incident::{Incident, Life};
 pub use live::{Meter, Packets, Passed, Reading};
 pub use snapshot::Snapshot;

@@ -97,6 +97,10 @@ impl Asked {
         self.one(key, read, "give open or closed")
     }
 
+    pub fn yes(&self, key: &str) -> Result<Option<bool>, Refusal> {
+        self.one(key, |text| text.parse().ok(), "give true or false")
+    }
+
     pub fn cursor(&self) -> Result<Option<u64>, Refusal> {
         self.one("cursor", |text| text.parse().ok(), "give what the answer before had as `next`")
     }

@@ -251,6 +251,9 @@ fn incident(number: u64, rule: &str, weight: &str) -> Incident {
         evidence_file: None,
         detail: Some(serde_json::json!({ "payload": "<script>\u{1b}[31m\r\n\r\ndata: x" })),
         text: "203.0.113.7 probed 12 tcp ports".into(),
+        acknowledged_at: None,
+        acknowledged_severity: None,
+        acknowledged_note: None,
     }
 }
 

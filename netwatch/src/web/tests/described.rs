@@ -54,6 +54,7 @@ fn every_parameter_that_is_described_is_taken() {
         "src" | "dest" => "192.0.2.1",
         "interface" => "eth0",
         "state" => "open",
+        "acknowledged" => "true",
         "order" => "changed",
         "topics" => "alerts",
         _ => "7",
