@@ -4,6 +4,7 @@
 mod alerts;
 mod feeds;
 mod replay;
+mod report;
 mod run;
 mod signatures;
 mod values;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand};
 pub use alerts::{AlertsArgs, AlertsFormat, LifeName};
 pub use feeds::{FeedArgs, FeedsCommand};
 pub use replay::{EngineWish, ReplayArgs, SuggestArgs};
+pub use report::ReportArgs;
 pub use run::{PlaceArgs, RunArgs, SettingArgs};
 pub use signatures::{ChosenArgs, ProtoName, SenderName, SignaturesCommand};
 pub use values::{Format, LogLevel, MinSeverity, Profile, WatchMode, When};
@@ -42,6 +44,9 @@ pub enum Command {
     /// Show what was told, from the history
     #[command(after_help = alerts::HELP)]
     Alerts(Box<AlertsArgs>),
+    /// Write a report of some time as one HTML file, for handing on
+    #[command(after_help = report::HELP)]
+    Report(Box<ReportArgs>),
     /// Find the same in recorded traffic: captures in pcap or pcapng, plain, gz or zstd
     #[command(after_help = replay::REPLAY_HELP)]
     Replay(Box<ReplayArgs>),

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Watch(args) => watch(&args),
         Command::Alerts(args) => commands::alerts(&args),
+        Command::Report(args) => commands::report(&args),
         Command::Replay(args) => replay(*args),
         Command::Suggest(args) => suggest(*args),
         Command::Check(args) => run_check(&args),

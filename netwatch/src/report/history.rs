@@ -65,7 +65,8 @@ pub fn note(text: &str) -> Result<Option<String>, String> {
 
 /// Whether a letter does something to what stands around it.
 fn is_odd(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Addresses that begin alike; with all bits, one address.

@@ -14,7 +14,7 @@ mod limits;
 mod metrics;
 mod now;
 pub mod openapi;
-mod page;
+pub(crate) mod page;
 mod past;
 mod query;
 mod rates;

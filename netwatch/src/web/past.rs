@@ -43,7 +43,9 @@ fn incident_query(asked: &Asked) -> Result<IncidentQuery, Refusal> {
         Some("changed") => Order::Changed,
         Some("worst") => Order::Worst,
         Some(other) => {
-            return Err(Refusal::wrong(format!("order: {other:?} is not right; give newest, worst or changed")));
+            return Err(Refusal::wrong(format!(
+                "order: {other:?} is not right; give newest, worst or changed"
+            )));
         }
     };
     Ok(IncidentQuery {

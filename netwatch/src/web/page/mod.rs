@@ -8,7 +8,8 @@ mod icons;
 mod layout;
 mod overview;
 #[allow(dead_code, reason = "pages that need all of them come one after the other")]
-mod parts;
+pub(crate) mod parts;
 
+pub(crate) use assets::STYLE;
 pub(super) use assets::asset;
 pub(super) use overview::overview;
