@@ -26,7 +26,7 @@ impl Dir {
     /// Keeps these, and makes a report of the last day.
     fn report(&self, incidents: Vec<Incident>, windows: Vec<WindowSummary>) -> String {
         self.keep(incidents, windows);
-        super::report(&Archive::open(&self.0).unwrap(), &day()).unwrap()
+        report(&Archive::open(&self.0).unwrap(), &day()).unwrap()
     }
 
     fn keep(&self, incidents: Vec<Incident>, windows: Vec<WindowSummary>) {
@@ -217,13 +217,13 @@ fn more_time_than_is_known_is_said() {
     let archive = Archive::open(&dir.0).unwrap();
     for days in [7, 4_000, 700_000] {
         let since = ago(days * 86_400);
-        let text = super::report(&archive, &Asked { since, ..day() }).unwrap();
+        let text = report(&archive, &Asked { since, ..day() }).unwrap();
         sound(&text);
         assert!(read(&text).contains("of the time before, nothing is known"), "{days}: {}", read(&text));
         assert!(text.len() < 100_000, "{days} days make {} bytes", text.len());
     }
     // The future is not waited for.
-    let text = super::report(&archive, &Asked { until: ago(-86_400), ..day() }).unwrap();
+    let text = report(&archive, &Asked { until: ago(-86_400), ..day() }).unwrap();
     assert!(read(&text).contains("ends in the future"));
 }
 
@@ -248,7 +248,7 @@ fn what_comes_from_outside_does_nothing() {
     dir.keep(vec![one], vec![seen]);
     let asked =
         Asked { title: evil.into(), host: evil.into(), command: evil.into(), dir: evil.into(), ..day() };
-    let text = super::report(&Archive::open(&dir.0).unwrap(), &asked).unwrap();
+    let text = report(&Archive::open(&dir.0).unwrap(), &asked).unwrap();
     // As a text it may be read; nothing of it is a mark, a name or an address to go to.
     let text = text.replace("https://evil", "evil").replace("&lt;img src=x", "");
     sound(&text);
@@ -273,7 +273,7 @@ fn a_large_history_makes_a_bounded_report() {
     dir.keep((0..10_000).map(make).collect(), windows(86_400 - 60, 0));
     let archive = Archive::open(&dir.0).unwrap();
     let start = Instant::now();
-    let text = super::report(&archive, &day()).unwrap();
+    let text = report(&archive, &day()).unwrap();
     println!("10,000 incidents and 1,440 windows: {} kB in {:?}", text.len() / 1_000, start.elapsed());
     sound(&text);
     assert!(text.len() < 2_000_000, "{} bytes", text.len());
