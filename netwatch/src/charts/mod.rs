@@ -44,7 +44,12 @@ pub fn colour(number: usize) -> &'static str {
 /// The colour of a class of packets, the same in all charts.
 #[must_use]
 pub fn class_colour(class: Class) -> &'static str {
-    colour(class as usize)
+    match class {
+        // What is no evidence of anything has no colour.
+        Class::Known => "n0",
+        Class::Other => "n1",
+        class => colour(class as usize),
+    }
 }
 
 /// A value that can be drawn: neither negative nor infinite nor no number.

@@ -40,13 +40,13 @@ const STEPS: [i64; 14] = [
 const MARKS: i64 = 6;
 
 fn step(span: i64) -> i64 {
-    STEPS.into_iter().find(|step| span / step < MARKS).unwrap_or(span.max(1))
+    STEPS.into_iter().find(|step| span / step <= MARKS).unwrap_or(span.max(1))
 }
 
 /// Marks of the last `span` milliseconds: how long ago.
 pub(super) fn ago(span: i64) -> Vec<Mark> {
     let step = step(span);
-    let steps = (1..span / step.max(1) + 1).filter(|number| number * step < span);
+    let steps = (1..=span / step.max(1)).filter(|number| number.saturating_mul(step) < span);
     let marks = steps.map(|number| {
         let length = number * step;
         let text = match length {
@@ -73,10 +73,11 @@ pub(super) fn times(from: i64, to: i64) -> Vec<Mark> {
         MINUTE..DAY => "%d %b %H:%M",
         _ => "%d %b",
     };
-    let first = from.div_euclid(step) + 1;
-    let marks =
-        (first..first + MARKS + 1).map(|number| number.saturating_mul(step)).take_while(|at| *at < to);
-    let marks = marks.map(|at| ((at - from) as f64 / span as f64, clock(at, form)));
+    let first = from.div_euclid(step).saturating_add(1);
+    let marks = (first..first.saturating_add(MARKS + 1))
+        .map(|number| number.saturating_mul(step))
+        .take_while(|at| *at < to);
+    let marks = marks.map(|at| (at.saturating_sub(from) as f64 / span as f64, clock(at, form)));
     // What is written at the edges would be cut off.
     marks.filter(|(place, _)| (0.04..0.96).contains(place)).collect()
 }

@@ -58,7 +58,7 @@ impl TimeChart<'_> {
         html! {
             figure class=(class) {
                 (self.plot())
-                @if self.series.len() > 1 || self.is_stacked { (self.legend()) }
+                (self.legend())
                 (self.table())
             }
         }

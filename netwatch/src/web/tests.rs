@@ -299,6 +299,7 @@ fn snapshot() -> Snapshot {
             slot_targets: 9,
             slot_packets: 500,
             slot_bytes: 30_000,
+            slot_lost: 0,
             slot_ns: 5_000_000_000,
         }],
         sources: vec![source("203.0.113.7", 32), source("2001:db8::", 64)],

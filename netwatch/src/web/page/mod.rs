@@ -5,6 +5,7 @@
 
 mod assets;
 mod icons;
+#[allow(dead_code, reason = "pages come one after the other")]
 mod layout;
 mod overview;
 #[allow(dead_code, reason = "pages that need all of them come one after the other")]

@@ -60,14 +60,14 @@ pub(crate) fn card_with(id: &str, title: &str, aside: &Markup, content: &Markup)
 
 /// A number with what it is, one of several in a `<dl class="stats">`.
 pub(crate) fn stat(label: &str, value: &str) -> Markup {
+    html! { div.stat { dt { (label) } dd { (with_unit(value)) } } }
+}
+
+/// A number whose unit is written smaller.
+pub(in crate::web) fn with_unit(value: &str) -> Markup {
     // The unit stands behind a no-break space, as `figures` writes it.
     let (number, unit) = value.split_once('\u{a0}').unwrap_or((value, ""));
-    html! {
-        div.stat {
-            dt { (label) }
-            dd { (number) @if !unit.is_empty() { span.unit { "\u{a0}" (unit) } } }
-        }
-    }
+    html! { (number) @if !unit.is_empty() { span.unit { "\u{a0}" (unit) } } }
 }
 
 /// A message; `kind` is `good`, `trouble` or empty.
