@@ -34,7 +34,7 @@ const FILTERS: [&str; 12] = [
     "order",
 ];
 /// Letters of the longest name of an incident.
-const ID: usize = 128;
+pub(super) const ID: usize = 128;
 
 fn incident_query(asked: &Asked) -> Result<IncidentQuery, Refusal> {
     let now = Timestamp::now();
@@ -278,7 +278,7 @@ fn path_address(text: &str) -> Result<IpAddr, Refusal> {
 }
 
 /// Whether an address is in a network.
-fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+pub(super) fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     let (address, network, width): (u128, u128, u8) = match (address, network) {
         (IpAddr::V4(address), IpAddr::V4(network)) => {
             (address.to_bits().into(), network.to_bits().into(), 32)
