@@ -2,7 +2,7 @@
 
 use super::known::Data;
 use super::model::{Link, Model};
-use super::words::count;
+use super::words::{count, harmless};
 use crate::report::health::{Level, Open, judge};
 
 /// Open incidents from which on there may be more than were listed.
@@ -29,7 +29,7 @@ pub fn verdict(model: &Model) -> (Option<Level>, String) {
         reasons
     });
     let verdict = judge(reasons, open(data));
-    (Some(verdict.level), verdict.sentence)
+    (Some(verdict.level), harmless(&verdict.sentence))
 }
 
 /// What is open and was told; what is only recorded is no reason to look.

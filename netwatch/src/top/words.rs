@@ -16,7 +16,7 @@ pub(super) fn harmless(text: &str) -> String {
 fn shown(letter: char) -> char {
     match letter {
         ' '..='~' => letter,
-        '\n' | '\t' => ' ',
+        '\n' | '\t' | '\u{a0}' => ' ',
         // What joins with its neighbours is as wide as a terminal thinks best, and private letters look like nobody knows what.
         '\u{1f000}'..='\u{1faff}' | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'.. => HIDDEN,
         // Korean letters by their parts become one.
