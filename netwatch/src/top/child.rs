@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 use super::words::harmless;
@@ -101,6 +101,8 @@ impl Watch {
         // SAFETY: between fork and exec these make system calls only, which is allowed there.
         unsafe {
             command.pre_exec(move || {
+                // The signals that end us are blocked here, for one thread to wait for; the watch listens to them by itself.
+                SigSet::empty().thread_set_mask()?;
                 nix::errno::Errno::result(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM))?;
                 // It may have died before that.
                 if nix::unistd::getppid() == parent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
