@@ -141,17 +141,13 @@ impl View {
     fn content(&self) -> Markup {
         html! {
             (self.says())
-            div.grid.even {
-                (self.packets())
-                (self.evidence())
-            }
-            div.grid.main-aside {
-                div.stack { (self.open()) (self.closed()) }
-                (self.watch())
-            }
-            div.grid {
-                (self.sources())
-                (self.ports())
+            div.board {
+                div.stack {
+                    div.grid.even { (self.packets()) (self.evidence()) }
+                    (self.open())
+                    (self.closed())
+                }
+                div.stack { (self.watch()) (self.sources()) (self.ports()) }
             }
         }
     }
