@@ -207,7 +207,8 @@ impl App {
         let mut ticks = interval_at(Instant::now() + config.slot, config.slot);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (output, trouble) = output(&config, color);
-        let (publisher, open) = Publisher::start(&config, output.renderer(), &watched)?;
+        let (publisher, open) =
+            Publisher::start(&config, output.renderer(), &watched, lookout.lists.board())?;
         let mut app = Self {
             policy,
             connected,

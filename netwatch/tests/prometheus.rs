@@ -17,8 +17,8 @@ use netwatch::analysis::{Counters, RuleId, Severity};
 use netwatch::config::WebSettings;
 use netwatch::report::snapshot::{InterfaceState, Run, Snapshot, StoreState};
 use netwatch::report::{
-    History, HistoryError, Incident, IncidentQuery, Meter, Packets, Page, Passed, Reading, Time, WindowQuery,
-    WindowSummary,
+    History, HistoryError, Incident, IncidentQuery, Listed, ListedBy, Meter, Packets, Page, Passed, Reading,
+    Time, WindowQuery, WindowSummary,
 };
 use netwatch::web::{Sources, Web};
 use netwatch_common::Totals;
@@ -54,6 +54,12 @@ impl Meter for Nothing {
 impl Packets for Nothing {
     fn follow(&self) -> Result<broadcast::Receiver<Arc<Passed>>, String> {
         Err("there are none".into())
+    }
+}
+
+impl Listed for Nothing {
+    fn find(&self, _: std::net::IpAddr) -> Vec<ListedBy> {
+        Vec::new()
     }
 }
 
@@ -112,8 +118,13 @@ fn serve(token_file: Option<PathBuf>) -> (Web, watch::Sender<Arc<Snapshot>>) {
     let listen = Some("127.0.0.1:0".parse().unwrap());
     let settings = WebSettings { listen, token_file, ..WebSettings::default() };
     let history = Arc::new(Nothing);
-    let sources =
-        Sources { history, snapshots: receiver, meter: Box::new(Nothing), packets: Box::new(Nothing) };
+    let sources = Sources {
+        history,
+        snapshots: receiver,
+        meter: Box::new(Nothing),
+        packets: Box::new(Nothing),
+        listed: Box::new(Nothing),
+    };
     (Web::start(&settings, sources).unwrap(), sender)
 }
 

@@ -16,6 +16,7 @@ use super::windows::Windows;
 use crate::analysis::{Confidence, Digest, RuleId, Severity, Slot, State, Transition};
 use crate::config::{Config, OutputSettings};
 use crate::exit::Usage;
+use crate::lookout::Board;
 use crate::outputs::Outputs;
 use crate::report::snapshot::{BUSIEST, BusyPort, BusySource, InterfaceState, Run, StoreState, without_room};
 use crate::report::{Incident, Snapshot, Time, Told};
@@ -55,6 +56,7 @@ impl Publisher {
         config: &Config,
         renderer: &Renderer,
         watched: &[Watched],
+        board: Board,
     ) -> anyhow::Result<(Self, Vec<Incident>)> {
         let run = Arc::new(Run {
             version: env!("CARGO_PKG_VERSION"),
@@ -96,7 +98,7 @@ impl Publisher {
         };
         let (snapshots, newest) = watch::channel(Arc::new(first));
         let web = match &store {
-            Some(store) if serves => serve(config, store, newest, watched)?,
+            Some(store) if serves => serve(config, store, newest, watched, board)?,
             _ => None,
         };
         let publisher = Self {
@@ -277,12 +279,14 @@ fn serve(
     store: &Store,
     newest: watch::Receiver<Arc<Snapshot>>,
     watched: &[Watched],
+    board: Board,
 ) -> anyhow::Result<Option<Web>> {
     let sources = web::Sources {
         history: store.history(),
         snapshots: newest,
         meter: Box::new(Meters::of(watched)),
         packets: Box::new(Views::of(watched)),
+        listed: Box::new(board),
     };
     match Web::start(&config.web, sources) {
         Ok(web) => Ok(Some(web)),

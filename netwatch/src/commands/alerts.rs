@@ -1,5 +1,6 @@
 //! `netwatch alerts`: what the history knows, whether or not netwatch runs.
 
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -125,7 +126,16 @@ impl Printer {
             AlertsFormat::Text => {
                 let Incident { updated_at, severity, state, rule, text, id, .. } = incident;
                 let (at, severity, state) = (updated_at.0, severity.to_uppercase(), state.name());
-                let line = format!("{at:.0} {severity:8} {state:6} {rule:17} {text}; incident {id}");
+                let mut line = format!("{at:.0} {severity:8} {state:6} {rule:17} {text}; incident {id}");
+                if let Some(at) = incident.acknowledged_at {
+                    let _ = write!(line, "; acknowledged {:.0}", at.0);
+                    if let (true, Some(then)) = (incident.has_risen(), &incident.acknowledged_severity) {
+                        let _ = write!(line, " at {then}");
+                    }
+                    if let Some(note) = &incident.acknowledged_note {
+                        let _ = write!(line, ": {note}");
+                    }
+                }
                 // What is in the file may have been put there by others.
                 line.replace(char::is_control, "?")
             }

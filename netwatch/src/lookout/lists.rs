@@ -8,7 +8,7 @@ use netwatch_common::prefixes::Line;
 use netwatch_common::{ListedCounts, ListedKey, Service};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
-use super::Numbers;
+use super::{Board, Numbers};
 use crate::analysis::detail::{Hosts, Listed, Listing};
 use crate::analysis::{Detail, Event, Severity};
 use crate::feeds::{self, FeedConfig, Loaded, Outcome, Prefix, Watcher};
@@ -23,6 +23,7 @@ pub struct Lists {
     /// What is never listed beside what nobody lists: own networks.
     never: Vec<Prefix>,
     loaded: Arc<Loaded>,
+    board: Board,
     watcher: Watcher,
     loading: Option<JoinHandle<Fresh>>,
     /// Whether something changed while they were being loaded.
@@ -65,6 +66,7 @@ impl Lists {
         }
         let loaded = Arc::clone(&outcome.loaded);
         let lists = Self { configs, never, loaded, watcher, ..Self::default() };
+        lists.board.put(&lists.loaded);
         Ok((lists, Fresh::of(outcome)))
     }
 
@@ -72,6 +74,12 @@ impl Lists {
     #[must_use]
     pub fn loaded(&self) -> &Loaded {
         &self.loaded
+    }
+
+    /// The same for those who ask from other threads, from now on.
+    #[must_use]
+    pub fn board(&self) -> Board {
+        self.board.clone()
     }
 
     /// The number of a feed in use, by its name.
@@ -127,6 +135,7 @@ impl Lists {
         self.loading = None;
         let fresh = result?;
         self.loaded = Arc::clone(&fresh.outcome.loaded);
+        self.board.put(&self.loaded);
         if std::mem::take(&mut self.is_stale) {
             self.load(Timestamp::now());
         }

@@ -2,14 +2,16 @@
 //! flows begin with. Both become events of the analysis.
 //!
 //! In reading order: [`lists`] (feeds, and what was counted of listed addresses), [`payload`] (signatures, and what was
-//! sampled), `tap` (samples as they come).
+//! sampled), `tap` (samples as they come), `board` (feeds for those who ask from outside).
 
+mod board;
 pub mod lists;
 pub mod payload;
 mod tap;
 
 use std::collections::HashMap;
 
+pub use board::Board;
 pub use lists::{Fresh, Lists};
 pub use payload::Inspection;
 pub use tap::Tap;

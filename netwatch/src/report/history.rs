@@ -11,6 +11,10 @@ use crate::analysis::Severity;
 
 /// Most items of an answer.
 pub const PAGE_MAX: usize = 1_000;
+/// Most letters of a note.
+pub const NOTE_MAX: usize = 200;
+/// Incidents in which words are looked for: the newest. They lie in documents, which takes time to look through.
+pub const SEARCHED: u32 = 20_000;
 
 /// Who knows what was. Answers come from another thread; nobody waits for the disk.
 pub trait History: Send + Sync {
@@ -22,6 +26,78 @@ pub trait History: Send + Sync {
 
     /// Summaries of windows, the newest first.
     fn windows(&self, query: WindowQuery) -> BoxFuture<'static, Result<Page<WindowSummary>, HistoryError>>;
+
+    /// Notes that somebody looks after an incident, or with `None` that nobody does any more. The incident as it is then; none
+    /// where there is none of this name. It is kept as surely as a step is.
+    fn acknowledge(
+        &self,
+        id: String,
+        ack: Option<Ack>,
+    ) -> BoxFuture<'static, Result<Option<Incident>, HistoryError>> {
+        let _ = (id, ack);
+        Box::pin(async { Err(HistoryError::Failed("this one is only read".into())) })
+    }
+}
+
+/// That somebody looks after an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// Since when.
+    pub at: Time,
+    /// What they note, as [`note`] has it.
+    pub note: Option<String>,
+}
+
+/// A note as it is kept: in one line, without anything that a terminal would obey; none where nothing is left.
+///
+/// # Errors
+///
+/// It is longer than [`NOTE_MAX`] letters.
+pub fn note(text: &str) -> Result<Option<String>, String> {
+    let line: String = text.chars().map(|letter| if is_odd(letter) { ' ' } else { letter }).collect();
+    let line = line.trim();
+    let length = line.chars().count();
+    if length > NOTE_MAX {
+        return Err(format!("note: it has {length} letters; give {NOTE_MAX} at most"));
+    }
+    Ok((!line.is_empty()).then(|| line.to_owned()))
+}
+
+/// Whether a letter does something to what stands around it.
+fn is_odd(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Addresses that begin alike; with all bits, one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network {
+    /// One of them.
+    pub addr: IpAddr,
+    /// How many leading bits they have in common.
+    pub bits: u8,
+}
+
+impl Network {
+    /// Reads `192.0.2.1`, `2001:db8::/64` and the like.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let (addr, bits) = text.split_once('/').map_or((text, None), |(addr, bits)| (addr, Some(bits)));
+        let addr: IpAddr = addr.parse().ok()?;
+        let most = if addr.is_ipv4() { 32 } else { 128 };
+        let is_plain = |bits: &&str| bits.bytes().all(|digit| digit.is_ascii_digit());
+        match bits {
+            None => {
+                // One of IPv4 that is written as IPv6 is taken for what it is.
+                let addr = addr.to_canonical();
+                Some(Self { addr, bits: if addr.is_ipv4() { 32 } else { 128 } })
+            }
+            Some(bits) => {
+                let bits = Some(bits).filter(is_plain)?.parse().ok().filter(|bits| *bits <= most)?;
+                Some(Self { addr, bits })
+            }
+        }
+    }
 }
 
 /// Which incidents are wanted. What is `None` does not matter.
@@ -45,6 +121,12 @@ pub struct IncidentQuery {
     pub interface: Option<String>,
     /// That go on, or that are over.
     pub state: Option<Life>,
+    /// Whose source or destination is one of these, or whose source is a network with them in it.
+    pub near: Option<Network>,
+    /// In whose sentence all of these are, whatever their case; of the newest [`SEARCHED`].
+    pub words: Vec<String>,
+    /// That somebody looks after, or that nobody does.
+    pub acknowledged: Option<bool>,
     /// In which order; where they are cut off, [`Page::next`] says how to go on.
     pub order: Order,
     /// Where to go on: [`Page::next`] of the page before.
@@ -59,6 +141,9 @@ pub enum Order {
     /// Those that were opened last first.
     #[default]
     Newest,
+    /// Those first that somebody should look at: that go on and are not acknowledged; then those that go on; and of either the
+    /// most severe first.
+    Worst,
     /// Those first whose last step is oldest; with a cursor, only those with a step since then. So that whoever asks again and
     /// again sees every incident that has changed.
     Changed,

@@ -105,6 +105,24 @@ pub struct Incident {
     pub detail: Option<serde_json::Value>,
     /// What happened, as a sentence for people, without anything that a terminal would obey.
     pub text: String,
+    /// When somebody said that they look after it. This and what follows is filled in by the history alone, and no output ever
+    /// has it: it silences nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_at: Option<Time>,
+    /// The highest severity so far, as it was then: one that has risen since was not what they saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_severity: Option<String>,
+    /// What they noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_note: Option<String>,
+}
+
+impl Incident {
+    /// Whether it has become worse since somebody acknowledged it.
+    #[must_use]
+    pub fn has_risen(&self) -> bool {
+        self.acknowledged_severity.as_deref().is_some_and(|before| before != self.severity)
+    }
 }
 
 /// Whether an incident goes on.

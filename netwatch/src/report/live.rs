@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use super::Time;
+use crate::analysis::Severity;
 
 /// Who reads what interfaces have counted. Reading costs a system call for each of them and disturbs nobody.
 pub trait Meter: Send + Sync {
@@ -34,6 +35,25 @@ pub trait Packets: Send + Sync {
     ///
     /// Why there are none to see, as a sentence.
     fn follow(&self) -> Result<broadcast::Receiver<Arc<Passed>>, String>;
+}
+
+/// Who knows which feeds list an address. Feeds are replaced meanwhile; nobody waits for that.
+pub trait Listed: Send + Sync {
+    /// Feeds in use that list it, each with its narrowest entry.
+    fn find(&self, addr: IpAddr) -> Vec<ListedBy>;
+}
+
+/// A feed that lists an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedBy {
+    /// Its name.
+    pub feed: String,
+    /// The entry.
+    pub entry: String,
+    /// How severe the feed says it is; else that depends on who talks to whom.
+    pub severity: Option<Severity>,
+    /// What the feed says of it.
+    pub comment: String,
 }
 
 /// A packet that passed. What of it comes from the wire holds nothing that a terminal would obey.

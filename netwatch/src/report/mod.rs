@@ -13,9 +13,9 @@ pub mod time;
 pub mod told;
 
 pub use health::{Verdict, verdict};
-pub use history::{History, HistoryError, IncidentQuery, Page, WindowQuery, WindowSummary};
+pub use history::{Ack, History, HistoryError, IncidentQuery, Network, Page, WindowQuery, WindowSummary};
 pub use incident::{Incident, Life};
-pub use live::{Meter, Packets, Passed, Reading};
+pub use live::{Listed, ListedBy, Meter, Packets, Passed, Reading};
 pub use snapshot::Snapshot;
 pub use time::Time;
 pub use told::{Step, Told};

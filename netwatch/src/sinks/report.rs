@@ -115,6 +115,9 @@ impl Renderer {
                 .as_deref()
                 .and_then(|detail| serde_json::to_value(detail::Context::of(detail)).ok()),
             text: Sentence(t).to_string(),
+            acknowledged_at: None,
+            acknowledged_severity: None,
+            acknowledged_note: None,
         }
     }
 }

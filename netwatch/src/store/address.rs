@@ -31,6 +31,17 @@ pub(super) fn containing(addr: IpAddr) -> impl Iterator<Item = [u8; KEY]> {
     (shortest..=128).rev().map(move |bits| network(octets, bits))
 }
 
+/// The first and the last key of all networks in a network, itself and its addresses included.
+pub(super) fn within(addr: IpAddr, bits: u8) -> ([u8; KEY], [u8; KEY]) {
+    let bits = if addr.is_ipv4() { 96 + bits.min(32) } else { bits.min(128) };
+    let first = network(octets(addr), bits);
+    let mut last = [u8::MAX; KEY];
+    let free = u128::MAX.checked_shr(u32::from(bits)).unwrap_or(0);
+    let highest = octets(addr) | free;
+    last[..KEY - 1].copy_from_slice(&highest.to_be_bytes());
+    (first, last)
+}
+
 /// Whether a source as it is written is this address, or a network with this address in it.
 pub(super) fn contains(text: &str, addr: IpAddr) -> bool {
     key(text).is_some_and(|key| network(octets(addr), key[KEY - 1]) == key)

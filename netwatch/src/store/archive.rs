@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::error::{ArchiveError, Error};
 use super::schema::{self, Kind};
-use super::{file, merge, query};
+use super::{acks, file, merge, query};
 use crate::report::{Incident, IncidentQuery, Page};
 
 /// What to do where the files may not be read.
@@ -90,7 +90,10 @@ impl Archive {
     pub fn incidents(&self, query: &IncidentQuery) -> Result<Page<Incident>, ArchiveError> {
         let part = query::incidents(&self.connection, query).map_err(|error| self.failed(&error))?;
         let nothing = query::Part { items: Vec::new(), until: None, change: 0 };
-        Ok(merge::pages((query.order, query.limit, query.cursor), nothing, part, |_| None))
+        let mut page = merge::pages((query.order, query.limit, query.cursor), nothing, part, |_| None);
+        let known = acks::of(&self.connection, &page.items).map_err(|error| self.failed(&error))?;
+        acks::fill(&mut page.items, &known);
+        Ok(page)
     }
 
     /// The cursor behind which the last `count` of them are, in the order of their changes.

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::acks;
 use super::rows::{Item, Numbers, Put};
 use crate::report::{Incident, WindowSummary};
 
@@ -18,6 +19,7 @@ pub(super) fn remember(
         match item {
             Item::Step(incident) => seqs.push(put.step(incident, &mut numbers)?.0),
             Item::Window(summary) => put.window(summary, 0, &mut numbers)?,
+            Item::Ack(wish) => acks::remember(&transaction, &wish.id, wish.kept.as_ref())?,
         }
     }
     put.finish(numbers)?;
@@ -57,6 +59,7 @@ pub(super) fn move_to(
         window: given.window.max(numbers.window),
     };
     put.finish(last)?;
+    acks::move_to(memory, &transaction)?;
     transaction.commit()?;
     Ok(last)
 }
@@ -64,7 +67,8 @@ pub(super) fn move_to(
 /// Forgets what is in memory.
 pub(super) fn clear(memory: &Connection) -> rusqlite::Result<()> {
     memory.execute_batch(
-        "BEGIN; DELETE FROM incidents; DELETE FROM incident_docs; DELETE FROM windows; DELETE FROM window_sources; COMMIT",
+        "BEGIN; DELETE FROM incidents; DELETE FROM incident_docs; DELETE FROM windows; DELETE FROM window_sources;
+         DELETE FROM acks; COMMIT",
     )
 }
 

@@ -24,18 +24,18 @@ pub(super) fn pages<T>(
         items.push(found);
     }
     items.sort_by_key(|found| match order {
-        Order::Newest => -found.place,
+        Order::Newest | Order::Worst => -found.place,
         Order::Changed => found.place,
     });
     // Behind the place where one of them was cut off, something may be missing.
     let cuts = memory.until.into_iter().chain(file.until);
     let until = match order {
-        Order::Newest => cuts.max(),
+        Order::Newest | Order::Worst => cuts.max(),
         Order::Changed => cuts.min(),
     };
     if let Some(until) = until {
         items.retain(|found| match order {
-            Order::Newest => found.place >= until,
+            Order::Newest | Order::Worst => found.place >= until,
             Order::Changed => found.place <= until,
         });
     }
@@ -45,7 +45,7 @@ pub(super) fn pages<T>(
     let next = if is_cut { last.or(until) } else { until };
     let next = next.map(i64::unsigned_abs);
     let next = match order {
-        Order::Newest => next,
+        Order::Newest | Order::Worst => next,
         // All that is known was looked at, so that the next question begins behind it.
         Order::Changed => next.or_else(|| Some(known.unsigned_abs().max(cursor.unwrap_or(0)))),
     };

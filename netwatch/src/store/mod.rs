@@ -1,10 +1,11 @@
 //! The history: incidents and summaries of windows in a SQLite database, written by a thread of its own.
 //!
 //! The loop puts into a bounded queue what is to be kept, and waits for nothing. Read it in this order: [`limits`], [`error`],
-//! `schema` (the tables), `address` (networks as keys), `rows` (incidents become rows), `file` (opened with care), `shared`
+//! `schema` (the tables), `address` (networks as keys), `rows` (incidents become rows), `acks` (who looks after them), `file` (opened with care), `shared`
 //! (what threads share), `memory` (what waits), `writer` (the thread that writes), `continued` (what goes on after a restart),
 //! `retention` (what goes), `salvage`, `query`, `merge` and `reader` (answers), [`archive`] (what another process reads).
 
+mod acks;
 mod address;
 pub mod archive;
 mod continued;
@@ -44,7 +45,8 @@ use writer::Writer;
 
 /// A history that is being written.
 pub struct Store {
-    queue: SyncSender<Item>,
+    /// The only one that lasts: the writer ends with it.
+    queue: Arc<SyncSender<Item>>,
     shared: Arc<Shared>,
     readers: Readers,
     finished: Receiver<()>,
@@ -75,8 +77,9 @@ impl Store {
             tracing::warn!("incidents of earlier runs are not continued: {error}");
             Vec::new()
         });
-        let readers = Readers::start(&shared)?;
         let (queue, items) = sync_channel(limits::QUEUE);
+        let queue = Arc::new(queue);
+        let readers = Readers::start(&shared, Arc::downgrade(&queue))?;
         let (finish, finished) = channel();
         let run = move || {
             writer.run(&items);

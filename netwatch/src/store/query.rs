@@ -6,9 +6,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 use tracing::warn;
 
-use super::{address, rows};
-use crate::report::history::{Order, PAGE_MAX};
-use crate::report::{Incident, IncidentQuery, WindowQuery, WindowSummary};
+use super::{address, rows, schema};
+use crate::report::history::{Order, PAGE_MAX, SEARCHED};
+use crate::report::{Incident, IncidentQuery, Network, WindowQuery, WindowSummary};
 
 /// What one database has to say.
 #[derive(Debug)]
@@ -61,22 +61,45 @@ impl Asked {
     }
 }
 
-/// What a question for incidents is in SQL.
-pub(super) fn incidents_sql(query: &IncidentQuery) -> Asked {
-    let column = match query.order {
-        Order::Newest => "seq",
-        Order::Changed => "change",
+/// That somebody looks after an incident.
+const IS_ACKED: &str = "EXISTS (SELECT 1 FROM acks a WHERE a.id = i.id AND a.at_us IS NOT NULL)";
+
+/// What a question for incidents is in SQL. Databases of earlier versions have no acknowledgements.
+pub(super) fn incidents_sql(query: &IncidentQuery, has_acks: bool) -> Asked {
+    let is_acked = if has_acks { IS_ACKED } else { "0" };
+    let limit = query.limit.min(PAGE_MAX);
+    let (column, direction) = match query.order {
+        Order::Newest => ("seq", "DESC"),
+        Order::Changed => ("change", "ASC"),
+        Order::Worst => return worst_sql(query, is_acked, limit),
     };
     let mut asked = Asked::new(&format!(
         "SELECT i.{column}, i.change, i.id, d.doc FROM incidents i CROSS JOIN incident_docs d ON d.seq = i.seq WHERE 1"
     ));
-    conditions(&mut asked, query);
-    let (cursor, direction) = match query.order {
-        Order::Newest => (place(query.cursor.unwrap_or(u64::MAX)), "DESC"),
-        Order::Changed => (place(query.cursor.unwrap_or(0)), "ASC"),
-    };
-    asked.with(if query.order == Order::Newest { "i.seq < ?" } else { "i.change > ?" }, cursor);
-    let _ = write!(asked.sql, " ORDER BY i.{column} {direction} LIMIT {}", query.limit.min(PAGE_MAX));
+    conditions(&mut asked, query, is_acked);
+    match query.order {
+        Order::Changed => asked.with("i.change > ?", place(query.cursor.unwrap_or(0))),
+        _ => asked.with("i.seq < ?", place(query.cursor.unwrap_or(u64::MAX))),
+    }
+    let _ = write!(asked.sql, " ORDER BY i.{column} {direction} LIMIT {limit}");
+    asked
+}
+
+/// The same in an order that no index has. One number says where an incident stands: whether somebody should look at it, how
+/// severe it is, and when it came. Documents are looked at only of what is in the answer.
+fn worst_sql(query: &IncidentQuery, is_acked: &str, limit: usize) -> Asked {
+    let mut asked = Asked::new(&format!(
+        "SELECT i.place, i.change, i.id, d.doc FROM (
+           SELECT i.seq, i.change, i.id,
+             (CASE WHEN i.state = 1 THEN 0 WHEN {is_acked} THEN 1 ELSE 2 END << 59) + (i.severity << 56) + i.seq AS place
+           FROM incidents i WHERE 1"
+    ));
+    conditions(&mut asked, query, is_acked);
+    asked.with("place < ?", place(query.cursor.unwrap_or(u64::MAX)));
+    let _ = write!(
+        asked.sql,
+        " ORDER BY place DESC LIMIT {limit}) i CROSS JOIN incident_docs d ON d.seq = i.seq ORDER BY i.place DESC"
+    );
     asked
 }
 
@@ -87,7 +110,8 @@ pub(super) fn last_changed(
     count: usize,
 ) -> rusqlite::Result<u64> {
     let mut asked = Asked::new("SELECT i.change FROM incidents i WHERE 1");
-    conditions(&mut asked, query);
+    let is_acked = if schema::has_acks(connection)? { IS_ACKED } else { "0" };
+    conditions(&mut asked, query, is_acked);
     asked.with("i.change > ?", 0);
     let _ = write!(asked.sql, " ORDER BY i.change DESC LIMIT 1 OFFSET {count}");
     let mut statement = connection.prepare(&asked.sql)?;
@@ -96,7 +120,7 @@ pub(super) fn last_changed(
     Ok(change.map_or(0, i64::unsigned_abs))
 }
 
-fn conditions(asked: &mut Asked, query: &IncidentQuery) {
+fn conditions(asked: &mut Asked, query: &IncidentQuery, is_acked: &str) {
     if let Some(since) = query.since {
         asked.with("i.updated_us >= ?", since.micros());
     }
@@ -124,11 +148,45 @@ fn conditions(asked: &mut Asked, query: &IncidentQuery) {
     if let Some(state) = query.state {
         asked.with("i.state = ?", rows::life(state));
     }
+    if let Some(network) = query.near {
+        near(asked, network);
+    }
+    if !query.words.is_empty() {
+        let _ = write!(asked.sql, " AND i.seq > (SELECT seq FROM counters) - {SEARCHED}");
+    }
+    for word in &query.words {
+        let pattern = format!("%{}%", word.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_"));
+        // What is no JSON says nothing.
+        let condition = r"EXISTS (SELECT 1 FROM incident_docs t WHERE t.seq = i.seq AND
+            CASE WHEN json_valid(t.doc) THEN t.doc ->> '$.text' LIKE ? ESCAPE '\' ELSE 0 END)";
+        asked.with(condition, pattern);
+    }
+    if let Some(wanted) = query.acknowledged {
+        let _ = write!(asked.sql, " AND {}{is_acked}", if wanted { "" } else { "NOT " });
+    }
+}
+
+/// The condition that source or destination is in a network, or the source a network around it.
+fn near(asked: &mut Asked, Network { addr, bits }: Network) {
+    let (first, last) = address::within(addr, bits);
+    let mut value = |key: [u8; address::KEY]| {
+        asked.values.push(Value::Blob(key.to_vec()));
+        format!("?{}", asked.values.len())
+    };
+    let (first, last) = (value(first), value(last));
+    let width = if addr.is_ipv4() { 96 + bits } else { bits };
+    let around: Vec<_> =
+        address::containing(addr).filter(|key| key[address::KEY - 1] < width).map(value).collect();
+    let _ = write!(
+        asked.sql,
+        " AND (i.source BETWEEN {first} AND {last} OR i.dest BETWEEN {first} AND {last} OR i.source IN ({}))",
+        around.join(",")
+    );
 }
 
 /// Incidents of one database.
 pub(super) fn incidents(connection: &Connection, query: &IncidentQuery) -> rusqlite::Result<Part<Incident>> {
-    let asked = incidents_sql(query);
+    let asked = incidents_sql(query, schema::has_acks(connection)?);
     run(connection, &asked, query.limit, parse)
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Instant;
 
@@ -11,13 +11,15 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
+use super::acks::{Kept, Wish};
 use super::error::Error;
 use super::limits::{ANSWER, QUESTIONS, READERS};
 use super::query::{self, Part};
-use super::shared::Shared;
-use super::{file, merge};
+use super::rows::Item;
+use super::shared::{Shared, add};
+use super::{acks, file, merge};
 use crate::report::history::{Order, PAGE_MAX};
-use crate::report::{History, HistoryError, Incident, IncidentQuery, Page, WindowQuery, WindowSummary};
+use crate::report::{Ack, History, HistoryError, Incident, IncidentQuery, Page, WindowQuery, WindowSummary};
 
 type Answer<T> = oneshot::Sender<Result<T, HistoryError>>;
 
@@ -32,10 +34,13 @@ enum Question {
 #[derive(Clone)]
 pub(super) struct Readers {
     questions: SyncSender<Question>,
+    /// Where wishes are put; gone where nothing is written any more.
+    queue: Weak<SyncSender<Item>>,
+    shared: Arc<Shared>,
 }
 
 impl Readers {
-    pub(super) fn start(shared: &Arc<Shared>) -> Result<Self, Error> {
+    pub(super) fn start(shared: &Arc<Shared>, queue: Weak<SyncSender<Item>>) -> Result<Self, Error> {
         let (questions, asked) = sync_channel(QUESTIONS);
         let asked = Arc::new(Mutex::new(asked));
         for _ in 0..READERS {
@@ -43,7 +48,7 @@ impl Readers {
             let reader = move || Reader { shared, open: None }.run(&asked);
             thread::Builder::new().name("history-read".into()).spawn(reader).map_err(Error::Thread)?;
         }
-        Ok(Self { questions })
+        Ok(Self { questions, queue, shared: Arc::clone(shared) })
     }
 
     fn ask<T: Send + 'static>(
@@ -74,6 +79,42 @@ impl History for Readers {
 
     fn windows(&self, query: WindowQuery) -> BoxFuture<'static, Result<Page<WindowSummary>, HistoryError>> {
         self.ask(|answer| Question::Windows(query, answer))
+    }
+
+    fn acknowledge(
+        &self,
+        id: String,
+        ack: Option<Ack>,
+    ) -> BoxFuture<'static, Result<Option<Incident>, HistoryError>> {
+        let this = self.clone();
+        async move {
+            let Some(mut incident) = this.incident(id.clone()).await? else { return Ok(None) };
+            let severity = incident.severity.clone();
+            let kept = ack.map(|Ack { at, note }| Kept { at, severity, note });
+            this.wish(id, kept.clone()).await?;
+            acks::note(&mut incident, kept.as_ref());
+            Ok(Some(incident))
+        }
+        .boxed()
+    }
+}
+
+impl Readers {
+    /// Has it kept, and waits until it is.
+    async fn wish(&self, id: String, kept: Option<Kept>) -> Result<(), HistoryError> {
+        let (wish, done) = Wish::new(id, kept);
+        let queue = self.queue.upgrade().ok_or_else(gone)?;
+        // Before it is sent, so that the writer never takes one off that was not counted.
+        self.shared.queued.fetch_add(1, Ordering::Relaxed);
+        let sent = queue.try_send(Item::Ack(Arc::new(wish)));
+        // Who waits for an answer must not keep the writer from ending.
+        drop(queue);
+        if sent.is_err() {
+            self.shared.queued.fetch_sub(1, Ordering::Relaxed);
+            add(&self.shared.dropped, 1);
+            return Err(HistoryError::Busy);
+        }
+        done.await.map_err(|_| HistoryError::Failed("it could not be written".into()))
     }
 }
 
@@ -106,11 +147,38 @@ impl Reader {
     }
 
     fn incidents(&mut self, query: &IncidentQuery) -> Result<Page<Incident>, HistoryError> {
-        self.pages(
-            (query.order, query.limit.min(PAGE_MAX), query.cursor),
-            |connection| query::incidents(connection, query),
+        // Where something waits in memory, one database may know of an incident and the other one who looks after it: then it
+        // is asked for all of them. A page may have fewer than it could; where it goes on is right.
+        let is_split = self.shared.path.is_some() && self.waits().map_err(failed)?;
+        let asked = match is_split {
+            true => IncidentQuery { acknowledged: None, ..query.clone() },
+            false => query.clone(),
+        };
+        let mut page = self.pages(
+            (asked.order, asked.limit.min(PAGE_MAX), asked.cursor),
+            |connection| query::incidents(connection, &asked),
             |memory, name| query::change_of(memory, name).ok().flatten(),
-        )
+        )?;
+        self.fill(&mut page.items)?;
+        if let (true, Some(wanted)) = (is_split, query.acknowledged) {
+            page.items.retain(|incident| incident.acknowledged_at.is_some() == wanted);
+        }
+        Ok(page)
+    }
+
+    /// Whether anything is in memory.
+    fn waits(&self) -> rusqlite::Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM incidents) OR EXISTS (SELECT 1 FROM acks)";
+        self.shared.memory().query_row(sql, [], |row| row.get(0))
+    }
+
+    /// Says of each who looks after it. Memory first: what is moved to the file meanwhile is then seen twice.
+    fn fill(&mut self, incidents: &mut [Incident]) -> Result<(), HistoryError> {
+        let waiting = acks::of(&self.shared.memory(), incidents).map_err(failed)?;
+        let written = self.of_file(|file| acks::of(file, incidents))?.unwrap_or_default();
+        acks::fill(incidents, &written);
+        acks::fill(incidents, &waiting);
+        Ok(())
     }
 
     fn windows(&mut self, query: &WindowQuery) -> Result<Page<WindowSummary>, HistoryError> {
@@ -124,10 +192,12 @@ impl Reader {
 
     fn incident(&mut self, id: &str) -> Result<Option<Incident>, HistoryError> {
         let waiting = query::incident(&self.shared.memory(), id).map_err(failed)?;
-        match waiting {
-            Some(incident) => Ok(Some(incident)),
-            None => Ok(self.of_file(|file| query::incident(file, id))?.flatten()),
-        }
+        let mut found = match waiting {
+            Some(incident) => Some(incident),
+            None => self.of_file(|file| query::incident(file, id))?.flatten(),
+        };
+        self.fill(found.as_mut_slice())?;
+        Ok(found)
     }
 
     /// Memory first: what is moved to the file meanwhile is then seen twice, and not at no time.

@@ -29,6 +29,8 @@ pub(super) struct Gone {
     pub incidents: Vec<i64>,
     /// How many summaries.
     pub windows: u64,
+    /// How many acknowledgements, those of the incidents included.
+    pub acks: u64,
 }
 
 /// Which rows may go.
@@ -95,7 +97,13 @@ pub(super) fn leave(connection: &Connection, incidents: usize, windows: usize) -
     if over > 0 {
         let sql = "SELECT seq FROM incidents ORDER BY state DESC, updated_us LIMIT ?1";
         gone.incidents = numbers(connection, sql, [over])?;
-        delete_incidents(connection, &gone.incidents)?;
+        gone.acks = delete_incidents(connection, &gone.incidents)?;
+    }
+    // Those of incidents that are in the file alone.
+    let over = too_many(connection, "acks", incidents);
+    if over > 0 {
+        let sql = "DELETE FROM acks WHERE id IN (SELECT id FROM acks ORDER BY at_us LIMIT ?1)";
+        gone.acks += connection.execute(sql, [over])? as u64;
     }
     Ok(gone)
 }
@@ -186,14 +194,19 @@ fn windows_take(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(u64::try_from(all).unwrap_or(u64::MAX))
 }
 
-fn delete_incidents(connection: &Connection, seqs: &[i64]) -> rusqlite::Result<()> {
+/// Removes them, with what is known of who looks after them; returns how many of that there were.
+fn delete_incidents(connection: &Connection, seqs: &[i64]) -> rusqlite::Result<u64> {
+    let mut acks =
+        connection.prepare("DELETE FROM acks WHERE id = (SELECT id FROM incidents WHERE seq = ?1)")?;
+    let mut count = 0;
     let mut row = connection.prepare("DELETE FROM incidents WHERE seq = ?1")?;
     let mut doc = connection.prepare("DELETE FROM incident_docs WHERE seq = ?1")?;
     for seq in seqs {
+        count += acks.execute([seq])? as u64;
         row.execute([seq])?;
         doc.execute([seq])?;
     }
-    Ok(())
+    Ok(count)
 }
 
 fn delete_windows(connection: &Connection, ids: &[i64]) -> rusqlite::Result<()> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
+use super::acks::Wish;
 use super::address;
 use crate::analysis::Severity;
 use crate::report::{Incident, Life, Time, WindowSummary};
@@ -16,6 +17,8 @@ pub(super) enum Item {
     Step(Arc<Incident>),
     /// What an interface saw in a window.
     Window(Arc<WindowSummary>),
+    /// That somebody looks after an incident, or does not any more.
+    Ack(Arc<Wish>),
 }
 
 /// The last numbers that were given.

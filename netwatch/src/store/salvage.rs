@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::rows::{Numbers, Put};
-use super::{file, query};
+use super::{acks, file, query};
 use crate::report::Incident;
 
 /// Takes incidents over into a new file, as many as can be read from both ends. Returns the last numbers, and how many.
@@ -42,6 +42,7 @@ pub(super) fn salvage(
         }
     }
     put.finish(numbers)?;
+    acks::salvage(&damaged, &transaction)?;
     transaction.commit()?;
     Ok((numbers, taken.len() as u64))
 }

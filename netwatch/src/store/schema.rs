@@ -7,7 +7,7 @@ pub(super) const APPLICATION_ID: i64 = 0x6e77_6869;
 
 /// What leads from each version to the next, the first from nothing. A step that was released is never changed: a new one
 /// comes behind it.
-pub(super) const STEPS: &[&str] = &[V1];
+pub(super) const STEPS: &[&str] = &[V1, V2];
 
 /// Narrow rows are what filters look at; documents lie apart, so that looking costs little.
 const V1: &str = "
@@ -63,6 +63,18 @@ CREATE TABLE counters (
 INSERT INTO counters VALUES (1, 0, 0, 0);
 ";
 
+/// Who acknowledges what; apart from incidents, so that their steps change nothing of it.
+const V2: &str = "
+CREATE TABLE acks (
+  id TEXT PRIMARY KEY,           -- the incident's name
+  at_us INTEGER,                 -- null where it was taken back, which only memory remembers
+  severity INTEGER NOT NULL,     -- the incident's at that time
+  note TEXT
+) STRICT, WITHOUT ROWID;
+";
+/// The first version with acknowledgements.
+const ACKS: i64 = 2;
+
 /// What a database says that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -97,6 +109,11 @@ pub(super) fn migrate(connection: &mut Connection, from: i64, steps: &[&str]) ->
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// Whether a database knows of acknowledgements: one that is only read may be older.
+pub(super) fn has_acks(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).map(|found| found >= ACKS)
 }
 
 /// The newest version of some steps.

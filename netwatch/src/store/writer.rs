@@ -14,7 +14,7 @@ use super::file::{self, File, Wrong};
 use super::limits::{BATCH, EXAMINE, LOOK, MEMORY_INCIDENTS, MEMORY_WINDOWS, PAUSE, RETRY, TIDY, TIDY_AFTER};
 use super::rows::{self, Item, Numbers, Put};
 use super::shared::{Shared, add};
-use super::{continued, memory, retention, salvage, schema};
+use super::{acks, continued, memory, retention, salvage, schema};
 use crate::clock;
 use crate::config::HistorySettings;
 use crate::report::{Incident, Time};
@@ -113,6 +113,7 @@ impl Writer {
                     add(&self.shared.incidents, new);
                     add(&self.shared.written, batch.len() as u64);
                     debug!("history: {} written, up to change {}", batch.len(), numbers.change);
+                    are_done(batch);
                     return;
                 }
                 Err(wrong) => self.give_up(wrong),
@@ -141,17 +142,18 @@ impl Writer {
             }
         };
         self.numbers = numbers;
+        are_done(batch);
         if self.shared.path.is_none() {
             // What went made room for what came, as it was meant to.
             add(&self.shared.written, count);
-            add(&self.shared.removed, gone.windows + gone.incidents.len() as u64);
+            add(&self.shared.removed, gone.windows + gone.acks + gone.incidents.len() as u64);
             return self.shared.incidents.store(incidents, Ordering::Relaxed);
         }
         for seq in seqs {
             *self.steps.entry(seq).or_default() += 1;
         }
         let steps = gone.incidents.iter().filter_map(|seq| self.steps.remove(seq)).sum::<u64>();
-        let dropped = gone.windows + steps;
+        let dropped = gone.windows + gone.acks + steps;
         add(&self.shared.waiting, count);
         self.shared.waiting.fetch_sub(dropped, Ordering::Relaxed);
         add(&self.shared.dropped, dropped);
@@ -365,6 +367,15 @@ fn gather(queue: &Receiver<Item>, batch: &mut Vec<Item>, until: Option<Instant>)
     true
 }
 
+/// Lets those know who wait for a batch.
+fn are_done(batch: &[Item]) {
+    for item in batch {
+        if let Item::Ack(wish) = item {
+            wish.is_done();
+        }
+    }
+}
+
 /// One transaction. Returns the last numbers, and how many incidents are new.
 fn write(file: &mut File, batch: &[Item], mut numbers: Numbers) -> Result<(Numbers, u64), Wrong> {
     file.is_in_place()?;
@@ -376,6 +387,7 @@ fn write(file: &mut File, batch: &[Item], mut numbers: Numbers) -> Result<(Numbe
         match item {
             Item::Step(incident) => new += u64::from(put.step(incident, &mut numbers)?.1),
             Item::Window(summary) => put.window(summary, 0, &mut numbers)?,
+            Item::Ack(wish) => acks::put(&transaction, &wish.id, wish.kept.as_ref())?,
         }
     }
     put.finish(numbers)?;

@@ -15,11 +15,15 @@ pub(super) struct Refusal {
     pub text: String,
     /// Whether the connection ends with it, because nobody knows where the next request begins.
     pub ends: bool,
+    /// What could be done instead, where it is the method that is not right.
+    pub allow: &'static str,
+    /// After how many seconds it may be tried again, where that matters.
+    pub after: u64,
 }
 
 impl Refusal {
     pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), ends: false }
+        Self { status, text: text.into(), ends: false, allow: "GET, HEAD", after: 1 }
     }
 
     /// The request is not right.
@@ -37,6 +41,18 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
     }
 
+    /// To be tried again after so many seconds.
+    pub fn after(mut self, seconds: u64) -> Self {
+        self.after = seconds;
+        self
+    }
+
+    /// The method is none that is taken there.
+    pub fn method(allow: &'static str) -> Self {
+        let text = format!("only {allow} is answered here");
+        Self { allow, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, text) }
+    }
+
     /// And the connection ends.
     pub fn ending(mut self) -> Self {
         self.ends = true;
@@ -52,17 +68,31 @@ impl From<HistoryError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(Problem { error: self.text })).into_response();
-        let mut set = |name, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
+        let problem = Problem { error: self.text.clone() };
+        let mut response = (self.status, Json(problem)).into_response();
+        self.put_headers(&mut response);
+        // For whoever makes a page of it.
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl Refusal {
+    /// Says in an answer's headers what programs look for.
+    pub fn put_headers(&self, response: &mut Response) {
+        let mut set = |name, value| drop(response.headers_mut().insert(name, value));
         match self.status {
-            StatusCode::METHOD_NOT_ALLOWED => drop(set(header::ALLOW, "GET, HEAD")),
-            StatusCode::UNAUTHORIZED => drop(set(header::WWW_AUTHENTICATE, "Bearer realm=\"netwatch\"")),
-            StatusCode::SERVICE_UNAVAILABLE => drop(set(header::RETRY_AFTER, "1")),
+            StatusCode::METHOD_NOT_ALLOWED => set(header::ALLOW, HeaderValue::from_static(self.allow)),
+            StatusCode::UNAUTHORIZED => {
+                set(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"netwatch\""));
+            }
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                set(header::RETRY_AFTER, self.after.into());
+            }
             _ => {}
         }
         if self.ends {
-            set(header::CONNECTION, "close");
+            set(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        response
     }
 }

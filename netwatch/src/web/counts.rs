@@ -28,6 +28,10 @@ pub(super) enum Trouble {
     Token,
     /// The request calls this machine by a name that it does not have.
     Host,
+    /// There were too many wrong tokens from an address.
+    Login,
+    /// A page of somebody else's wanted to change something.
+    Origin,
     /// An answer was not found in time.
     Late,
     /// A connection could not be accepted.
@@ -35,7 +39,7 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Connections,
         Self::Streams,
         Self::NoHttp,
@@ -44,6 +48,8 @@ impl Trouble {
         Self::Handshake,
         Self::Token,
         Self::Host,
+        Self::Login,
+        Self::Origin,
         Self::Late,
         Self::Accept,
     ];
@@ -58,6 +64,8 @@ impl Trouble {
             Self::Handshake => "handshake",
             Self::Token => "token",
             Self::Host => "host",
+            Self::Login => "login",
+            Self::Origin => "origin",
             Self::Late => "late",
             Self::Accept => "accept",
         }

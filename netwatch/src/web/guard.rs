@@ -1,6 +1,5 @@
 //! What a request must be like before anything answers it, and what every answer has.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use axum::Router;
@@ -12,9 +11,10 @@ use tower::ServiceExt as _;
 
 use super::answer::Refusal;
 use super::counts::Trouble;
-use super::limits::URI_BYTES;
-use super::routes::{LIVEZ, READYZ};
+use super::limits::{BODY_BYTES, URI_BYTES};
+use super::server::Ends;
 use super::shared::Shared;
+use super::{body, login, page, routes};
 
 /// Headers of every answer: of what a browser could do with it, nothing but show it is allowed.
 const HEADERS: [(HeaderName, &str); 8] = [
@@ -35,18 +35,22 @@ const HEADERS: [(HeaderName, &str); 8] = [
     ),
 ];
 
-/// Answers one request of a connection that came to `local`.
+/// Answers one request.
 pub(super) async fn answer(
     shared: &Shared,
     router: &Router,
-    local: IpAddr,
+    ends: Ends,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let started = Instant::now();
-    let mut response = match check(shared, local, &request) {
-        Err(refusal) => refusal.into_response(),
+    let is_page = accepts_html(request.headers()) && routes::is_page(request.uri().path());
+    let mut response = match check(shared, ends, &request) {
+        Err(Wrong::Refused(refusal)) => refusal.into_response(),
+        Err(Wrong::Led) => login::lead(request.uri()),
         Ok(()) => {
-            let answer = router.clone().oneshot(request.map(Body::new));
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ends);
+            let answer = router.clone().oneshot(request);
             match tokio::time::timeout(shared.patience.answer, answer).await {
                 Ok(Ok(response)) => response,
                 Err(_) => {
@@ -56,6 +60,9 @@ pub(super) async fn answer(
             }
         }
     };
+    if let (Some(refusal), true) = (response.extensions_mut().remove::<Refusal>(), is_page) {
+        response = page::refused(&refusal);
+    }
     for (name, value) in HEADERS {
         // Who answers may allow what is here forbidden to be kept, and nothing else.
         if name != header::CACHE_CONTROL || !response.headers().contains_key(&name) {
@@ -66,45 +73,122 @@ pub(super) async fn answer(
     response
 }
 
+/// Why a request is not answered as it wished.
+enum Wrong {
+    Refused(Refusal),
+    /// Somebody with a browser is to show the token first.
+    Led,
+}
+
+impl From<Refusal> for Wrong {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
 /// Whether a request may be answered at all.
-fn check<B>(shared: &Shared, local: IpAddr, request: &Request<B>) -> Result<(), Refusal> {
-    let (uri, headers) = (request.uri(), request.headers());
-    has_no_body(headers)?;
+fn check<B>(shared: &Shared, ends: Ends, request: &Request<B>) -> Result<(), Wrong> {
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+    let is_change = ![Method::GET, Method::HEAD].contains(method) && routes::allows(uri.path(), method);
+    if is_change {
+        has_small_body(headers)?;
+    } else {
+        has_no_body(headers)?;
+    }
     let length = uri.path_and_query().map_or(0, |path| path.as_str().len());
     if length > URI_BYTES {
         let text = format!("path and query have {length} characters, and at most {URI_BYTES} are read");
-        return Err(Refusal::new(StatusCode::URI_TOO_LONG, text));
+        return Err(Refusal::new(StatusCode::URI_TOO_LONG, text).into());
     }
     if uri.scheme().is_some() || uri.authority().is_some() {
-        return Err(Refusal::wrong("ask for a path, and not for an address with a path; this is no proxy"));
+        let text = "ask for a path, and not for an address with a path; this is no proxy";
+        return Err(Refusal::wrong(text).into());
     }
     let host = host(headers)?;
-    if !shared.is_host(host, local) {
+    if !shared.is_host(host, ends.local) {
         shared.counts.trouble(Trouble::Host);
         let text =
             "this machine does not go by the name in Host; name it in `hosts` below [web] if it should";
-        return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, text));
+        return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, text).into());
     }
-    let is_open = [LIVEZ, READYZ].contains(&uri.path());
-    if !is_open && !shared.admits(headers.get(header::AUTHORIZATION)) {
+    if !routes::is_open(uri.path()) && !shared.admits(headers) {
+        let is_reading = [Method::GET, Method::HEAD].contains(method);
+        if is_reading && !headers.contains_key(header::AUTHORIZATION) && accepts_html(headers) {
+            is_plain(uri.path())?;
+            return Err(Wrong::Led);
+        }
         shared.counts.trouble(Trouble::Token);
         let text = "send the token that is in web.token_file, as `Authorization: Bearer TOKEN`";
-        return Err(Refusal::new(StatusCode::UNAUTHORIZED, text));
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, text).into());
     }
-    if ![Method::GET, Method::HEAD].contains(request.method()) {
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here"));
+    if !routes::allows(uri.path(), method) {
+        return Err(Refusal::method(routes::allowed(uri.path())).into());
     }
-    is_plain(uri.path())
+    if is_change && !is_from_here(headers, ends) {
+        shared.counts.trouble(Trouble::Origin);
+        let text = "pages of other origins may change nothing here";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, text).into());
+    }
+    Ok(is_plain(uri.path())?)
 }
 
-/// Nothing here takes a body, so there need be no doubt where one ends.
-fn has_no_body(headers: &HeaderMap) -> Result<(), Refusal> {
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        return Err(Refusal::wrong("nothing here takes a body, so Transfer-Encoding is refused").ending());
+/// Whether a browser would rather have a page.
+fn accepts_html(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT);
+    lines.iter().any(|line| line.to_str().is_ok_and(|line| line.contains("text/html")))
+}
+
+/// Whether what wants to change something is a page of this server, or no page at all. Browsers always say which page it is;
+/// what is no browser has no cookies that a page could make use of.
+fn is_from_here(headers: &HeaderMap, ends: Ends) -> bool {
+    let mut sites = headers.get_all("sec-fetch-site").iter();
+    let is_same_site = sites.all(|site| site == "same-origin" || site == "none");
+    let own = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    let is_own = |origin: &HeaderValue| {
+        let Some((scheme, rest)) = origin.to_str().ok().and_then(|text| text.split_once("://")) else {
+            return false;
+        };
+        // Behind a proxy that speaks TLS, the page came by https and the request does not.
+        let is_scheme = scheme == "https" || (scheme == "http" && !ends.is_tls);
+        is_scheme && rest.eq_ignore_ascii_case(own)
+    };
+    is_same_site && headers.get_all(header::ORIGIN).iter().all(is_own)
+}
+
+/// There need be no doubt where a request ends.
+fn is_whole(headers: &HeaderMap) -> Result<(), Refusal> {
+    match headers.contains_key(header::TRANSFER_ENCODING) {
+        true => Err(Refusal::wrong("send a body with Content-Length; Transfer-Encoding is refused").ending()),
+        false => Ok(()),
     }
+}
+
+/// Most of what is here takes no body.
+fn has_no_body(headers: &HeaderMap) -> Result<(), Refusal> {
+    is_whole(headers)?;
     let is_empty = |length: &HeaderValue| length.as_bytes() == b"0";
     if !headers.get_all(header::CONTENT_LENGTH).iter().all(is_empty) {
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "nothing here takes a body").ending());
+    }
+    Ok(())
+}
+
+/// The rest takes a small one.
+fn has_small_body(headers: &HeaderMap) -> Result<(), Refusal> {
+    is_whole(headers)?;
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = match (lengths.next(), lengths.next()) {
+        (None, _) => 0,
+        (Some(length), None) => length.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(usize::MAX),
+        (Some(_), Some(_)) => return Err(Refusal::wrong("a request must have one Content-Length").ending()),
+    };
+    if length > BODY_BYTES {
+        let text = format!("a body has at most {BODY_BYTES} bytes here");
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text).ending());
+    }
+    if length > 0 && body::kind(headers).is_none() {
+        let text = format!("send {} or {}, and say so in Content-Type", body::JSON, body::FORM);
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text).ending());
     }
     Ok(())
 }

@@ -8,10 +8,10 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use super::counts::{Counts, more};
-use super::limits::{CHUNK, RING, RING_BYTES};
+use super::limits::{ACKNOWLEDGED, CHUNK, RING, RING_BYTES};
 use crate::analysis::Severity;
 use crate::report::{Incident, Told};
 
@@ -38,6 +38,8 @@ pub(super) struct Hub {
     state: watch::Sender<Bytes>,
     /// What passed in the last second, likewise.
     rates: watch::Sender<Bytes>,
+    /// Who looks after what. It has no number: who misses it sees it when they look again.
+    acknowledged: broadcast::Sender<Bytes>,
 }
 
 /// Data of an `alert`.
@@ -61,6 +63,7 @@ impl Hub {
             latest: watch::Sender::new(0),
             state: watch::Sender::new(Bytes::new()),
             rates: watch::Sender::new(Bytes::new()),
+            acknowledged: broadcast::Sender::new(ACKNOWLEDGED),
         }
     }
 
@@ -94,6 +97,16 @@ impl Hub {
     /// Takes what passed in the last second in.
     pub fn set_rates(&self, json: &str) {
         self.rates.send_replace(format!("event: rates\ndata: {json}\n\n").into());
+    }
+
+    /// Tells who listens that somebody looks after an incident, or does not any more.
+    pub fn acknowledged(&self, json: &str) {
+        // Where nobody listens, nobody is told.
+        let _ = self.acknowledged.send(format!("event: acknowledged\ndata: {json}\n\n").into());
+    }
+
+    pub fn wait_for_acknowledged(&self) -> broadcast::Receiver<Bytes> {
+        self.acknowledged.subscribe()
     }
 
     /// Number of the last step.

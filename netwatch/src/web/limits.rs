@@ -26,6 +26,20 @@ pub const CACHED: usize = 64;
 pub const CACHED_BYTES: usize = 256 << 10;
 /// Bytes of a certificate, a key, or a token's file.
 pub const FILE_BYTES: u64 = 1 << 20;
+/// Bytes of a request's body, where one is taken at all.
+pub const BODY_BYTES: usize = 4 << 10;
+/// Browsers that are logged in at once; one more takes the place of the one that was used least lately.
+pub const SESSIONS: usize = 64;
+/// How long one that is not used stays logged in.
+pub const SESSION: Duration = Duration::from_secs(12 * 3_600);
+/// Wrong tokens that an address may give in [`GUESS_TIME`].
+pub const GUESSES: u32 = 5;
+/// How long those are remembered.
+pub const GUESS_TIME: Duration = Duration::from_secs(60);
+/// Addresses of which they are remembered at once.
+pub const GUESSERS: usize = 1_024;
+/// Acknowledgements that a stream may be behind; more are not told.
+pub const ACKNOWLEDGED: usize = 64;
 /// Fewest and most letters of a token.
 pub const TOKEN: (usize, usize) = (16, 4_096);
 /// How long the server may take to stop.

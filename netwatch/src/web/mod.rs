@@ -2,15 +2,18 @@
 //!
 //! The server has a thread of its own, which yields to the one that watches. It is told and reads snapshots, and never
 //! makes anybody wait. Read it in this order: `limits`, [`error`], `shared` (what all requests share), `hub` and `rates` (what
-//! streams are fed from), `server` and `stall` (connections), `guard`, `token` and `tls` (who may ask), `routes`, `query` and
-//! `answer`, `past`, `now` and `stream` (what is answered), `shapes` (of which form), `page` (the same for people), `metrics`, [`openapi`], `counts`.
+//! streams are fed from), `server` and `stall` (connections), `guard`, `token`, `session` and `tls` (who may ask), `routes`, `query`,
+//! `body` and `answer`, `login`, `acknowledge`, `past`, `now` and `stream` (what is answered), `shapes` (of which form), `page` (the same for people), `metrics`, [`openapi`], `counts`.
 
+mod acknowledge;
 mod answer;
+mod body;
 mod counts;
 pub mod error;
 mod guard;
 mod hub;
 mod limits;
+mod login;
 mod metrics;
 mod now;
 pub mod openapi;
@@ -20,6 +23,7 @@ mod query;
 mod rates;
 mod routes;
 mod server;
+mod session;
 mod shapes;
 mod shared;
 mod stall;
@@ -38,7 +42,7 @@ use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::{Notify, watch};
 
 use crate::config::WebSettings;
-use crate::report::{History, Meter, Packets, Snapshot, Told};
+use crate::report::{History, Listed, Meter, Packets, Snapshot, Told};
 pub use error::Error;
 use hub::Hub;
 use limits::{Patience, QUEUE, STOP};
@@ -57,6 +61,8 @@ pub struct Sources {
     pub meter: Box<dyn Meter>,
     /// Packets as they pass.
     pub packets: Box<dyn Packets>,
+    /// Who is listed.
+    pub listed: Box<dyn Listed>,
 }
 
 /// The server, while it runs.

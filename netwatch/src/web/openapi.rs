@@ -2,20 +2,22 @@
 
 use utoipa::OpenApi;
 
-use super::{hub, now, past, rates, shapes, stream};
+use super::{acknowledge, hub, now, past, rates, shapes, stream};
 use crate::report::Passed;
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "netwatch",
-        description = "What netwatch has found and how it is. Everything is read with GET or HEAD; errors are JSON with a \
-            sentence. Where a token is configured, requests bear it as `Authorization: Bearer ...`.",
+        description = "What netwatch has found and how it is. Everything is read with GET or HEAD, and nothing can be changed but \
+            who looks after an incident; errors are JSON with a sentence. Where a token is configured, requests bear it as `Authorization: Bearer ...`.",
     ),
     paths(
         past::alerts,
         past::incidents,
         past::incident,
+        acknowledge::acknowledge,
+        acknowledge::take_back,
         now::sources,
         past::source,
         past::source_history,
@@ -33,7 +35,7 @@ use crate::report::Passed;
         now::livez,
         now::readyz,
     ),
-    components(schemas(hub::AlertEvent<'static>, shapes::Stats, rates::RatesEvent, Passed, shapes::Problem)),
+    components(schemas(hub::AlertEvent<'static>, acknowledge::AcknowledgedEvent<'static>, shapes::Stats, rates::RatesEvent, Passed, shapes::Problem)),
     tags(
         (name = "incidents", description = "What was found"),
         (name = "live", description = "What is found"),

@@ -19,18 +19,33 @@ use crate::report::history::{Order, PAGE_MAX};
 use crate::report::{Incident, IncidentQuery, WindowQuery};
 
 /// Parameters of questions about incidents.
-const FILTERS: [&str; 11] =
-    ["since", "until", "rule", "severity", "src", "dest", "interface", "state", "limit", "cursor", "order"];
+const FILTERS: [&str; 12] = [
+    "since",
+    "until",
+    "rule",
+    "severity",
+    "src",
+    "dest",
+    "interface",
+    "state",
+    "acknowledged",
+    "limit",
+    "cursor",
+    "order",
+];
 /// Letters of the longest name of an incident.
-const ID: usize = 128;
+pub(super) const ID: usize = 128;
 
 fn incident_query(asked: &Asked) -> Result<IncidentQuery, Refusal> {
     let now = Timestamp::now();
     let order = match asked.text("order") {
         None | Some("newest") => Order::Newest,
         Some("changed") => Order::Changed,
+        Some("worst") => Order::Worst,
         Some(other) => {
-            return Err(Refusal::wrong(format!("order: {other:?} is not right; give newest or changed")));
+            return Err(Refusal::wrong(format!(
+                "order: {other:?} is not right; give newest, worst or changed"
+            )));
         }
     };
     Ok(IncidentQuery {
@@ -43,6 +58,9 @@ fn incident_query(asked: &Asked) -> Result<IncidentQuery, Refusal> {
         dest: asked.address("dest")?,
         interface: asked.interface("interface")?,
         state: asked.state("state")?,
+        acknowledged: asked.yes("acknowledged")?,
+        near: None,
+        words: Vec::new(),
         order,
         cursor: asked.cursor()?,
         limit: asked.limit()?,
@@ -65,6 +83,7 @@ fn incident_query(asked: &Asked) -> Result<IncidentQuery, Refusal> {
         ("dest" = Option<String>, Query, description = "To this address"),
         ("interface" = Option<String>, Query, description = "On this interface"),
         ("state" = Option<String>, Query, description = "`open` or `closed`"),
+        ("acknowledged" = Option<bool>, Query, description = "Whether somebody looks after it"),
         ("limit" = Option<u32>, Query, description = "How many at most, 1 to 1000; 100 unless said"),
         ("cursor" = Option<String>, Query, description = "Where to go on"),
     ),
@@ -77,7 +96,7 @@ fn incident_query(asked: &Asked) -> Result<IncidentQuery, Refusal> {
 pub(super) async fn alerts(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Response, Refusal> {
     again(&shared, &uri, async || {
         // All but the order: pages of a list that changes meanwhile would not fit together.
-        let asked = Asked::read(&uri, &FILTERS[..10])?;
+        let asked = Asked::read(&uri, &FILTERS[..11])?;
         let query = IncidentQuery { min_weight: Some(Severity::Low), ..incident_query(&asked)? };
         let page = shared.history.incidents(query).await?;
         let link = page.next.map(|next| {
@@ -105,7 +124,8 @@ pub(super) async fn alerts(State(shared): State<Arc<Shared>>, uri: Uri) -> Resul
         ("dest" = Option<String>, Query, description = "To this address"),
         ("interface" = Option<String>, Query, description = "On this interface"),
         ("state" = Option<String>, Query, description = "`open` or `closed`"),
-        ("order" = Option<String>, Query, description = "`newest` first, or `changed`: whose last step is oldest first; with the \
+        ("acknowledged" = Option<bool>, Query, description = "Whether somebody looks after it"),
+        ("order" = Option<String>, Query, description = "`newest` first; `worst`: what goes on and nobody looks after first, and the most severe of that; or `changed`: whose last step is oldest first; with the \
             `next` of before as `cursor`, those that changed since"),
         ("limit" = Option<u32>, Query, description = "How many at most, 1 to 1000; 100 unless said"),
         ("cursor" = Option<String>, Query, description = "Where to go on: `next` of the answer before"),
@@ -258,7 +278,7 @@ fn path_address(text: &str) -> Result<IpAddr, Refusal> {
 }
 
 /// Whether an address is in a network.
-fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+pub(super) fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     let (address, network, width): (u128, u128, u8) = match (address, network) {
         (IpAddr::V4(address), IpAddr::V4(network)) => {
             (address.to_bits().into(), network.to_bits().into(), 32)

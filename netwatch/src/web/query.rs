@@ -27,10 +27,12 @@ pub(super) struct Asked {
 impl Asked {
     /// Reads them; each is to be one of `known`, and to be there once at most.
     pub fn read(uri: &Uri, known: &[&str]) -> Result<Self, Refusal> {
+        Self::of(pairs(uri.query().unwrap_or(""))?, known)
+    }
+
+    fn of(found: Vec<(String, String)>, known: &[&str]) -> Result<Self, Refusal> {
         let mut pairs: Vec<(String, String)> = Vec::new();
-        for pair in uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (key, value) = (decode(key)?, decode(value)?);
+        for (key, value) in found {
             if !known.contains(&&*key) {
                 return Err(unknown(&key, known));
             }
@@ -40,6 +42,14 @@ impl Asked {
             pairs.push((key, value));
         }
         Ok(Self { pairs })
+    }
+
+    /// Those of a form, in which a plus is a space and what is empty was not asked.
+    pub fn filled(uri: &Uri, known: &[&str]) -> Result<Self, Refusal> {
+        let query = uri.query().unwrap_or("").replace('+', " ");
+        let mut asked = Self::of(pairs(&query)?, known)?;
+        asked.pairs.retain(|(_, value)| !value.trim().is_empty());
+        Ok(asked)
     }
 
     pub fn text(&self, key: &str) -> Option<&str> {
@@ -97,6 +107,10 @@ impl Asked {
         self.one(key, read, "give open or closed")
     }
 
+    pub fn yes(&self, key: &str) -> Result<Option<bool>, Refusal> {
+        self.one(key, |text| text.parse().ok(), "give true or false")
+    }
+
     pub fn cursor(&self) -> Result<Option<u64>, Refusal> {
         self.one("cursor", |text| text.parse().ok(), "give what the answer before had as `next`")
     }
@@ -110,6 +124,15 @@ impl Asked {
 /// An address that has no port and no network behind it. One of IPv4 that is written as IPv6 is taken for what it is.
 pub(super) fn address(text: &str) -> Option<IpAddr> {
     text.parse().ok().map(|address: IpAddr| address.to_canonical())
+}
+
+/// Keys and values, decoded.
+pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, Refusal> {
+    let one = |pair: &str| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Ok((decode(key)?, decode(value)?))
+    };
+    text.split('&').filter(|pair| !pair.is_empty()).map(one).collect()
 }
 
 fn unknown(key: &str, known: &[&str]) -> Refusal {

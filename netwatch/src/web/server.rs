@@ -30,6 +30,17 @@ const BREATH: Duration = Duration::from_millis(100);
 /// How long connections may take to end when the server stops.
 const GOODBYE: Duration = Duration::from_millis(1_500);
 
+/// What is known of a request before it is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    /// The address that it came to.
+    pub local: IpAddr,
+    /// Where it came from.
+    pub peer: IpAddr,
+    /// Whether over TLS.
+    pub is_tls: bool,
+}
+
 /// Accepts connections until the server stops, and then ends them.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let router = routes::router(Arc::clone(&shared));
@@ -80,18 +91,20 @@ impl Drop for Counted {
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>, router: Router) {
     let _counted = Counted::new(&shared);
-    let Ok(local) = stream.local_addr() else { return };
+    let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else { return };
+    let config = shared.tls();
+    let ends = Ends { local: local.ip(), peer: peer.ip(), is_tls: config.is_some() };
     // Alerts must not wait for more of them.
     let _ = stream.set_nodelay(true);
     // The server's own patience ends first where the other end is there and takes nothing.
     give_up_after(&stream, shared.patience.stall * 2);
-    let Some(config) = shared.tls() else { return http(stream, local.ip(), &shared, &router).await };
+    let Some(config) = config else { return http(stream, ends, &shared, &router).await };
     let patience = shared.patience.handshake;
     let handshake = tokio::time::timeout(patience, TlsAcceptor::from(config).accept(stream));
     tokio::select! {
         () = shared.stop.cancelled() => {}
         done = handshake => match done {
-            Ok(Ok(stream)) => http(stream, local.ip(), &shared, &router).await,
+            Ok(Ok(stream)) => http(stream, ends, &shared, &router).await,
             _ => shared.counts.trouble(Trouble::Handshake),
         }
     }
@@ -114,13 +127,13 @@ fn give_up_after(stream: &TcpStream, patience: Duration) {
     }
 }
 
-async fn http<S>(stream: S, local: IpAddr, shared: &Arc<Shared>, router: &Router)
+async fn http<S>(stream: S, ends: Ends, shared: &Arc<Shared>, router: &Router)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let stream = Impatient::new(stream, shared.patience.stall);
     let service = service_fn(|request| async {
-        Ok::<_, Infallible>(guard::answer(shared, router, local, request).await)
+        Ok::<_, Infallible>(guard::answer(shared, router, ends, request).await)
     });
     let mut builder = http1::Builder::new();
     builder

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use rustls::ServerConfig;
@@ -16,11 +17,12 @@ use super::counts::Counts;
 use super::hub::Hub;
 use super::limits::{CACHED, CACHED_BYTES, Patience};
 use super::rates::Rates;
+use super::session::{Guesses, Sessions};
 use super::shapes::Stats;
 use super::token::Token;
 use super::{Error, Sources, metrics, tls};
 use crate::config::WebSettings;
-use crate::report::{History, Meter, Packets, Snapshot, Told};
+use crate::report::{History, Listed, Meter, Packets, Snapshot, Told};
 
 /// Slots without a snapshot after which netwatch is not ready.
 const SLOTS: u32 = 3;
@@ -33,6 +35,7 @@ pub(super) struct Shared {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     pub meter: Box<dyn Meter>,
     pub packets: Box<dyn Packets>,
+    pub listed: Box<dyn Listed>,
     pub rates: Rates,
     pub hub: Hub,
     pub counts: Arc<Counts>,
@@ -42,6 +45,10 @@ pub(super) struct Shared {
     pub stop: CancellationToken,
     /// Names by which requests may call this machine.
     pub hosts: Vec<String>,
+    /// Browsers that are logged in.
+    pub sessions: Sessions,
+    /// Who tries tokens.
+    pub guesses: Guesses,
     files: Files,
     token: RwLock<Option<Token>>,
     tls: RwLock<Option<Arc<ServerConfig>>>,
@@ -63,11 +70,12 @@ impl Shared {
             tls: settings.tls_cert.clone().zip(settings.tls_key.clone()),
         };
         let counts = Arc::<Counts>::default();
-        let Sources { history, snapshots, meter, packets } = sources;
+        let Sources { history, snapshots, meter, packets, listed } = sources;
         let shared = Self {
             history,
             meter,
             packets,
+            listed,
             rates: Rates::default(),
             hub: Hub::new(),
             registry: metrics::registry(snapshots.clone(), Arc::clone(&counts)),
@@ -77,6 +85,8 @@ impl Shared {
             patience,
             stop: CancellationToken::new(),
             hosts: settings.hosts.clone(),
+            sessions: Sessions::default(),
+            guesses: Guesses::default(),
             token: RwLock::new(files.token.as_deref().map(Token::read).transpose()?),
             tls: RwLock::new(files.tls.as_ref().map(|(cert, key)| tls::read(cert, key)).transpose()?),
             files,
@@ -90,7 +100,14 @@ impl Shared {
         let Files { token, tls } = &self.files;
         let note = |error: Error| tracing::warn!("{error}; what was there before stays in use");
         match token.as_deref().map(Token::read).transpose() {
-            Ok(token) => *self.token.write().unwrap_or_else(PoisonError::into_inner) = token,
+            Ok(token) => {
+                let mut known = self.token.write().unwrap_or_else(PoisonError::into_inner);
+                // Who has shown the one before has shown nothing.
+                if *known != token {
+                    self.sessions.clear();
+                }
+                *known = token;
+            }
             Err(error) => note(error),
         }
         match tls.as_ref().map(|(cert, key)| tls::read(cert, key)).transpose() {
@@ -104,10 +121,26 @@ impl Shared {
         self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether the request with this header may see what is not for everybody.
-    pub fn admits(&self, authorization: Option<&axum::http::HeaderValue>) -> bool {
+    /// Whether the request with these headers may see what is not for everybody: it bears the token, or the cookie of
+    /// somebody who has shown it.
+    pub fn admits(&self, headers: &HeaderMap) -> bool {
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
-        token.as_ref().is_none_or(|token| authorization.is_some_and(|header| token.is_in(header)))
+        let is_in = |token: &Token| match headers.get(header::AUTHORIZATION) {
+            Some(authorization) => token.is_in(authorization),
+            None => self.sessions.admits(headers, Instant::now()),
+        };
+        token.as_ref().is_none_or(is_in)
+    }
+
+    /// Whether one is needed.
+    pub fn has_token(&self) -> bool {
+        self.token.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Whether this is the token.
+    pub fn is_token(&self, text: &str) -> bool {
+        let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
+        token.as_ref().is_none_or(|token| token.is(text.as_bytes()))
     }
 
     /// Whether this machine goes by this name. An address is no name that somebody else could make lead here, so the one
@@ -190,6 +223,11 @@ impl Cache {
     pub fn get(&self, question: &str, step: u64, age: Duration) -> Option<Cached> {
         let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         answers.get(question).filter(|cached| cached.step == step && cached.at.elapsed() < age).cloned()
+    }
+
+    /// Forgets them: something was changed that no step tells of.
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     pub fn put(&self, question: &str, step: u64, body: Bytes, link: Option<String>) -> Cached {

@@ -42,6 +42,7 @@ struct Client {
     /// Packets, where they are wanted.
     packets: Option<broadcast::Receiver<Arc<Passed>>>,
     steps: watch::Receiver<u64>,
+    acknowledged: broadcast::Receiver<Bytes>,
     state: watch::Receiver<Bytes>,
     passed: watch::Receiver<Bytes>,
     _seat: Seat,
@@ -70,7 +71,8 @@ impl Drop for Seat {
 
 /// Tells of alerts and of the state as it changes.
 ///
-/// Server-sent events. `alert`: a step of an incident, or a digest. `stats`: a summary of the state, once a slot. `rates`: what passed in the
+/// Server-sent events. `alert`: a step of an incident, or a digest. `acknowledged`: somebody looks after an incident, or does not
+/// any more; it comes with alerts and has no `id`. `stats`: a summary of the state, once a slot. `rates`: what passed in the
 /// last second. `packet`: packets as they pass, a few each second. `gap`:
 /// `{"missed": n}` steps are not told, because the client was away or read too slowly; null where nobody knows how many.
 /// The `id` of an event, sent as `Last-Event-ID`, makes the stream go on after it.
@@ -122,6 +124,7 @@ pub(super) async fn stream(
     };
     let client = Client {
         steps: shared.hub.wait_for_steps(),
+        acknowledged: shared.hub.wait_for_acknowledged(),
         state,
         run,
         place,
@@ -200,9 +203,21 @@ impl Client {
                     changed.ok()?;
                     self.passed.mark_changed();
                 }
+                ack = next_of(&mut self.acknowledged), if self.alerts => return Some((Ok(ack?), self)),
                 packet = next_packet(&mut self.packets) => return Some((Ok(packet?), self)),
                 () = tokio::time::sleep(silence) => return Some((Ok(Bytes::from_static(b":\n\n")), self)),
             }
+        }
+    }
+}
+
+/// The next of what is told once; what a client was too slow for it sees when it looks again.
+async fn next_of(told: &mut broadcast::Receiver<Bytes>) -> Option<Bytes> {
+    loop {
+        match told.recv().await {
+            Ok(one) => return Some(one),
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return None,
         }
     }
 }

@@ -25,8 +25,8 @@ use crate::report::snapshot::{
     BusyPort, BusySource, FeedState, InterfaceState, OutputState, Run, StoreState,
 };
 use crate::report::{
-    HistoryError, Incident, IncidentQuery, Life, Page, Passed, Reading, Step, Time, WindowQuery,
-    WindowSummary,
+    Ack, HistoryError, Incident, IncidentQuery, Life, ListedBy, Page, Passed, Reading, Step, Time,
+    WindowQuery, WindowSummary,
 };
 
 /// Longer than anything takes on the slowest machine.
@@ -76,6 +76,21 @@ impl History for Known {
         self.asked_windows.lock().unwrap().push(query);
         Box::pin(async { Ok(Page { items, next: Some(u64::MAX) }) })
     }
+
+    fn acknowledge(
+        &self,
+        id: String,
+        ack: Option<Ack>,
+    ) -> BoxFuture<'static, Result<Option<Incident>, HistoryError>> {
+        let mut all = self.incidents.lock().unwrap();
+        let found = all.iter_mut().find(|one| one.id == id).map(|one| {
+            one.acknowledged_at = ack.as_ref().map(|ack| ack.at);
+            one.acknowledged_severity = ack.as_ref().map(|_| one.severity.clone());
+            one.acknowledged_note = ack.and_then(|ack| ack.note);
+            one.clone()
+        });
+        Box::pin(async { Ok(found) })
+    }
 }
 
 /// Interfaces that count three packets each time that somebody looks.
@@ -100,9 +115,31 @@ impl Packets for NoPackets {
     }
 }
 
+/// Lists one address, and says what nobody should show as it is.
+struct Hostile;
+
+impl Listed for Hostile {
+    fn find(&self, addr: std::net::IpAddr) -> Vec<ListedBy> {
+        let is_listed = addr.to_string() == "203.0.113.7";
+        let by = ListedBy {
+            feed: "drop <script>".into(),
+            entry: "203.0.113.0/24".into(),
+            severity: Some(Severity::High),
+            comment: "<img src=x onerror=alert(1)>".into(),
+        };
+        is_listed.then_some(by).into_iter().collect()
+    }
+}
+
 fn sources(history: &Arc<Known>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Sources {
     let history = Arc::clone(history) as _;
-    Sources { history, snapshots, meter: Box::<Ticking>::default(), packets: Box::new(NoPackets) }
+    Sources {
+        history,
+        snapshots,
+        meter: Box::<Ticking>::default(),
+        packets: Box::new(NoPackets),
+        listed: Box::new(Hostile),
+    }
 }
 
 /// A server, and all that it is fed from.
@@ -253,6 +290,9 @@ fn incident(number: u64, rule: &str, weight: &str) -> Incident {
         evidence_file: None,
         detail: Some(serde_json::json!({ "payload": "<script>\u{1b}[31m\r\n\r\ndata: x" })),
         text: "203.0.113.7 probed 12 tcp ports".into(),
+        acknowledged_at: None,
+        acknowledged_severity: None,
+        acknowledged_note: None,
     }
 }
 

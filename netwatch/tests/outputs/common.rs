@@ -81,6 +81,9 @@ pub fn incident(number: u64) -> Incident {
         evidence_file: None,
         detail: None,
         text: format!("line {number}"),
+        acknowledged_at: None,
+        acknowledged_severity: None,
+        acknowledged_note: None,
     }
 }
 

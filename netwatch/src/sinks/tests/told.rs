@@ -62,6 +62,9 @@ pub(crate) fn told(number: u64, step: Step) -> Told {
         evidence_file: None,
         detail: None,
         text: "203.0.113.7 probed 1000 tcp ports".into(),
+        acknowledged_at: None,
+        acknowledged_severity: None,
+        acknowledged_note: None,
     };
     let is_digest = step == Step::Digest;
     Told {

@@ -1,5 +1,6 @@
 //! The history, with and without a file.
 
+mod acks;
 mod continued;
 mod damage;
 mod model;

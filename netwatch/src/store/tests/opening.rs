@@ -55,7 +55,7 @@ fn a_newer_schema_is_refused_and_left_as_it_is() {
     let before = fs::read(dir.file()).unwrap();
     let refused = |dir: &Dir| Store::start(Some(&dir.0), &HistorySettings::default(), at(0)).err().unwrap();
     let error = refused(&dir).to_string();
-    assert!(error.contains("version 7, and this netwatch knows version 1 at most"), "{error}");
+    assert!(error.contains("version 7, and this netwatch knows version 2 at most"), "{error}");
     assert!(Archive::open(&dir.0).unwrap_err().to_string().contains("version 7"));
     assert_eq!(fs::read(dir.file()).unwrap(), before);
 }
@@ -83,7 +83,7 @@ fn what_belongs_to_others_is_never_touched() {
 #[test]
 fn older_schemas_are_migrated_forward() {
     // As an older netwatch, and then a newer one, would leave it.
-    const V2: &str = "ALTER TABLE incidents ADD COLUMN note TEXT NOT NULL DEFAULT 'v2'";
+    const V3: &str = "ALTER TABLE incidents ADD COLUMN note TEXT NOT NULL DEFAULT 'v3'";
     let dir = Dir::new("migration");
     let old = Connection::open(dir.file()).unwrap();
     old.execute_batch(STEPS[0]).unwrap();
@@ -95,7 +95,7 @@ fn older_schemas_are_migrated_forward() {
     old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
     drop(old);
-    let steps = [STEPS[0], V2];
+    let steps = [STEPS[0], STEPS[1], V3];
     let new = file::File::open(&dir.file(), &steps).unwrap();
     let (change, note): (i64, String) = new
         .connection
@@ -103,11 +103,11 @@ fn older_schemas_are_migrated_forward() {
             Ok((row.get(0)?, row.get(1)?))
         })
         .unwrap();
-    assert_eq!((change, &*note), (9, "v2"));
-    assert_eq!(schema::kind(&new.connection).unwrap(), schema::Kind::Ours(2));
+    assert_eq!((change, &*note), (9, "v3"));
+    assert_eq!(schema::kind(&new.connection).unwrap(), schema::Kind::Ours(3));
     drop(new);
     // A step that fails changes nothing.
-    let bad = [STEPS[0], V2, "CREATE TABLE more (x); SELECT nothing FROM nowhere"];
+    let bad = [STEPS[0], STEPS[1], V3, "CREATE TABLE more (x); SELECT nothing FROM nowhere"];
     assert!(file::File::open(&dir.file(), &bad).is_err());
     let new = file::File::open(&dir.file(), &steps).unwrap();
     let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'more'";
@@ -116,6 +116,6 @@ fn older_schemas_are_migrated_forward() {
     // And this netwatch refuses what that one made.
     assert!(matches!(
         file::File::open(&dir.file(), STEPS),
-        Err(file::Wrong::Refused(Error::Newer { found: 2, known: 1, .. }))
+        Err(file::Wrong::Refused(Error::Newer { found: 3, known: 2, .. }))
     ));
 }

@@ -45,7 +45,7 @@ fn no_question_walks_through_all_of_it() {
         rows.map(Result::unwrap).collect()
     };
     for query in queries() {
-        let asked = incidents_sql(&query);
+        let asked = incidents_sql(&query, true);
         for line in plan(&asked.sql, &asked.values) {
             assert!(!line.starts_with("SCAN"), "{query:?}: {line}");
         }

@@ -4,12 +4,29 @@
 //! (pieces that pages share), and the pages.
 
 mod assets;
+mod feeds;
 mod icons;
-#[allow(dead_code, reason = "pages come one after the other")]
+mod incident;
+mod incidents;
 mod layout;
+mod message;
 mod overview;
+mod packets;
 #[allow(dead_code, reason = "pages that need all of them come one after the other")]
-mod parts;
+pub(super) mod parts;
+mod proposal;
+mod rules;
+mod search;
+mod source;
+mod status;
 
 pub(super) use assets::asset;
+pub(super) use feeds::feeds;
+pub(super) use incident::incident;
+pub(super) use incidents::incidents;
+pub(super) use message::{login, refused};
 pub(super) use overview::overview;
+pub(super) use packets::packets;
+pub(super) use rules::rules;
+pub(super) use source::{network, source};
+pub(super) use status::status;

@@ -41,7 +41,7 @@ fn incidents_are_filtered_and_paged() {
     assert_eq!((page["items"].as_array().unwrap().len(), page["next"].is_null()), (2, true));
     stage.json(
         "/api/v1/incidents?since=2026-11-21T00:00:00Z&until=1h&severity=medium&src=::ffff:192.0.2.1&dest=2001:db8::1\
-         &interface=eth0&state=closed&order=changed&rule=flood.syn&limit=1000",
+         &interface=eth0&state=closed&acknowledged=true&order=changed&rule=flood.syn&limit=1000",
     );
     let query = stage.history.asked.lock().unwrap().pop().unwrap();
     assert_eq!(query.since.unwrap().to_string(), "2026-11-21T00:00:00.000000Z");
@@ -56,6 +56,9 @@ fn incidents_are_filtered_and_paged() {
         dest: Some("2001:db8::1".parse().unwrap()),
         interface: Some("eth0".into()),
         state: Some(Life::Closed),
+        near: None,
+        words: Vec::new(),
+        acknowledged: Some(true),
         order: Order::Changed,
         cursor: None,
         limit: 1_000,
@@ -74,7 +77,7 @@ fn parameters_that_are_not_right_are_said_to_be() {
         ("/alerts?sicne=1h", "did you mean \\\"since\\\"?"),
         ("/alerts?order=changed", "unknown parameter \\\"order\\\""),
         ("/alerts?limit=1001", "limit: \\\"1001\\\" is not right; give 1 to 1000"),
-        ("/api/v1/incidents?order=old", "give newest or changed"),
+        ("/api/v1/incidents?order=old", "give newest, worst or changed"),
         ("/api/v1/incidents?rule=scan.vertcal", "did you mean scan.vertical?"),
         ("/api/v1/windows?src=192.0.2.1", "there are since, until, interface, limit, cursor"),
         ("/api/v1/sources?limit=x", "give 1 to 1000"),
