@@ -4,6 +4,7 @@
 mod alerts;
 mod feeds;
 mod replay;
+mod report;
 mod run;
 mod signatures;
 mod top;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 pub use alerts::{AlertsArgs, AlertsFormat, LifeName};
 pub use feeds::{FeedArgs, FeedsCommand};
 pub use replay::{EngineWish, ReplayArgs, SuggestArgs};
+pub use report::ReportArgs;
 pub use run::{PlaceArgs, RunArgs, SettingArgs};
 pub use signatures::{ChosenArgs, ProtoName, SenderName, SignaturesCommand};
 pub use top::{TopArgs, URL as TOP_URL};
@@ -47,6 +49,9 @@ pub enum Command {
     /// Show what is seen and found at a glance, in a terminal
     #[command(after_help = top::HELP)]
     Top(Box<TopArgs>),
+    /// Write a report of some time as one HTML file, for handing on
+    #[command(after_help = report::HELP)]
+    Report(Box<ReportArgs>),
     /// Find the same in recorded traffic: captures in pcap or pcapng, plain, gz or zstd
     #[command(after_help = replay::REPLAY_HELP)]
     Replay(Box<ReplayArgs>),

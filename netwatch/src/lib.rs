@@ -21,6 +21,7 @@ pub mod feeds;
 pub mod figures;
 pub mod filter;
 pub mod guide;
+pub mod handout;
 pub mod heap;
 pub mod iface;
 pub mod kernel;

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Watch(args) => watch(&args),
         Command::Alerts(args) => commands::alerts(&args),
         Command::Top(args) => top::run(&args),
+        Command::Report(args) => commands::report(&args),
         Command::Replay(args) => replay(*args),
         Command::Suggest(args) => suggest(*args),
         Command::Check(args) => run_check(&args),

@@ -13,13 +13,14 @@ mod message;
 mod overview;
 mod packets;
 #[allow(dead_code, reason = "pages that need all of them come one after the other")]
-pub(super) mod parts;
+pub(crate) mod parts;
 mod proposal;
 mod rules;
 mod search;
 mod source;
 mod status;
 
+pub(crate) use assets::STYLE;
 pub(super) use assets::asset;
 pub(super) use feeds::feeds;
 pub(super) use incident::incident;
