@@ -315,9 +315,10 @@ function showPackets() {
     for (const field of FIELDS) {
       const cell = row.insertCell();
       const value = String(packet[field] ?? "");
-      cell.textContent = field === "at" ? value.slice(11, 23) : value;
+      // The line begins with what has cells of its own.
+      const shown = { at: () => value.slice(11, 23), text: () => value.replace(/^[\d:.]+ (in|out) /, "") };
+      cell.textContent = shown[field]?.() ?? value;
       if (field === "bytes") cell.className = "number";
-      else if (field !== "direction") cell.className = "mono";
     }
     packets.prepend(row);
   }
