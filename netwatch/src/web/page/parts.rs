@@ -139,18 +139,6 @@ pub(in crate::web) fn incidents(list: &[Incident], now: Time) -> Markup {
     }
 }
 
-/// Where a list goes on: the address of the next part, and of the first where this is not it.
-pub(in crate::web) fn pager(first: Option<&str>, next: Option<&str>) -> Markup {
-    html! {
-        @if first.is_some() || next.is_some() {
-            nav.pager aria-label="Parts of the list" {
-                @if let Some(first) = first { a.button href=(first) { "Back to the newest" } } @else { span {} }
-                @if let Some(next) = next { a.button href=(next) rel="next" { "Older" } }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
