@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Snapshot;
 use crate::analysis::Severity;
 use crate::figures;
+use crate::sinks::words::Printable;
 
 /// What there is to say first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -56,7 +57,7 @@ pub fn verdict(snapshot: &Snapshot, trouble: Option<&str>, open: Open) -> Verdic
     judge(reasons(snapshot, trouble), open)
 }
 
-/// The same, from what keeps the watch from being whole: for who has heard of that from elsewhere.
+/// The same from what keeps the watch from being whole.
 #[must_use]
 pub fn judge(reasons: Vec<String>, open: Open) -> Verdict {
     let incidents = incidents(open);
@@ -88,7 +89,7 @@ fn incidents(open: Open) -> Option<String> {
     }
 }
 
-/// What keeps the watch from being whole, the worst first.
+/// What keeps the watch from being whole, the worst first: a clause each, without anything that a terminal would obey.
 #[must_use]
 pub fn reasons(snapshot: &Snapshot, trouble: Option<&str>) -> Vec<String> {
     let mut reasons: Vec<String> = trouble.map(str::to_owned).into_iter().collect();
@@ -110,5 +111,5 @@ pub fn reasons(snapshot: &Snapshot, trouble: Option<&str>) -> Vec<String> {
     if !snapshot.config_is_good {
         reasons.push("the configuration was read again and is not right, so the one before stays".to_owned());
     }
-    reasons
+    reasons.into_iter().map(|reason| Printable(&reason).to_string()).collect()
 }

@@ -130,21 +130,10 @@ pub(in crate::web) fn incidents(list: &[Incident], now: Time) -> Markup {
                         span { (foreign(&incident.interface)) }
                         @if let Some(from) = &incident.source { (source(from)) }
                         @if incident.state == Life::Closed { span { "closed" } }
+                        @if incident.acknowledged_at.is_some() { span { "acknowledged" @if incident.has_risen() { ", and worse since" } } }
                         @if incident.degraded { span { "counts are incomplete" } }
                     }
                 }
-            }
-        }
-    }
-}
-
-/// Where a list goes on: the address of the next part, and of the first where this is not it.
-pub(in crate::web) fn pager(first: Option<&str>, next: Option<&str>) -> Markup {
-    html! {
-        @if first.is_some() || next.is_some() {
-            nav.pager aria-label="Parts of the list" {
-                @if let Some(first) = first { a.button href=(first) { "Back to the newest" } } @else { span {} }
-                @if let Some(next) = next { a.button href=(next) rel="next" { "Older" } }
             }
         }
     }
