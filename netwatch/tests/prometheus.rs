@@ -82,6 +82,7 @@ fn snapshot() -> Snapshot {
             slot_targets: 1,
             slot_packets: 7,
             slot_bytes: 4_321,
+            slot_lost: 0,
             slot_ns: 5_000_000_000,
         }],
         sources: Vec::new(),

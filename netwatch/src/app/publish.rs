@@ -18,7 +18,7 @@ use crate::config::{Config, OutputSettings};
 use crate::exit::Usage;
 use crate::lookout::Board;
 use crate::outputs::Outputs;
-use crate::report::snapshot::{BUSIEST, BusyPort, BusySource, InterfaceState, Run, StoreState};
+use crate::report::snapshot::{BUSIEST, BusyPort, BusySource, InterfaceState, Run, StoreState, without_room};
 use crate::report::{Incident, Snapshot, Time, Told};
 use crate::sinks::words::Source;
 use crate::sinks::{Renderer, Wall, eve};
@@ -230,6 +230,7 @@ impl App {
             let slot = self.analysis.newest(id);
             let same = before.interfaces.iter().find(|state| *state.name == *watched.name);
             let (seen, bytes) = same.map_or((0, 0), |state| (state.totals.seen, state.totals.bytes));
+            let lost = same.map_or(0, |state| without_room(&state.totals));
             interfaces.push(InterfaceState {
                 name: watched.name.as_str().into(),
                 mode: watched.attached.map(|attached| attached.mode.name()),
@@ -243,6 +244,7 @@ impl App {
                 slot_targets: slot.map_or(0, |slot| slot.targets().len() as u64),
                 slot_packets: watched.totals.seen.saturating_sub(seen),
                 slot_bytes: watched.totals.bytes.saturating_sub(bytes),
+                slot_lost: without_room(&watched.totals).saturating_sub(lost),
                 slot_ns: slot.map_or(0, Slot::length_ns),
             });
         }

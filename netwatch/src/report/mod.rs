@@ -2,8 +2,9 @@
 //!
 //! Plain data, which the one loop makes and everybody else only reads: outputs, the store, the server. Read it in this order:
 //! [`time`], [`incident`] (one incident, as it is kept and served), [`told`] (one step of it), [`snapshot`] (how netwatch
-//! is), [`history`] (what was), [`live`] (what can be asked between two slots).
+//! is), [`health`] (whether that is well), [`history`] (what was), [`live`] (what can be asked between two slots).
 
+pub mod health;
 pub mod history;
 pub mod incident;
 pub mod live;
@@ -11,6 +12,7 @@ pub mod snapshot;
 pub mod time;
 pub mod told;
 
+pub use health::{Verdict, verdict};
 pub use history::{Ack, History, HistoryError, IncidentQuery, Network, Page, WindowQuery, WindowSummary};
 pub use incident::{Incident, Life};
 pub use live::{Listed, ListedBy, Meter, Packets, Passed, Reading};

@@ -87,8 +87,25 @@ pub struct InterfaceState {
     pub slot_packets: u64,
     /// Bytes in the last slot.
     pub slot_bytes: u64,
+    /// What found no room in the last slot: see [`without_room`].
+    pub slot_lost: u64,
     /// How long the last slot was, in nanoseconds.
     pub slot_ns: u64,
+}
+
+/// What found no room so far: packets counted without all of their names, flows, hints, samples and sightings of listed
+/// addresses. What was held back on purpose is not among it.
+#[must_use]
+pub const fn without_room(totals: &Totals) -> u64 {
+    let Totals {
+        sources_refused, targets_refused, flows_lost, hints_lost, samples_lost, listed_lost, ..
+    } = *totals;
+    sources_refused
+        .saturating_add(targets_refused)
+        .saturating_add(flows_lost)
+        .saturating_add(hints_lost)
+        .saturating_add(samples_lost)
+        .saturating_add(listed_lost)
 }
 
 /// A busy source.

@@ -3,7 +3,9 @@
 mod answers;
 mod described;
 mod hostile;
+mod login;
 mod overload;
+mod pages;
 mod streams;
 mod tls;
 
@@ -336,6 +338,7 @@ fn snapshot() -> Snapshot {
             slot_targets: 9,
             slot_packets: 500,
             slot_bytes: 30_000,
+            slot_lost: 0,
             slot_ns: 5_000_000_000,
         }],
         sources: vec![source("203.0.113.7", 32), source("2001:db8::", 64)],

@@ -48,6 +48,18 @@ pub(super) fn well() -> Markup {
     large(&html! { circle cx="16" cy="16" r="14" {} path d="m9.5 16.5 4.5 4.5 8.5-9.5" stroke-width="3" {} })
 }
 
+/// Something is open: the shape of the worst of it, in its colour.
+pub(super) fn worst(name: &str) -> Markup {
+    let class = match name {
+        "low" => "mark sev-low",
+        "medium" => "mark sev-medium",
+        "high" => "mark sev-high",
+        "critical" => "mark sev-critical",
+        _ => "mark sev-info",
+    };
+    html! { span class=(class) { (severity(name)) } }
+}
+
 /// Something must be seen to.
 pub(super) fn degraded() -> Markup {
     large(&html! {

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
 
 use super::{assets, icons};
+use crate::figures;
 
 /// The pages that lead everywhere, and the key that leads there after `g`.
 const NAVIGATION: [(&str, &str, &str); 6] = [
@@ -56,10 +57,11 @@ impl Page<'_> {
                     // It sets the theme that was chosen, so nothing is shown before.
                     script type="module" blocking="render" src=(assets::path("app.js")) {}
                 }
-                body data-topics=(topics) {
+                body data-topics=(topics) data-now=(figures::now().0.as_millisecond()) {
                     a.skip href="#main" { "Skip to the content" }
                     header.top { (banner(place)) }
                     main id="main" tabindex="-1" { (content) }
+                    p.visually-hidden id="announce" role="status" {}
                     (help())
                 }
             }

@@ -12,7 +12,6 @@ mod layout;
 mod message;
 mod overview;
 mod packets;
-#[allow(dead_code, reason = "pages that need all of them come one after the other")]
 pub(super) mod parts;
 mod proposal;
 mod rules;

@@ -43,7 +43,7 @@ pub(in crate::web) async fn packets(
             } }
             p.actions {
                 button.button.main { "Show" }
-                button.button type="button" hidden data-packets-pause aria-pressed="false" { "Pause" }
+                button.button type="button" hidden data-pause aria-pressed="false" { "Pause" }
             }
         }
         section.card aria-labelledby="passing" {
@@ -56,7 +56,11 @@ pub(in crate::web) async fn packets(
                 } }
                 tbody data-packets {}
             } }
-            p.empty data-packets-empty { "Nothing has passed yet since this page was opened." }
+            template data-packet { tr {
+                td.mono data-field="at" {} td data-field="interface" {} td data-field="direction" {} td data-field="class" {}
+                td.mono data-field="source" {} td.mono data-field="dest" {} td.number data-field="bytes" {} td.mono data-field="text" {}
+            } }
+            p.muted { "What passes from now on appears here." }
         }
     };
     Ok(Page { title: "Packets", place: "/packets", content }.response_with("alerts,packets"))

@@ -60,14 +60,14 @@ pub(in crate::web) fn card_with(id: &str, title: &str, aside: &Markup, content: 
 
 /// A number with what it is, one of several in a `<dl class="stats">`.
 pub(in crate::web) fn stat(label: &str, value: &str) -> Markup {
+    html! { div.stat { dt { (label) } dd { (with_unit(value)) } } }
+}
+
+/// A number whose unit is written smaller.
+pub(in crate::web) fn with_unit(value: &str) -> Markup {
     // The unit stands behind a no-break space, as `figures` writes it.
     let (number, unit) = value.split_once('\u{a0}').unwrap_or((value, ""));
-    html! {
-        div.stat {
-            dt { (label) }
-            dd { (number) @if !unit.is_empty() { span.unit { "\u{a0}" (unit) } } }
-        }
-    }
+    html! { (number) @if !unit.is_empty() { span.unit { "\u{a0}" (unit) } } }
 }
 
 /// A message; `kind` is `good`, `trouble` or empty.
@@ -130,6 +130,7 @@ pub(in crate::web) fn incidents(list: &[Incident], now: Time) -> Markup {
                         span { (foreign(&incident.interface)) }
                         @if let Some(from) = &incident.source { (source(from)) }
                         @if incident.state == Life::Closed { span { "closed" } }
+                        @if incident.acknowledged_at.is_some() { span { "acknowledged" } }
                         @if incident.degraded { span { "counts are incomplete" } }
                     }
                 }
@@ -138,24 +139,13 @@ pub(in crate::web) fn incidents(list: &[Incident], now: Time) -> Markup {
     }
 }
 
-/// A bar of this part of the whole, from 0 to 1. The number stands beside it.
-pub(in crate::web) fn bar(part: f64) -> Markup {
-    let part = if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 };
-    html! {
-        svg.bar aria-hidden="true" focusable="false" {
-            rect.track width="100%" height="100%" rx="3" {}
-            rect.c0 width=(format!("{:.1}%", part * 100.0)) height="100%" rx="3" {}
-        }
-    }
-}
-
-/// Where a list goes on: the address of the next part, and of the first where this is not it.
-pub(in crate::web) fn pager(first: Option<&str>, next: Option<&str>) -> Markup {
+/// Where a list goes on: the address of the next part with what it is called, and of the first where this is not it.
+pub(in crate::web) fn pager(first: Option<&str>, next: Option<(&str, &str)>) -> Markup {
     html! {
         @if first.is_some() || next.is_some() {
             nav.pager aria-label="Parts of the list" {
-                @if let Some(first) = first { a.button href=(first) { "Back to the newest" } } @else { span {} }
-                @if let Some(next) = next { a.button href=(next) rel="next" { "Older" } }
+                @if let Some(first) = first { a.button href=(first) { "Back to the first" } } @else { span {} }
+                @if let Some((next, name)) = next { a.button href=(next) rel="next" { (name) } }
             }
         }
     }
@@ -182,13 +172,6 @@ mod tests {
         assert_eq!(source_path("192.0.2.1").unwrap(), "/sources/192.0.2.1");
         assert_eq!(source_path("2001:db8::/64").unwrap(), "/sources/2001:db8::");
         assert_eq!(source_path("javascript:alert(1)"), None);
-    }
-
-    #[test]
-    fn bars_stay_within_their_bounds() {
-        for (part, width) in [(0.5, "50.0%"), (-1.0, "0.0%"), (7.0, "100.0%"), (f64::NAN, "0.0%")] {
-            assert!(bar(part).into_string().contains(&format!("width=\"{width}\"")), "{part}");
-        }
     }
 
     #[test]

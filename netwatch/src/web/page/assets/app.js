@@ -1,1 +1,458 @@
-// netwatch
+// netwatch: makes pages live that read without it. The server draws everything; when something happened, the same page is
+// fetched again and what is marked with data-live takes its new form. Charts move each second by what the stream tells.
+// Nothing from the stream is ever read as markup.
+
+const find = (selector, root = document) => root.querySelector(selector);
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const page = document.documentElement;
+const body = document.body;
+const topics = (body.dataset.topics || "").split(",").filter(Boolean);
+// What the server's clock is ahead of this one.
+const ahead = Number(body.dataset.now || Date.now()) - Date.now();
+const NOBREAK = "\u00a0";
+
+// ---- Theme: as the system has it, unless somebody chose.
+
+const THEMES = { "": "as the system has it", light: "light", dark: "dark" };
+
+function stored(value) {
+  // Storage may be forbidden; then the choice lasts as long as the page.
+  try {
+    return value === undefined ? localStorage.getItem("theme") : localStorage.setItem("theme", value);
+  } catch {
+    return null;
+  }
+}
+
+function setTheme(name) {
+  const theme = name in THEMES ? name : "";
+  if (theme) page.dataset.theme = theme;
+  else delete page.dataset.theme;
+  const label = `Theme: ${THEMES[theme]}`;
+  const button = find("#theme");
+  if (!button) return;
+  button.title = label;
+  button.setAttribute("aria-label", label);
+}
+
+function nextTheme() {
+  const names = Object.keys(THEMES);
+  const next = names[(names.indexOf(page.dataset.theme || "") + 1) % names.length];
+  stored(next);
+  setTheme(next);
+}
+
+// ---- Numbers and times, as the server writes them.
+
+function scaled(number, unit) {
+  let rest = Number.isFinite(number) ? Math.max(0, number) : 0;
+  let step = 0;
+  if (rest >= (unit ? 999.5 : 9999.5)) {
+    while (rest >= 999.95 && step < 6) {
+      rest /= 1000;
+      step += 1;
+    }
+  }
+  const whole = step ? rest >= 99.95 : rest >= 10 || Number.isInteger(rest);
+  const text = whole ? Math.round(rest).toLocaleString("en-US") : rest.toFixed(1);
+  const suffix = ["", "k", "M", "G", "T", "P", "E"][step] + unit;
+  return suffix ? text + NOBREAK + suffix : text;
+}
+
+const short = (number) => scaled(number, "");
+const bits = (bytes) => scaled(bytes * 8, "bit/s");
+
+function ago(then) {
+  const seconds = Math.floor((Date.now() + ahead - then) / 1000);
+  if (!(seconds >= 1)) return "now";
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  const unit = (number, name) => number + NOBREAK + name;
+  if (seconds < 60) return `${unit(seconds, "s")} ago`;
+  if (hours < 1) return `${unit(minutes, "min")} ago`;
+  if (hours >= 24) return `${unit(Math.floor(hours / 24), "d")} ago`;
+  return `${unit(hours, "h")}${minutes % 60 ? ` ${unit(minutes % 60, "min")}` : ""} ago`;
+}
+
+function tick() {
+  if (document.hidden) return;
+  for (const time of all("time[data-ago]")) {
+    const text = ago(Date.parse(time.dateTime));
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+
+// ---- A new form for what is there: nodes stay where they can, so focus, selection and place do, too.
+
+// The script itself keeps these up to date while it gets rates.
+const isOwn = (node) => rates.length && node.matches("[data-chart], [data-rate], .legend .value");
+
+function morph(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeName !== fresh.nodeName) return old.replaceWith(document.adoptNode(fresh));
+  if (old.nodeType !== Node.ELEMENT_NODE) return void (old.nodeValue = fresh.nodeValue);
+  if (isOwn(old)) {
+    const [was, is] = [find("desc", old), find("desc", fresh)];
+    if (was && is) was.textContent = is.textContent;
+    return;
+  }
+  for (const { name } of [...old.attributes]) {
+    // What is open was opened by somebody.
+    if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  const keyed = new Map(all(":scope > [data-key]", old).map((child) => [child.dataset.key, child]));
+  let place = old.firstChild;
+  for (const next of [...fresh.childNodes]) {
+    const key = next.dataset?.key;
+    const fits = place && place.dataset?.key === undefined && place.nodeName === next.nodeName;
+    const same = key === undefined ? fits && place : keyed.get(key);
+    if (!same) {
+      const added = document.adoptNode(next);
+      old.insertBefore(added, place);
+      if (key !== undefined && added.matches("li")) added.classList.add("is-new");
+      continue;
+    }
+    // What is gone makes way first, so that what stays need not move.
+    while (place && place !== same && place.dataset?.key !== undefined && !hasKey(fresh, place.dataset.key)) {
+      const gone = place;
+      place = place.nextSibling;
+      gone.remove();
+    }
+    if (same === place) place = place.nextSibling;
+    else old.insertBefore(same, place);
+    morph(same, next);
+  }
+  while (place) {
+    const gone = place;
+    place = place.nextSibling;
+    gone.remove();
+  }
+}
+
+const hasKey = (parent, key) => parent.querySelector(`:scope > [data-key="${CSS.escape(key)}"]`) !== null;
+
+function apply(fresh) {
+  const focused = document.activeElement;
+  for (const part of all("[data-live]")) {
+    const next = find(`[data-live="${CSS.escape(part.dataset.live)}"]`, fresh);
+    if (next && part.isConnected) morph(part, next);
+  }
+  if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
+  ready();
+  showOpen();
+}
+
+let loading = false;
+let again = false;
+let waiting = 0;
+let loaded = -Infinity;
+
+// The page anew: at once, then twice a second at most; in the background not before somebody looks.
+function refresh() {
+  if (document.hidden || loading) again = true;
+  else waiting ||= setTimeout(load, Math.max(0, loaded + 500 - performance.now()));
+}
+
+async function load() {
+  waiting = 0;
+  loading = true;
+  again = false;
+  loaded = performance.now();
+  try {
+    const answer = await fetch(location.href, { cache: "no-store" });
+    if (answer.status === 401 || answer.redirected) return location.reload();
+    if (answer.ok) apply(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  } catch {
+    // Nobody answers; the stream says so, too, and comes back.
+  } finally {
+    loading = false;
+  }
+  if (again) refresh();
+}
+
+// ---- How many incidents are open, in the title.
+
+const title = document.title;
+
+function showOpen(number) {
+  const open = find("[data-open]")?.dataset.open ?? number;
+  if (open !== undefined) document.title = Number(open) > 0 ? `(${open}) ${title}` : title;
+}
+
+// ---- Charts.
+
+const KEPT = 320;
+let rates = [];
+
+function fromColumns({ at_ms, interfaces }) {
+  return at_ms.map((at, place) => {
+    const point = { at, interfaces: new Map() };
+    for (const { name, packets_per_s, bytes_per_s, classes } of interfaces) {
+      const of = Object.entries(classes).map(([key, values]) => [key, values[place]]);
+      point.interfaces.set(name, {
+        packets_per_s: packets_per_s[place], bytes_per_s: bytes_per_s[place], classes: new Map(of),
+      });
+    }
+    return point;
+  });
+}
+
+function fromEvent({ at_ms, interfaces }) {
+  const of = interfaces.map((one) => [one.name, { ...one, classes: new Map(Object.entries(one.classes)) }]);
+  return { at: at_ms, interfaces: new Map(of) };
+}
+
+const sum = (point, of) => [...point.interfaces.values()].reduce((total, one) => total + (of(one) || 0), 0);
+
+function roundTop(most) {
+  const value = Math.max(1, Number.isFinite(most) ? most : 1);
+  const size = 10 ** Math.floor(Math.log10(value));
+  return ([1, 2, 4, 6, 8, 10].find((step) => step * size >= value * (1 - 1e-9)) ?? 10) * size;
+}
+
+// Runs of neighbours for which isIn says so, without gaps in time.
+function runs(points, isIn) {
+  const found = [];
+  points.forEach((point, place) => {
+    if (!isIn(place)) return;
+    const run = found.at(-1);
+    if (run && run.at(-1) === place - 1 && point.at - points[place - 1].at <= 5000) run.push(place);
+    else found.push([place]);
+  });
+  return found;
+}
+
+function draw(svg) {
+  const last = rates.at(-1);
+  if (!last) return;
+  const isStacked = svg.dataset.chart === "classes";
+  const span = Number(svg.dataset.span);
+  const points = rates.filter((point) => point.at >= last.at - span);
+  const value = isStacked
+    ? (point, name) => sum(point, (one) => one.classes.get(name))
+    : (point, name) => point.interfaces.get(name)?.packets_per_s || 0;
+  let below = points.map(() => 0);
+  let most = 0;
+  const series = all("[data-line]", svg).map((line) => {
+    const values = points.map((point) => value(point, line.dataset.line));
+    const high = values.map((one, place) => one + (isStacked ? below[place] : 0));
+    const low = isStacked ? below : values.map(() => 0);
+    below = high;
+    most = Math.max(most, ...high);
+    return { line, values, low, high };
+  });
+  const top = roundTop(most);
+  const x = (place) => Math.round(3000 * (1 - (last.at - points[place].at) / span));
+  const y = (height) => Math.round(200 - (200 * height) / top);
+  for (const { line, values, low, high } of series) {
+    const { line: name } = line.dataset;
+    const path = (run, of) => run.map((place) => `${x(place)} ${y(of[place])}`);
+    const some = values.some((one) => one > 0);
+    const isNear = (place) => [place - 1, place, place + 1].some((near) => values[near] > 0);
+    const edges = some || !isStacked ? runs(points, isStacked ? isNear : () => true) : [];
+    const areas = some ? runs(points, () => true).filter((run) => run.length > 1) : [];
+    line.setAttribute("d", edges.map((run) => `M${path(run, high).join("L")}${run.length > 1 ? "" : "h6"}`).join(""));
+    const outline = (run) => [...path(run, high), ...path([...run].reverse(), low)];
+    line.previousElementSibling.setAttribute("d", areas.map((run) => `M${outline(run).join("L")}Z`).join(""));
+    const entry = find(`[data-legend="${CSS.escape(name)}"]`, svg.closest("figure"));
+    if (!entry) continue;
+    entry.classList.toggle("is-nothing", !some);
+    find(".value", entry).textContent = short(values.at(-1));
+  }
+  find(".top-label", svg).textContent = short(top);
+  find(".half-label", svg).textContent = short(top / 2);
+}
+
+function showRates() {
+  const last = rates.at(-1);
+  if (document.hidden || !last) return;
+  all("svg[data-chart]").forEach(draw);
+  for (const place of all("[data-rate]")) {
+    const { rate, interface: name } = place.dataset;
+    const value = name === undefined ? sum(last, (one) => one[rate]) : last.interfaces.get(name)?.[rate] || 0;
+    const [number, unit] = (rate === "bytes_per_s" ? bits(value) : short(value)).split(NOBREAK);
+    const small = document.createElement("span");
+    small.className = "unit";
+    small.textContent = unit ? NOBREAK + unit : "";
+    place.replaceChildren(number, small);
+  }
+}
+
+async function loadRates() {
+  if (!topics.includes("rates")) return;
+  try {
+    const answer = await fetch("/api/v1/rates?last=5m", { cache: "no-store" });
+    if (!answer.ok) return;
+    rates = fromColumns(await answer.json());
+    showRates();
+  } catch {
+    // As above.
+  }
+}
+
+// ---- Packets as they pass: the newest first, in rows of the page's own template.
+
+const ROWS = 200;
+let rows = [];
+let isPaused = false;
+
+function showPackets() {
+  const table = find("[data-packets]");
+  const template = find("template[data-packet]");
+  if (!table || !template) return;
+  for (const packet of rows.splice(0)) {
+    const row = template.content.cloneNode(true);
+    for (const cell of all("[data-field]", row)) {
+      const value = packet[cell.dataset.field];
+      cell.textContent = cell.dataset.field === "at" ? String(value).slice(11, 23) : value ?? "";
+    }
+    table.prepend(row);
+  }
+  while (table.rows.length > ROWS) table.deleteRow(-1);
+}
+
+// What the fields above the table say, which stands in the page's address, too.
+function isWanted(packet) {
+  const form = find("[data-packet-filters]");
+  const value = (name) => form?.elements[name]?.value.trim().toLowerCase() || "";
+  const is = (name) => !value(name) || packet[name].toLowerCase() === value(name);
+  return is("class") && is("interface") && packet.text.toLowerCase().includes(value("text"));
+}
+
+function takePacket(packet) {
+  if (isPaused || document.hidden || !isWanted(packet)) return;
+  if (rows.push(packet) === 1) requestAnimationFrame(showPackets);
+  if (rows.length > ROWS) rows.shift();
+}
+
+// ---- The stream.
+
+const state = find("#connection");
+let stream;
+let tries = 0;
+let heard = 0;
+let announced = -Infinity;
+
+function say(name, text) {
+  if (state.dataset.state === name) return;
+  state.dataset.state = name;
+  state.textContent = text;
+}
+
+// New incidents are said aloud to who cannot see them, but not faster than one can listen.
+function announce({ step, incident, text }) {
+  if (step !== "open" || performance.now() - announced < 10000) return;
+  announced = performance.now();
+  find("#announce").textContent = `New incident, ${incident?.severity ?? ""}: ${text}`;
+}
+
+function connect() {
+  const mine = new EventSource(`/api/v1/stream?topics=${topics.join(",")}`);
+  stream = mine;
+  heard = performance.now();
+  const on = (name, take) => mine.addEventListener(name, (event) => {
+    heard = performance.now();
+    take(JSON.parse(event.data));
+  });
+  mine.onopen = () => {
+    say("live", "live");
+    if (tries > 0) {
+      refresh();
+      loadRates();
+    }
+    tries = 0;
+  };
+  mine.onerror = lost;
+  on("alert", (alert) => { announce(alert); refresh(); });
+  on("gap", refresh);
+  on("acknowledged", refresh);
+  on("stats", ({ open }) => { showOpen(open); refresh(); });
+  on("rates", (event) => {
+    rates = [...rates.slice(1 - KEPT), fromEvent(event)];
+    showRates();
+  });
+  on("packet", takePacket);
+}
+
+// EventSource gives up on any answer but 200, as while netwatch starts anew, so it is made again here.
+function lost() {
+  stream.close();
+  tries += 1;
+  if (tries > 1) say("lost", "reconnecting…");
+  setTimeout(connect, Math.min(15000, 500 * 2 ** Math.min(tries - 1, 5)) * (0.75 + Math.random() / 2));
+}
+
+// ---- Keys and buttons.
+
+const GO_WITHIN = 1500;
+let wantsToGo = -Infinity;
+
+function onKey(event) {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest?.("input, select, textarea, dialog")) return;
+  if (performance.now() - wantsToGo < GO_WITHIN) {
+    wantsToGo = -Infinity;
+    const link = find(`nav a[data-go="${CSS.escape(event.key)}"]`);
+    if (link) return link.click();
+  }
+  const actions = {
+    "/": () => { const search = find("[data-search]"); if (search) search.focus(); else location.assign("/incidents"); },
+    "?": () => find("#help").showModal(),
+    t: nextTheme,
+    g: () => { wantsToGo = performance.now(); },
+  };
+  if (!Object.hasOwn(actions, event.key)) return;
+  event.preventDefault();
+  actions[event.key]();
+}
+
+async function copy(button) {
+  const block = document.getElementById(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(block.textContent);
+    button.textContent = "Copied";
+  } catch {
+    // Without TLS there is no clipboard; what is selected can be copied by hand.
+    getSelection().selectAllChildren(block);
+    button.textContent = "Selected";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+}
+
+function onClick({ target }) {
+  const button = target.closest?.("button");
+  if (!button) return;
+  if (button.id === "theme") nextTheme();
+  else if (button.id === "keys") find("#help").showModal();
+  else if (button.dataset.copy) copy(button);
+  else if (button.dataset.pause !== undefined) {
+    isPaused = !isPaused;
+    button.setAttribute("aria-pressed", isPaused);
+  }
+}
+
+// What only works with this script is shown only with it.
+const ready = () => all("#theme, #keys, [data-copy], [data-pause]").forEach((one) => { one.hidden = false; });
+
+setTheme(stored() || "");
+ready();
+showOpen();
+document.addEventListener("keydown", onKey);
+document.addEventListener("click", onClick);
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  tick();
+  showRates();
+  if (again) refresh();
+});
+setInterval(tick, 1000);
+if (topics.length) {
+  connect();
+  loadRates();
+  // Where something comes each second, silence is a connection that nobody closed.
+  setInterval(() => {
+    if (topics.includes("rates") && stream.readyState === EventSource.OPEN && performance.now() - heard > 20000) lost();
+  }, 5000);
+}
