@@ -108,8 +108,9 @@ fn is_sound(path: &str, body: &str) {
     let count = ids.len();
     ids.dedup();
     assert_eq!(ids.len(), count, "{path}: {ids:?}");
-    for name in of("aria-labelledby").iter().chain(&of("aria-describedby")) {
-        assert!(ids.contains(name), "{path}: {name}");
+    for names in of("aria-labelledby").iter().chain(&of("aria-describedby")) {
+        let is_there = |name: &str| ids.iter().any(|id| id == name);
+        assert!(names.split(' ').all(is_there), "{path}: {names}");
     }
     let mut live = of("data-live");
     live.sort();
@@ -266,7 +267,7 @@ fn what_is_proposed_is_taken_and_spares_the_incident() {
             std::fs::write(&file, &toml).unwrap();
             let settings = crate::cli::SettingArgs { config: Some(file.clone()), ..Default::default() };
             let config = Config::from_settings(&settings, &crate::cli::PlaceArgs::default()).unwrap();
-            let policy = config.policy(crate::clock::now());
+            let policy = config.policy_at(crate::clock::now());
             let [allow] = &policy.allow[..] else { panic!("{toml}") };
             let about = if dest_rules().contains(&rule.name) { dest } else { source };
             let addr: std::net::IpAddr = about.split('/').next().unwrap().parse().unwrap();
