@@ -29,7 +29,7 @@ pub(in crate::web) async fn packets(
                 "Packets come as they pass, which needs the script of this page. In a terminal, " code { "netwatch watch" } " shows them."
             }))
         }
-        form.filters.card action="/packets" method="get" data-packet-filters {
+        div.card { form.filters action="/packets" method="get" data-packet-filters {
             label { "Text" input type="search" name="text" value=(value("text")) maxlength="100" autocomplete="off" spellcheck="false" data-search placeholder="192.0.2.1 or tcp"; }
             label { "Class" select name="class" {
                 option value="" { "any" }
@@ -45,6 +45,7 @@ pub(in crate::web) async fn packets(
                 button.button.main { "Show" }
                 button.button type="button" hidden data-pause aria-pressed="false" { "Pause" }
             }
+        }
         }
         section.card aria-labelledby="passing" {
             header { h2 id="passing" { "Passing now" } span.muted { "a few of each second, the newest first" } }
