@@ -155,7 +155,6 @@ fn form(search: &Search, interfaces: &[String]) -> Markup {
             }
         }
     } }
-    }
 }
 
 fn pager(search: &Search, next: Option<u64>) -> Markup {
