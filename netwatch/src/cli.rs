@@ -4,8 +4,10 @@
 mod alerts;
 mod feeds;
 mod replay;
+mod report;
 mod run;
 mod signatures;
+mod top;
 mod values;
 mod watch;
 
@@ -16,8 +18,10 @@ use clap::{Args, Parser, Subcommand};
 pub use alerts::{AlertsArgs, AlertsFormat, LifeName};
 pub use feeds::{FeedArgs, FeedsCommand};
 pub use replay::{EngineWish, ReplayArgs, SuggestArgs};
+pub use report::ReportArgs;
 pub use run::{PlaceArgs, RunArgs, SettingArgs};
 pub use signatures::{ChosenArgs, ProtoName, SenderName, SignaturesCommand};
+pub use top::{TopArgs, URL as TOP_URL};
 pub use values::{Format, LogLevel, MinSeverity, Profile, WatchMode, When};
 pub use watch::WatchArgs;
 
@@ -42,6 +46,12 @@ pub enum Command {
     /// Show what was told, from the history
     #[command(after_help = alerts::HELP)]
     Alerts(Box<AlertsArgs>),
+    /// Show what is seen and found at a glance, in a terminal
+    #[command(after_help = top::HELP)]
+    Top(Box<TopArgs>),
+    /// Write a report of some time as one HTML file, for handing on
+    #[command(after_help = report::HELP)]
+    Report(Box<ReportArgs>),
     /// Find the same in recorded traffic: captures in pcap or pcapng, plain, gz or zstd
     #[command(after_help = replay::REPLAY_HELP)]
     Replay(Box<ReplayArgs>),
@@ -119,7 +129,8 @@ Exit codes:
   10 a capture cannot be read, or is damaged: what could be read of it was used
   11 a filter was given, and libpcap, which knows the language, is not installed
   12 the address to listen on is taken or not available
-  13 there is no history, or it cannot be read";
+  13 there is no history, or it cannot be read
+  14 no netwatch answers, or it wants a token";
 
 /// Options of `netwatch check`.
 #[derive(Args, Clone, Debug)]

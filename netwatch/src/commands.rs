@@ -1,8 +1,10 @@
-//! The commands that only print: `netwatch rules`, `netwatch signatures`, `netwatch config`, `netwatch feeds` and `netwatch
-//! alerts`.
+//! The commands that only print: `netwatch rules`, `netwatch signatures`, `netwatch config`, `netwatch feeds`, `netwatch alerts`
+//! and `netwatch report`; `history` says where and when those two look.
 
 mod alerts;
 mod feeds;
+mod history;
+mod report;
 mod signatures;
 
 use std::io::{self, Write as _};
@@ -17,6 +19,7 @@ use crate::{clock, guide};
 
 pub use alerts::alerts;
 pub use feeds::feeds;
+pub use report::report;
 pub use signatures::signatures;
 
 /// `netwatch rules`.

@@ -82,6 +82,27 @@ pub fn run(purpose: Purpose) -> Result<Toolchain> {
     Ok(toolchain)
 }
 
+/// What the tests of the pages need besides: Chromium with what drives it, and something that fetches axe-core.
+///
+/// # Errors
+/// The command that a person would run.
+pub fn browser() -> Result<()> {
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let has_browser = || names.iter().any(|name| host::which(name).is_some());
+    if host::which("chromedriver").is_none() || !has_browser() {
+        host::step("chromium", "the pages are tested with it; it takes 350 MB", || {
+            Packages::of_this_machine().install(&["chromium", "chromium-driver"], "install Chromium")
+        })?;
+    }
+    if host::which("npm").is_none() && host::which("pip3").is_none() {
+        // Only the tests that use axe-core are skipped without, so this may fail.
+        if let Err(error) = Packages::of_this_machine().install(&["python3-pip"], "install pip") {
+            host::note(&format!("{error:#}"));
+        }
+    }
+    Ok(())
+}
+
 /// Keeps a second set-up of the same repository waiting, until the file is dropped.
 ///
 /// # Errors

@@ -24,9 +24,9 @@ pub struct Args {
     /// One check alone.
     #[arg(long, value_name = "CHECK")]
     only: Option<Check>,
-    /// What the kernel tests are given, such as part of a test's name.
-    #[arg(last = true, value_name = "KERNEL TEST ARGS")]
-    kernel: Vec<String>,
+    /// What the kernel and browser tests are given, such as part of a test's name.
+    #[arg(last = true, value_name = "TEST ARGS")]
+    given: Vec<String>,
 }
 
 /// In the order in which they run.
@@ -42,6 +42,8 @@ enum Check {
     Unit,
     /// Tests in the kernel, as root, in network namespaces of their own.
     Kernel,
+    /// The pages in headless Chromium, as root, in network namespaces.
+    Browser,
     /// Some thousand captures that no capture program would write.
     Fuzz,
     /// Licences and origins of the dependencies.
@@ -84,12 +86,14 @@ fn checks(args: &Args, sum: &mut Tally) -> Result<()> {
                     &["--workspace", "--all-targets", "--", "-D", "warnings"],
                 )?;
                 // A target that plain `cargo test` leaves alone is no part of "all".
-                let kernel = ["-p", "netwatch", "--test", "kernel", "--", "-D", "warnings"];
-                with_component("clippy", "clippy", &kernel)
+                let by_root =
+                    ["-p", "netwatch", "--test", "kernel", "--test", "browser", "--", "-D", "warnings"];
+                with_component("clippy", "clippy", &by_root)
             }
             Check::KernelLint => kernel_lint(&toolchain),
             Check::Unit => unit(),
-            Check::Kernel => kernel(&args.kernel),
+            Check::Kernel => by_root("kernel", "test in the kernel", &args.given),
+            Check::Browser => browser(&args.given),
             Check::Fuzz => fuzz(),
             Check::Dependencies => dependencies(),
         });
@@ -112,6 +116,7 @@ impl Check {
             Self::KernelLint => "lints of the kernel programs",
             Self::Unit => "unit, document and command-line tests",
             Self::Kernel => "kernel tests",
+            Self::Browser => "browser tests",
             Self::Fuzz => "fuzzing, a smoke run",
             Self::Dependencies => "dependencies",
         }
@@ -151,15 +156,18 @@ fn unit() -> Result<Tally> {
     count(host::cargo().args(["test", "--workspace", "--no-fail-fast"]))
 }
 
-fn kernel(arguments: &[String]) -> Result<Tally> {
-    if !host::root().join("netwatch/tests/kernel/main.rs").is_file() {
-        return Ok(skipped("there are no kernel tests yet"));
+/// The tests of the pages, for which a browser is installed where there is none.
+fn browser(arguments: &[String]) -> Result<Tally> {
+    if let Err(error) = setup::browser() {
+        return Ok(skipped(&format!("{error:#}")));
     }
-    let tests = build::executable(
-        &["test", "--package", "netwatch", "--test", "kernel", "--no-run"],
-        "test",
-        "kernel",
-    )?;
+    by_root("browser", "test the pages in namespaces", arguments)
+}
+
+/// Tests of netwatch that need root: a target of their own, which plain `cargo test` leaves alone.
+fn by_root(target: &str, why: &str, arguments: &[String]) -> Result<Tally> {
+    let tests =
+        build::executable(&["test", "--package", "netwatch", "--test", target, "--no-run"], "test", target)?;
     // Named one by one: sudo passes no variables on.
     let mut words: Vec<_> = ["CI", "RUST_BACKTRACE"]
         .into_iter()
@@ -168,7 +176,7 @@ fn kernel(arguments: &[String]) -> Result<Tally> {
     // A test that passes shows its output too, for its `skipped: ` lines.
     words.extend([tests.display().to_string(), "--show-output".into()]);
     words.extend_from_slice(arguments);
-    let mut command = host::as_root("env", &words, "test in the kernel")?;
+    let mut command = host::as_root("env", &words, why)?;
     Ok(count(command.current_dir(host::root()))?.without_skipped_among_passed())
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Each chart has a summary for who cannot see it, and a table of its numbers beneath. Colours are classes (`c0` to `c9`) that a
 //! style sheet gives a meaning; lines differ by their dashes, too. The page's script draws the same geometry anew as numbers
-//! come. In reading order: `scale` (round numbers and times), `path` (shapes), [`time`] (charts over time), [`small`] (bars).
+//! come. In reading order: `scale` (round numbers and times), `path` (shapes), [`time`] (charts over time), [`columns`], [`small`] (bars).
 
+pub mod columns;
 mod path;
 mod scale;
 pub mod small;
@@ -14,6 +15,7 @@ mod tests;
 
 use netwatch_common::Class;
 
+pub use columns::Columns;
 pub use small::{bar, mix, sparkline};
 pub use time::{Axis, Series, TimeChart};
 

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -13,17 +12,16 @@ use jiff::Timestamp;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::oneshot;
 
-use crate::cli::{AlertsArgs, AlertsFormat, LifeName, PlaceArgs, SettingArgs};
-use crate::config::{self, Config};
+use super::history;
+use crate::cli::{AlertsArgs, AlertsFormat, LifeName};
+use crate::config;
 use crate::exit::Usage;
 use crate::report::history::{Order, PAGE_MAX};
-use crate::report::{Incident, IncidentQuery, Life, Time};
+use crate::report::{Incident, IncidentQuery, Life};
 use crate::signals::{Asked, Signals};
 use crate::store::{Archive, ArchiveError};
-use crate::{clock, guide, units};
+use crate::{clock, guide};
 
-/// Where the history is looked for where nobody says.
-const STATE_DIR: &str = "/var/lib/netwatch";
 /// How many incidents are printed where nobody says.
 const LIMIT: usize = 100;
 /// How often it is looked for more.
@@ -36,7 +34,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The options are not right, there is no history, or nothing can be printed.
 pub fn alerts(args: &AlertsArgs) -> anyhow::Result<ExitCode> {
     let query = query(args, clock::now()).map_err(Usage)?;
-    let archive = Archive::open(&dir(args)?)?;
+    let archive = Archive::open(&history::dir(args.state_dir.as_deref(), args.config.as_deref())?)?;
     let limit = match (args.limit, &query.since) {
         (Some(limit), _) => Some(usize::try_from(limit).unwrap_or(usize::MAX)),
         (None, Some(_)) => None,
@@ -159,30 +157,9 @@ impl Printer {
     }
 }
 
-/// Where the history is.
-fn dir(args: &AlertsArgs) -> anyhow::Result<PathBuf> {
-    let dir = match (&args.state_dir, &args.config) {
-        (Some(dir), _) => Some(dir.clone()),
-        (None, None) => None,
-        (None, Some(file)) => {
-            let settings = SettingArgs { config: Some(file.clone()), ..SettingArgs::default() };
-            let config = Config::from_settings(&settings, &PlaceArgs::default()).map_err(Usage)?;
-            if config.state_dir.is_none() {
-                return Err(Usage(format!(
-                    "{}: names no state_dir, so that netwatch keeps no history",
-                    file.display()
-                ))
-                .into());
-            }
-            config.state_dir
-        }
-    };
-    Ok(dir.unwrap_or_else(|| Path::new(STATE_DIR).to_owned()))
-}
-
 fn query(args: &AlertsArgs, now: Timestamp) -> Result<IncidentQuery, String> {
     let time = |name: &str, text: &Option<String>| {
-        let read = |text: &String| time(text, now).map_err(|wrong| format!("{name}: {wrong}"));
+        let read = |text: &String| history::time(text, now).map_err(|wrong| format!("{name}: {wrong}"));
         text.as_ref().map(read).transpose()
     };
     if let Some(rule) = &args.rule {
@@ -209,43 +186,10 @@ fn query(args: &AlertsArgs, now: Timestamp) -> Result<IncidentQuery, String> {
     })
 }
 
-/// A time, or how long ago it was.
-fn time(text: &str, now: Timestamp) -> Result<Time, String> {
-    if let Ok(time) = text.parse() {
-        return Ok(Time(time));
-    }
-    let wrong =
-        || format!("{text:?} is no time; write how long ago it was, like 1h or 7d, or 2026-12-31T18:00:00Z");
-    let ago = units::duration(text).map_err(|_| wrong())?;
-    now.checked_sub(ago).map(Time).map_err(|_| wrong())
-}
-
 /// Whether nobody reads any more.
 fn is_hung_up() -> bool {
     let stdout = io::stdout();
     let mut waited = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
     let found = poll(&mut waited, PollTimeout::ZERO).is_ok_and(|count| count > 0);
     found && waited[0].revents().is_some_and(|seen| seen.intersects(PollFlags::POLLERR | PollFlags::POLLHUP))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_ages_or_times() {
-        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        for (text, expected) in [
-            ("1h", Some("2026-11-21T11:00:00.000000Z")),
-            ("2d", Some("2026-11-19T12:00:00.000000Z")),
-            ("2026-11-20T00:00:00Z", Some("2026-11-20T00:00:00.000000Z")),
-            ("2026-11-20T00:00:00+01:00", Some("2026-11-19T23:00:00.000000Z")),
-            ("yesterday", None),
-            ("99999999999d", None),
-            ("-1h", None),
-        ] {
-            let found = time(text, now).ok().map(|time| time.to_string());
-            assert_eq!(found.as_deref(), expected, "{text}");
-        }
-    }
 }

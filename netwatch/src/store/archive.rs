@@ -7,7 +7,8 @@ use rusqlite::{Connection, ErrorCode};
 use super::error::{ArchiveError, Error};
 use super::schema::{self, Kind};
 use super::{acks, file, merge, query};
-use crate::report::{Incident, IncidentQuery, Page};
+use crate::report::history::Order;
+use crate::report::{Incident, IncidentQuery, Page, Time, WindowQuery, WindowSummary};
 
 /// What to do where the files may not be read.
 const NOT_ALLOWED: &str = "permission denied; run as root, or as a member of the directory's group";
@@ -94,6 +95,27 @@ impl Archive {
         let known = acks::of(&self.connection, &page.items).map_err(|error| self.failed(&error))?;
         acks::fill(&mut page.items, &known);
         Ok(page)
+    }
+
+    /// Summaries of windows, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn windows(&self, query: &WindowQuery) -> Result<Page<WindowSummary>, ArchiveError> {
+        let part = query::windows(&self.connection, query).map_err(|error| self.failed(&error))?;
+        let nothing = query::Part { items: Vec::new(), until: None, change: 0 };
+        Ok(merge::pages((Order::Newest, query.limit, query.cursor), nothing, part, |_| None))
+    }
+
+    /// Nothing in it is older than this; none where there is nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn oldest(&self) -> Result<Option<Time>, ArchiveError> {
+        let oldest = query::oldest(&self.connection).map_err(|error| self.failed(&error))?;
+        Ok(oldest.map(Time::from_micros))
     }
 
     /// The cursor behind which the last `count` of them are, in the order of their changes.

@@ -240,6 +240,12 @@ pub(super) fn windows(connection: &Connection, query: &WindowQuery) -> rusqlite:
     })
 }
 
+/// Nothing is older than this, in microseconds.
+pub(super) fn oldest(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT min(at) FROM (SELECT min(at_us) AS at FROM windows UNION ALL SELECT min(opened_us) FROM incidents)";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
 /// Runs a statement of four columns: the place, the number of the last step, the name and the document.
 fn run<T>(
     connection: &Connection,

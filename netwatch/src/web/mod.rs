@@ -17,7 +17,7 @@ mod login;
 mod metrics;
 mod now;
 pub mod openapi;
-mod page;
+pub(crate) mod page;
 mod past;
 mod query;
 mod rates;

@@ -4,8 +4,9 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
@@ -23,6 +24,7 @@ pub struct Netwatch {
     stderr: Receiver<String>,
     said: Vec<String>,
     stdout: Option<JoinHandle<Vec<String>>>,
+    told: Arc<Mutex<Vec<(SystemTime, String)>>>,
 }
 
 /// A running `netwatch run` whose stdout is the test's own affair.
@@ -104,8 +106,26 @@ impl Netwatch {
         let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let stdout = Some(thread::spawn(move || lines.map_while(Result::ok).collect()));
-        Self { child, stderr, said: Vec::new(), stdout }
+        let told = Arc::<Mutex<Vec<_>>>::default();
+        let times = Arc::clone(&told);
+        let note = move |line: &String| times.lock().unwrap().push((SystemTime::now(), line.clone()));
+        let stdout = Some(thread::spawn(move || lines.map_while(Result::ok).inspect(note).collect()));
+        Self { child, stderr, said: Vec::new(), stdout, told }
+    }
+
+    /// Waits until a line with `text` is on its stdout, and returns when it came.
+    #[track_caller]
+    pub fn wait_for_line(&self, text: &str) -> SystemTime {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            let told = self.told.lock().unwrap();
+            if let Some((at, _)) = told.iter().find(|(_, line)| line.contains(text)) {
+                return *at;
+            }
+            drop(told);
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("netwatch did not tell of {text:?}");
     }
 
     /// Waits until it says something that contains `text`, and returns that line.

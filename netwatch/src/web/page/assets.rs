@@ -6,6 +6,9 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::web::answer::Refusal;
 
+/// The style sheet, for whoever makes something that looks alike.
+pub(crate) const STYLE: &str = include_str!("assets/style.css");
+
 /// One of them.
 struct Asset {
     name: &'static str,
@@ -23,7 +26,7 @@ impl Asset {
 
 /// All of them.
 static ASSETS: [Asset; 3] = [
-    Asset::new("style.css", "text/css; charset=utf-8", include_str!("assets/style.css")),
+    Asset::new("style.css", "text/css; charset=utf-8", STYLE),
     Asset::new("app.js", "text/javascript; charset=utf-8", include_str!("assets/app.js")),
     Asset::new("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];

@@ -12,13 +12,14 @@ mod layout;
 mod message;
 mod overview;
 mod packets;
-pub(super) mod parts;
+pub(crate) mod parts;
 mod proposal;
 mod rules;
 mod search;
 mod source;
 mod status;
 
+pub(crate) use assets::STYLE;
 pub(super) use assets::asset;
 pub(super) use feeds::feeds;
 pub(super) use incident::incident;

@@ -10,7 +10,7 @@ use crate::figures;
 use crate::report::{Incident, Life, Time};
 
 /// How severe something is: a shape, a word and a colour.
-pub(in crate::web) fn severity(name: &str) -> Markup {
+pub(crate) fn severity(name: &str) -> Markup {
     // An unknown name shall not choose a class.
     let class = match name {
         "low" => "sev-low",
@@ -23,7 +23,7 @@ pub(in crate::web) fn severity(name: &str) -> Markup {
 }
 
 /// Whether an incident goes on, and whether somebody has taken note of it.
-pub(in crate::web) fn state(life: Life, is_acknowledged: bool) -> Markup {
+pub(crate) fn state(life: Life, is_acknowledged: bool) -> Markup {
     html! {
         @match life {
             Life::Open => span.badge.state-open { "open" },
@@ -39,17 +39,17 @@ pub(in crate::web) fn time(then: Time, now: Time) -> Markup {
 }
 
 /// When something was, exactly.
-pub(in crate::web) fn exact_time(then: Time) -> Markup {
+pub(crate) fn exact_time(then: Time) -> Markup {
     html! { time datetime=(then) { (figures::exact(then)) } }
 }
 
 /// A panel with a heading.
-pub(in crate::web) fn card(id: &str, title: &str, content: &Markup) -> Markup {
+pub(crate) fn card(id: &str, title: &str, content: &Markup) -> Markup {
     card_with(id, title, &html! {}, content)
 }
 
 /// A panel with a heading, and something small beside that.
-pub(in crate::web) fn card_with(id: &str, title: &str, aside: &Markup, content: &Markup) -> Markup {
+pub(crate) fn card_with(id: &str, title: &str, aside: &Markup, content: &Markup) -> Markup {
     html! {
         section.card aria-labelledby=(id) {
             header { h2 id=(id) { (title) } (aside) }
@@ -59,7 +59,7 @@ pub(in crate::web) fn card_with(id: &str, title: &str, aside: &Markup, content: 
 }
 
 /// A number with what it is, one of several in a `<dl class="stats">`.
-pub(in crate::web) fn stat(label: &str, value: &str) -> Markup {
+pub(crate) fn stat(label: &str, value: &str) -> Markup {
     html! { div.stat { dt { (label) } dd { (with_unit(value)) } } }
 }
 
@@ -71,17 +71,17 @@ pub(in crate::web) fn with_unit(value: &str) -> Markup {
 }
 
 /// A message; `kind` is `good`, `trouble` or empty.
-pub(in crate::web) fn notice(kind: &str, content: &Markup) -> Markup {
+pub(crate) fn notice(kind: &str, content: &Markup) -> Markup {
     html! { div.notice.(kind) role="status" { (content) } }
 }
 
 /// There is nothing to show, said kindly.
-pub(in crate::web) fn empty(text: &str) -> Markup {
+pub(crate) fn empty(text: &str) -> Markup {
     html! { p.empty { (text) } }
 }
 
 /// A text from outside.
-pub(in crate::web) fn foreign(text: &str) -> Markup {
+pub(crate) fn foreign(text: &str) -> Markup {
     html! { bdi { (text) } }
 }
 

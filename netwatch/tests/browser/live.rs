@@ -1,0 +1,67 @@
+//! What happens shows by itself.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::sys::signal::Signal;
+
+use crate::process::Netwatch;
+use crate::scene::{SCANNER, Scene};
+
+/// When netwatch told of something on its stdout, in milliseconds as browsers count them.
+fn told_at(netwatch: &Netwatch, text: &str) -> f64 {
+    let at = netwatch.wait_for_line(text);
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1e3
+}
+
+/// Marks the page, so that a reload would be noticed, and notes when a text appears.
+fn watch_for(text: &str) -> String {
+    format!(
+        "window.__marked = true; window.__appeared = null;
+         new MutationObserver((_, observer) => {{
+           if (document.querySelector('main').textContent.includes({text:?})) {{
+             window.__appeared = performance.timeOrigin + performance.now();
+             observer.disconnect();
+           }}
+         }}).observe(document.body, {{ childList: true, subtree: true, characterData: true }});"
+    )
+}
+
+#[test]
+fn a_scan_appears_without_a_reload() {
+    let Some(scene) = Scene::new() else { return };
+    let netwatch = scene.netwatch("");
+    let browser = scene.browser();
+    browser.go("/");
+    let scanner = SCANNER.to_string();
+    browser.run(&watch_for(&scanner));
+    // The stream is open when the first rates have come; without, the page would still be told of what it missed.
+    let start = SystemTime::now();
+    scene.scan(SCANNER);
+    let appeared = browser.wait("the incident", "return window.__appeared");
+    assert_eq!(browser.run("return window.__marked"), true, "the page was reloaded");
+    let told = told_at(&netwatch, "scan.vertical");
+    let sent = start.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1e3;
+    println!(
+        "the incident was on the page {:.0} ms after its line on stdout, {:.0} ms after the first probe was sent",
+        appeared.as_f64().unwrap() - told,
+        appeared.as_f64().unwrap() - sent
+    );
+    drop(browser);
+    netwatch.signal(Signal::SIGTERM);
+    assert!(netwatch.ended().status.success());
+}
+
+#[test]
+fn a_page_goes_on_after_a_restart_of_netwatch() {
+    let Some(scene) = Scene::new() else { return };
+    let first = scene.netwatch("");
+    let browser = scene.browser();
+    browser.go("/");
+    browser.run(&watch_for(&SCANNER.to_string()));
+    first.signal(Signal::SIGTERM);
+    assert!(first.ended().status.success());
+    let _second = scene.netwatch("");
+    scene.scan(SCANNER);
+    browser.wait("the incident of the second run", "return window.__appeared");
+    assert_eq!(browser.run("return window.__marked"), true, "the page was reloaded");
+}
