@@ -97,7 +97,7 @@ fn form(search: &Search, interfaces: &[String]) -> Markup {
         html! { option value=(value) selected[search.text(key) == value] { (text) } }
     };
     html! {
-        div.card { form.filters role="search" action="/incidents" method="get" {
+        form.filters.card role="search" action="/incidents" method="get" {
             label {
                 "Search"
                 input type="search" name="q" value=(search.text("q")) maxlength="100" autocomplete="off"
@@ -154,7 +154,7 @@ fn form(search: &Search, interfaces: &[String]) -> Markup {
                 "An address, a network, the name of a rule, the name of an incident, or words of its sentence."
             }
         }
-    } }
+    }
 }
 
 fn pager(search: &Search, next: Option<u64>) -> Markup {

@@ -29,7 +29,7 @@ pub(in crate::web) async fn packets(
                 "Packets come as they pass, which needs the script of this page. In a terminal, " code { "netwatch watch" } " shows them."
             }))
         }
-        div.card { form.filters action="/packets" method="get" data-packet-filters {
+        form.filters.card action="/packets" method="get" data-packet-filters {
             label { "Text" input type="search" name="text" value=(value("text")) maxlength="100" autocomplete="off" spellcheck="false" data-search placeholder="192.0.2.1 or tcp"; }
             label { "Class" select name="class" {
                 option value="" { "any" }
@@ -43,9 +43,8 @@ pub(in crate::web) async fn packets(
             } }
             p.actions {
                 button.button.main { "Show" }
-                button.button type="button" hidden data-pause aria-pressed="false" { "Pause" }
+                button.button type="button" hidden data-packets-pause aria-pressed="false" { "Pause" }
             }
-        }
         }
         section.card aria-labelledby="passing" {
             header { h2 id="passing" { "Passing now" } span.muted { "a few of each second, the newest first" } }
@@ -57,11 +56,7 @@ pub(in crate::web) async fn packets(
                 } }
                 tbody data-packets {}
             } }
-            template data-packet { tr {
-                td.mono data-field="at" {} td data-field="interface" {} td data-field="direction" {} td data-field="class" {}
-                td.mono data-field="source" {} td.mono data-field="dest" {} td.number data-field="bytes" {} td.mono data-field="text" {}
-            } }
-            p.muted { "What passes from now on appears here." }
+            p.empty data-packets-empty { "Nothing has passed yet since this page was opened." }
         }
     };
     Ok(Page { title: "Packets", place: "/packets", content }.response_with("alerts,packets"))

@@ -1,298 +1,179 @@
-//! Pages for people: each reads without scripts, and whatever comes from outside is harmless on it.
+//! Pages, as they come: whole, harmless and small.
 
 use super::*;
-use crate::analysis::rules::RULES;
-use crate::config::Config;
-use crate::report::history::Order;
-use crate::report::history::SourceSummary;
+use crate::report::health::{Level, Open, judge, reasons, verdict};
 
-/// What nobody should see as it is.
-const HOSTILE: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&";
-
-fn hostile(number: u64) -> Incident {
-    Incident {
-        text: format!("{HOSTILE} probed"),
-        source: Some(HOSTILE.into()),
-        interface: HOSTILE.into(),
-        unit: HOSTILE.into(),
-        severity: "critical".into(),
-        techniques: vec![HOSTILE.into()],
-        evidence: BTreeMap::from([(HOSTILE.into(), 12)]),
-        evidence_file: Some(HOSTILE.into()),
-        detail: Some(
-            serde_json::json!({ HOSTILE: HOSTILE, "list": [HOSTILE, 1, null], "text": "\u{1b}[31m" }),
-        ),
-        proto: Some(HOSTILE.into()),
-        acknowledged_at: Some(time(3)),
-        acknowledged_severity: Some(HOSTILE.into()),
-        acknowledged_note: Some(HOSTILE.into()),
-        confidence: HOSTILE.into(),
-        attack_id: HOSTILE.into(),
-        close_reason: Some(HOSTILE.into()),
-        ..incident(number, HOSTILE, "high")
+/// Checks that every element that begins ends, in the right order, and gives them by name.
+fn elements(page: &str) -> Vec<String> {
+    const EMPTY: [&str; 4] = ["meta", "link", "input", "br"];
+    let (mut open, mut all) = (Vec::new(), Vec::new());
+    for part in page.split('<').skip(1) {
+        let (tag, _) = part.split_once('>').unwrap_or_else(|| panic!("a tag that does not end: {part}"));
+        assert_eq!(tag.matches('"').count() % 2, 0, "quotes that do not end: {tag}");
+        let name = tag.split([' ', '/']).find(|name| !name.is_empty()).unwrap_or("").to_owned();
+        if tag.starts_with('!') || EMPTY.contains(&&*name) {
+            continue;
+        }
+        if tag.starts_with('/') {
+            assert_eq!(open.pop().as_deref(), Some(&*name), "</{name}> ends something else");
+        } else {
+            open.push(name.clone());
+            all.push(name);
+        }
     }
+    assert!(open.is_empty(), "not ended: {open:?}");
+    all
 }
 
-/// A server on which everything that can be hostile is.
-fn stage() -> Stage {
-    let stage = Stage::new();
-    let known = [incident(1, "scan.vertical", "high"), hostile(2), incident(3, "flood.syn", "low")];
-    stage.history.incidents.lock().unwrap().extend(known);
-    stage.history.windows.lock().unwrap().push(WindowSummary {
-        at: time(0),
-        length_s: 60.0,
-        interface: HOSTILE.into(),
-        packets: 1,
-        bytes: 60,
-        classes: BTreeMap::new(),
-        lost: 0,
-        sources: vec![SourceSummary {
-            source: HOSTILE.into(),
-            packets: 1,
-            bytes: 60,
-            classes: BTreeMap::new(),
-        }],
-        ports: Vec::new(),
-    });
+fn page(stage: &Stage) -> String {
+    let reply = stage.get("/");
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let elements = elements(&reply.body);
+    for name in ["main", "h1", "header", "title"] {
+        assert!(elements.iter().any(|found| found == name), "{name} is missing");
+    }
+    assert_eq!(elements.iter().filter(|name| *name == "h1").count(), 1);
+    for forbidden in [" style=", " onclick=", "javascript:", "<style"] {
+        assert!(!reply.body.contains(forbidden), "{forbidden} is nothing for a page");
+    }
+    reply.body
+}
+
+fn healthy() -> Snapshot {
     let mut snapshot = snapshot();
-    snapshot.interfaces[0].name = HOSTILE.into();
-    snapshot.sources[0].interface = HOSTILE.into();
-    snapshot.feeds[0].name = HOSTILE.into();
-    snapshot.feeds[0].file = HOSTILE.into();
-    snapshot.outputs[0].name = HOSTILE.into();
-    snapshot.outputs[0].trouble = Some(HOSTILE.into());
-    snapshot.store.file = Some(HOSTILE.into());
-    snapshot.store.trouble = Some(HOSTILE.into());
-    snapshot.config = HOSTILE.into();
-    snapshot.config_is_good = false;
+    snapshot.outputs[0].trouble = None;
+    snapshot
+}
+
+/// A stage that does not remember pages, with this state.
+fn stage(snapshot: Snapshot, incidents: Vec<Incident>) -> Stage {
+    let patience = Patience { cached: Duration::ZERO, ..Patience::default() };
+    let stage = Stage::with(&on_loopback(), Known::default(), patience);
+    *stage.history.incidents.lock().unwrap() = incidents;
     stage.snapshots.send_replace(Arc::new(snapshot));
-    until("it is taken in", || stage.get("/readyz").status == 200);
+    until("it is ready", || stage.get("/readyz").status == 200);
     stage
 }
 
-const PAGES: [&str; 16] = [
-    "/",
-    "/incidents",
-    "/incidents?q=%3Cscript%3Ealert(1)%3C/script%3E%22&state=open&severity=high&acknowledged=false",
-    "/incidents?interface=%22%3E%3Cb&since=3h&order=newest&rule=scan.vertical",
-    "/incidents?q=192.0.2.0%2F24",
-    "/incidents/6a20b3a6-1f4c-1",
-    "/incidents/6a20b3a6-1f4c-2",
-    "/incidents/6a20b3a6-1f4c-3",
-    "/sources/203.0.113.7",
-    "/sources/2001:db8::1",
-    "/sources/2001:db8::/64",
-    "/packets?text=%3Cscript%3E%22",
-    "/rules",
-    "/feeds",
-    "/status",
-    "/nothing/%3Cscript%3E%22",
-];
-
-/// Whether nothing in a page came through as markup, and it has what every page needs.
-fn is_sound(path: &str, body: &str) {
-    for one in ["<h1", "<main", "</main>", "<title>"] {
-        assert_eq!(body.matches(one).count(), 1, "{path}: {one}");
-    }
-    assert_eq!(body.matches("<script").count(), 1, "{path}: the page's own script only");
-    for bad in ["<img", "onerror=alert(1)>", "<b ", " style=", "javascript:", "\u{1b}"] {
-        assert!(!body.contains(bad), "{path}: {bad}");
-    }
-    // No name is there twice, and every label leads somewhere.
-    let of = |name: &str| -> Vec<String> {
-        let lead = format!(" {name}=\"");
-        body.split(&*lead).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
-    };
-    let mut ids = of("id");
-    ids.sort();
-    let count = ids.len();
-    ids.dedup();
-    assert_eq!(ids.len(), count, "{path}: {ids:?}");
-    for names in of("aria-labelledby").iter().chain(&of("aria-describedby")) {
-        let is_there = |name: &str| ids.iter().any(|id| id == name);
-        assert!(names.split(' ').all(is_there), "{path}: {names}");
-    }
-    let mut live = of("data-live");
-    live.sort();
-    live.dedup();
-    assert_eq!(live.len(), of("data-live").len(), "{path}: {live:?}");
-    assert_eq!(body.matches("<table").count(), body.matches("<caption").count(), "{path}");
-}
-
 #[test]
-fn every_page_is_whole_and_shows_nothing_hostile() {
-    let stage = stage();
-    for path in PAGES {
-        let reply = stage.get_with(path, "Accept: text/html,application/xhtml+xml\r\n");
-        let status = if path.starts_with("/nothing") { 404 } else { 200 };
-        assert_eq!(reply.status, status, "{path}: {}", reply.body);
-        assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
-        is_sound(path, &reply.body);
-    }
-}
+fn the_first_look_says_whether_all_is_well() {
+    let all_well = stage(healthy(), Vec::new());
+    let text = page(&all_well);
+    assert!(text.contains(">All is well.<") && text.contains("Nothing is open."), "{text}");
 
-#[test]
-fn what_cannot_be_shown_is_said_on_a_page_and_to_programs_in_json() {
-    let stage = Stage::new();
-    let html = "Accept: text/html\r\n";
-    for (path, status, says) in [
-        ("/incidents/no-such", 404, "There is no incident of this name"),
-        ("/incidents?severity=loud", 400, "Severity: &quot;loud&quot; is not right"),
-        ("/incidents?sort=x", 400, "unknown"),
-        ("/sources/nobody", 400, "This is no address"),
-        ("/sources/192.0.2.1/99", 400, "This is no address"),
-        ("/nothing", 404, "There is nothing here"),
-        ("/a//b", 400, "plain form"),
-    ] {
-        let reply = stage.get_with(path, html);
-        assert_eq!(reply.status, status, "{path}");
-        assert!(reply.body.to_lowercase().contains(&says.to_lowercase()), "{path}: {}", reply.body);
-        is_sound(path, &reply.body);
-        let reply = stage.get(path);
-        assert_eq!(
-            (reply.status, reply.header("content-type")),
-            (status, Some("application/json")),
-            "{path}"
-        );
-    }
-    *stage.history.fails.lock().unwrap() = Some(HistoryError::Busy);
-    let reply = stage.get_with("/incidents", html);
-    assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
-    is_sound("/incidents", &reply.body);
-    // Programs are told in JSON whatever they accept.
-    assert_eq!(stage.get_with("/alerts", html).header("content-type"), Some("application/json"));
-    assert_eq!(stage.get_with("/api/v1/nothing", html).header("content-type"), Some("application/json"));
-}
-
-#[test]
-fn filters_and_pages_stand_in_the_address() {
-    let stage = Stage::new();
-    let made = (0..250).map(|number| incident(number, "scan.vertical", "high"));
-    stage.history.incidents.lock().unwrap().extend(made);
-    let page = stage.get("/incidents?rule=scan.vertical&state=&q=").body;
-    assert!(page.contains("The first 100\u{a0}incidents"), "{page}");
-    assert_eq!(page.matches("<li data-key=").count(), 100);
-    assert!(page.contains("href=\"/incidents?rule=scan.vertical&amp;cursor=100\""), "{page}");
-    assert!(page.contains("<option value=\"scan.vertical\" selected>"));
-    let last = stage.get("/incidents?rule=scan.vertical&cursor=200").body;
-    assert!(last.contains("The last 50\u{a0}incidents") && last.contains("Back to the first"), "{last}");
-    let asked = stage.history.asked.lock().unwrap().pop().unwrap();
-    assert_eq!((asked.order, asked.limit, asked.cursor), (Order::Worst, 100, Some(200)));
-    // The name of an incident leads to it.
-    let one = stage.get("/incidents?q=6a20b3a6-1f4c-7").body;
-    assert_eq!(one.matches("<li data-key=").count(), 1, "{one}");
-}
-
-#[test]
-fn acknowledging_works_with_a_form_and_with_the_interface() {
-    let stage = stage();
-    let post = |path: &str, kind: &str, body: &str| {
-        let length = body.len();
-        let head = format!("POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", stage.web.address);
-        let head = format!("{head}Content-Type: {kind}\r\nContent-Length: {length}\r\n");
-        let origin = format!("Origin: http://{}\r\nSec-Fetch-Site: same-origin\r\n", stage.web.address);
-        Reply::read(&stage.send(format!("{head}{origin}\r\n{body}").as_bytes()))
-    };
-    let form = "application/x-www-form-urlencoded";
-    let of_page = "/incidents/6a20b3a6-1f4c-1/acknowledge";
-    let of_api = "/api/v1/incidents/6a20b3a6-1f4c-1/acknowledge";
-    let page = || stage.get("/incidents/6a20b3a6-1f4c-1").body;
-    let mut listener = stage.connect();
-    listener.write_all(b"GET /api/v1/stream?topics=alerts HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    until("it listens", || counts::value(&stage.web.shared.counts.streams) == 1);
-    stage.json("/api/v1/incidents");
-
-    let reply = post(of_page, form, "action=acknowledge&note=mine,+%3Cb%3Enow%3C%2Fb%3E%0D%0A");
-    assert_eq!(
-        (reply.status, reply.header("location")),
-        (303, Some("/incidents/6a20b3a6-1f4c-1")),
-        "{reply:?}"
+    let mut over = incident(9, "flood.syn", "critical");
+    (over.state, over.closed_at) = (Life::Closed, Some(time(8)));
+    let incidents = vec![incident(1, "scan.vertical", "low"), incident(2, "scan.horizontal", "high"), over];
+    let text = page(&stage(healthy(), incidents));
+    assert!(text.contains("2 incidents are open, the worst is high."), "{text}");
+    let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} is missing: {text}"));
+    assert!(
+        place("/incidents/6a20b3a6-1f4c-2") < place("/incidents/6a20b3a6-1f4c-1"),
+        "the worst comes first"
     );
-    assert!(page().contains("mine, &lt;b&gt;now&lt;/b&gt;"), "{}", page());
-    assert!(page().contains("Take it back"));
-    // It is not asked for what was so a moment ago.
-    assert!(stage.get("/api/v1/incidents").body.contains("acknowledged_note"));
-    assert_eq!(post(of_page, form, "action=take-back&note=").status, 303);
-    assert!(!page().contains("Take it back"));
-    let reply = post(of_api, "application/json", "{\"note\": \"by a program\"}");
-    assert_eq!(reply.status, 200, "{}", reply.body);
-    let incident: Incident = serde_json::from_str(&reply.body).unwrap();
-    assert_eq!(incident.acknowledged_note.as_deref(), Some("by a program"));
-    assert_eq!(post(of_api, form, "").status, 200);
-    let long = format!("note={}", "x".repeat(201));
-    for (path, body) in
-        [(of_api, &*long), (of_page, "action=delete"), (of_page, "note=x"), (of_api, "note=a&note=b")]
-    {
-        assert_eq!(post(path, form, body).status, 400, "{body}");
-    }
-    assert_eq!(post("/incidents/nobody/acknowledge", form, "action=acknowledge").status, 404);
-    let delete =
-        format!("DELETE {of_api} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", stage.web.address);
-    let reply = Reply::read(&stage.send(delete.as_bytes()));
-    assert_eq!((reply.status, reply.body.contains("acknowledged_at")), (200, false));
+    assert!(place("/incidents/6a20b3a6-1f4c-1") < place("Recently closed"));
+    assert!(place("Recently closed") < place("/incidents/6a20b3a6-1f4c-9"));
+    place("href=\"/sources/203.0.113.7\"");
+    place("href=\"/sources/2001:db8::\"");
 
-    let mut told = String::new();
-    let mut buffer = [0; 4096];
-    while told.matches("event: acknowledged").count() < 5 {
-        let read = listener.read(&mut buffer).unwrap();
-        told.push_str(&String::from_utf8_lossy(&buffer[..read]));
-    }
-    assert!(told.contains("\"id\":\"6a20b3a6-1f4c-1\",\"acknowledged_at\":null"), "{told}");
+    let text = page(&stage(snapshot(), Vec::new()));
+    assert!(
+        text.contains("The watch is degraded: the output siem does not take alerts: connection refused."),
+        "{text}"
+    );
 }
 
 #[test]
-fn what_is_proposed_is_taken_and_spares_the_incident() {
-    let stage = Stage::new();
-    let folder = folder("proposal");
-    let file = folder.join("netwatch.toml");
-    for (number, rule) in (1..).zip(&RULES) {
-        for (source, dest) in [("203.0.113.7", "192.0.2.1"), ("2001:db8::/64", "2001:db8:1::1")] {
-            let incident = Incident {
-                source: Some(source.into()),
-                src_ip: None,
-                dest_ip: Some(dest.parse().unwrap()),
-                ..incident(number, rule.name, "high")
-            };
-            let id = incident.id.clone();
-            *stage.history.incidents.lock().unwrap() = vec![incident];
-            let page = stage.get(&format!("/incidents/{id}")).body;
-            let Some((_, rest)) = page.split_once("id=\"allow-toml\"") else {
-                assert_eq!(rule.name, "netwatch.degraded");
-                assert!(page.contains("The allow-list knows sources and destinations"), "{page}");
-                continue;
-            };
-            let code = rest.split_once("<code>").unwrap().1.split_once("</code>").unwrap().0;
-            let toml = code.replace("&quot;", "\"");
-            assert!(toml.contains("until = 20"), "it ends: {toml}");
-            std::fs::write(&file, &toml).unwrap();
-            let settings = crate::cli::SettingArgs { config: Some(file.clone()), ..Default::default() };
-            let config = Config::from_settings(&settings, &crate::cli::PlaceArgs::default()).unwrap();
-            let policy = config.policy_at(crate::clock::now());
-            let [allow] = &policy.allow[..] else { panic!("{toml}") };
-            let about = if dest_rules().contains(&rule.name) { dest } else { source };
-            let addr: std::net::IpAddr = about.split('/').next().unwrap().parse().unwrap();
-            let is_in = |addr: std::net::IpAddr| allow.prefix.contains(netwatch_common::Addr::from(addr));
-            assert!(is_in(addr) && allow.rule == Some(rule.id), "{toml}");
-            assert!(!is_in("198.51.100.1".parse().unwrap()), "{toml}");
-            assert!(!is_in("2001:db8:99::1".parse().unwrap()), "{toml}");
-        }
-    }
-    std::fs::remove_dir_all(folder).unwrap();
-}
-
-fn dest_rules() -> [&'static str; 4] {
-    ["scan.distributed", "ddos.destination", "flood.syn", "flood.fragment"]
+fn more_incidents_than_are_shown_are_counted() {
+    let made = |number| incident(number, "scan.vertical", if number == 3 { "critical" } else { "low" });
+    let text = page(&stage(healthy(), (0..50).map(made).collect()));
+    assert!(text.contains("50 incidents are open, the worst is critical."), "{text}");
+    assert!(text.contains("30 more are open"), "{text}");
+    assert_eq!(text.matches("<li data-key=").count(), 20);
 }
 
 #[test]
-fn the_rules_say_what_is_configured() {
-    let stage = Stage::new();
-    let plain = stage.get("/rules").body;
-    assert!(RULES.iter().all(|rule| plain.contains(&format!("id=\"{}\"", rule.name))));
-    assert!(!plain.contains("unless configured)"));
-    let config = "[rules.\"scan.vertical\"]\nthreshold = 77 # file\nenabled = false\n";
-    stage.snapshots.send_replace(Arc::new(Snapshot { config: config.into(), ..snapshot() }));
-    until("it is taken in", || stage.get("/rules").body.contains("(10 unless configured)"));
-    let page = stage.get("/rules").body;
-    assert!(page.contains("77") && page.contains("turned off"), "{page}");
+fn a_history_that_cannot_answer_leaves_the_rest_of_the_page() {
+    let stage = stage(healthy(), Vec::new());
+    *stage.history.fails.lock().unwrap() = Some(HistoryError::Failed("disk".into()));
+    let text = page(&stage);
+    assert!(text.contains("read the history: disk") && text.contains("Top sources"), "{text}");
+}
+
+#[test]
+fn what_is_hostile_is_shown_harmless() {
+    let hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u{202e}";
+    let mut snapshot = snapshot();
+    snapshot.interfaces[0].name = hostile.into();
+    snapshot.sources[0].source = hostile.into();
+    snapshot.sources[0].interface = hostile.into();
+    snapshot.outputs[0].trouble = Some(hostile.into());
+    let mut incident = incident(1, "scan.vertical", "high");
+    incident.text = hostile.into();
+    incident.id = format!("../{hostile}");
+    incident.rule = hostile.into();
+    incident.severity = hostile.into();
+    incident.interface = hostile.into();
+    incident.source = Some(hostile.into());
+    let text = page(&stage(snapshot, vec![incident]));
+    assert!(!text.contains("<script>alert") && !text.contains("<img"), "{text}");
+    assert!(text.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;"), "{text}");
+}
+
+#[test]
+fn the_first_page_is_small_and_its_parts_are_kept() {
+    let stage = stage(healthy(), (0..50).map(|number| incident(number, "scan.vertical", "high")).collect());
+    let text = page(&stage);
+    let mut total = text.len();
+    let parts = text.split(['"', '\'']).filter(|part| part.starts_with("/assets/"));
+    let parts: std::collections::BTreeSet<_> = parts.collect();
+    assert_eq!(parts.len(), 3, "{parts:?}");
+    for path in parts {
+        let reply = stage.get(path);
+        assert_eq!(reply.header("cache-control"), Some("public, max-age=31536000, immutable"), "{path}");
+        assert_eq!(reply.status, 200, "{path}");
+        total += reply.head.len() + reply.body.len();
+        let bare = stage.get(path.split('?').next().unwrap());
+        assert_eq!((bare.status, bare.header("cache-control")), (200, Some("no-store")), "{path}");
+        assert_eq!(stage.get(&format!("{path}0")).header("cache-control"), Some("no-store"), "{path}");
+    }
+    println!("the first page takes {total} bytes, {} of them its own", text.len());
+    assert!(total < 100_000, "{total} bytes");
+    assert_eq!(stage.get("/assets/../secret").status, 400);
+    assert_eq!(stage.get("/assets/nothing.js").status, 404);
+}
+
+#[test]
+fn all_that_keeps_the_watch_from_being_whole_is_told() {
+    let some = Open { number: 1, worst: Some(Severity::Medium) };
+    let well = verdict(&healthy(), None, Open::default());
+    assert_eq!((well.level, &*well.sentence, well.reasons.len()), (Level::Well, "All is well.", 0));
+    let open = verdict(&healthy(), None, some);
+    assert_eq!((open.level, &*open.sentence), (Level::Incidents, "One incident is open, and it is medium."));
+    let many = judge(Vec::new(), Open { number: 12_345, worst: Some(Severity::Critical) });
+    assert_eq!(many.sentence, "12,345 incidents are open, the worst is critical.");
+
+    let mut bad = snapshot();
+    bad.interfaces[0].mode = None;
+    bad.interfaces[0].slot_lost = 12_300;
+    bad.store.trouble = Some("no space\u{1b}[31m".into());
+    bad.config_is_good = false;
+    let told = verdict(&bad, Some("nothing was counted yet"), some);
+    assert_eq!(told.level, Level::Degraded);
+    let expect = [
+        "nothing was counted yet",
+        "eth0 is not watched",
+        "12.3\u{a0}k counts of the last slot found no room on eth0",
+        "the history cannot be written: no space?[31m",
+        "the output siem does not take alerts: connection refused",
+        "the configuration was read again and is not right, so the one before stays",
+    ];
+    assert_eq!(told.reasons, expect);
+    assert_eq!(reasons(&bad, None), expect[1..]);
+    assert_eq!(
+        told.sentence.replace('\u{a0}', " "),
+        "The watch is degraded: nothing was counted yet; and 5 more reasons. One incident is open, and it is medium."
+    );
+    let status = stage(bad, Vec::new()).json("/api/v1/status");
+    assert_eq!(status["degraded"][0], expect[1]);
 }

@@ -293,37 +293,42 @@ async function loadRates() {
   }
 }
 
-// ---- Packets as they pass: the newest first, in rows of the page's own template.
+// ---- Packets as they pass, the newest first: those that the form above them asks for.
 
 const ROWS = 200;
+const FIELDS = ["at", "interface", "direction", "class", "source", "dest", "bytes", "text"];
+const packets = find("[data-packets]");
 let rows = [];
 let isPaused = false;
 
-function showPackets() {
-  const table = find("[data-packets]");
-  const template = find("template[data-packet]");
-  if (!table || !template) return;
-  for (const packet of rows.splice(0)) {
-    const row = template.content.cloneNode(true);
-    for (const cell of all("[data-field]", row)) {
-      const value = packet[cell.dataset.field];
-      cell.textContent = cell.dataset.field === "at" ? String(value).slice(11, 23) : value ?? "";
-    }
-    table.prepend(row);
-  }
-  while (table.rows.length > ROWS) table.deleteRow(-1);
+function isWanted(packet) {
+  const asked = new FormData(find("[data-packet-filters]") ?? undefined);
+  const is = (name) => !asked.get(name) || asked.get(name) === packet[name];
+  const words = String(asked.get("text") ?? "").toLowerCase();
+  const text = `${packet.source} ${packet.dest} ${packet.text}`.toLowerCase();
+  return is("class") && is("interface") && text.includes(words);
 }
 
-// What the fields above the table say, which stands in the page's address, too.
-function isWanted(packet) {
-  const form = find("[data-packet-filters]");
-  const value = (name) => form?.elements[name]?.value.trim().toLowerCase() || "";
-  const is = (name) => !value(name) || packet[name].toLowerCase() === value(name);
-  return is("class") && is("interface") && packet.text.toLowerCase().includes(value("text"));
+function showPackets() {
+  for (const packet of rows.splice(0).filter(isWanted)) {
+    const row = document.createElement("tr");
+    for (const field of FIELDS) {
+      const cell = row.insertCell();
+      const value = String(packet[field] ?? "");
+      // The line begins with what has cells of its own.
+      const shown = { at: () => value.slice(11, 23), text: () => value.replace(/^[\d:.]+ (in|out) /, "") };
+      cell.textContent = shown[field]?.() ?? value;
+      if (field === "bytes") cell.className = "number";
+    }
+    packets.prepend(row);
+  }
+  while (packets.rows.length > ROWS) packets.deleteRow(-1);
+  const nothing = find("[data-packets-empty]");
+  if (nothing) nothing.hidden = packets.rows.length > 0;
 }
 
 function takePacket(packet) {
-  if (isPaused || document.hidden || !isWanted(packet)) return;
+  if (!packets || isPaused || document.hidden) return;
   if (rows.push(packet) === 1) requestAnimationFrame(showPackets);
   if (rows.length > ROWS) rows.shift();
 }
@@ -367,8 +372,8 @@ function connect() {
   };
   mine.onerror = lost;
   on("alert", (alert) => { announce(alert); refresh(); });
-  on("gap", refresh);
   on("acknowledged", refresh);
+  on("gap", refresh);
   on("stats", ({ open }) => { showOpen(open); refresh(); });
   on("rates", (event) => {
     rates = [...rates.slice(1 - KEPT), fromEvent(event)];
@@ -427,14 +432,15 @@ function onClick({ target }) {
   if (button.id === "theme") nextTheme();
   else if (button.id === "keys") find("#help").showModal();
   else if (button.dataset.copy) copy(button);
-  else if (button.dataset.pause !== undefined) {
+  else if (button.dataset.packetsPause !== undefined) {
     isPaused = !isPaused;
     button.setAttribute("aria-pressed", isPaused);
+    button.textContent = isPaused ? "Go on" : "Pause";
   }
 }
 
 // What only works with this script is shown only with it.
-const ready = () => all("#theme, #keys, [data-copy], [data-pause]").forEach((one) => { one.hidden = false; });
+const ready = () => all("#theme, #keys, [data-copy], [data-packets-pause]").forEach((one) => { one.hidden = false; });
 
 setTheme(stored() || "");
 ready();
