@@ -50,7 +50,7 @@ pub(in crate::web) async fn incident(
     let now = figures::now();
     let rule = guide::find(&incident.rule).ok().map(crate::analysis::RuleId::rule);
     let content = html! {
-        header data-live="incident-head" {
+        div.stack data-live="incident-head" {
             p { a href="/incidents" { "Incidents" } }
             h1 { (parts::foreign(&incident.text)) }
             p.actions {
@@ -72,11 +72,11 @@ pub(in crate::web) async fn incident(
                 (who(&incident))
                 @if let Some(detail) = &incident.detail { (known(detail)) }
                 (similar(&incident, &others, now))
+                @if let Some(rule) = rule { (explained(rule)) }
             }
             div.stack {
                 (acknowledgement(&incident, now))
                 (timeline(&incident, now))
-                @if let Some(rule) = rule { (explained(rule)) }
                 (allowing(&incident))
                 (elsewhere(&incident))
             }
@@ -235,7 +235,7 @@ fn acknowledgement(incident: &Incident, now: Time) -> Markup {
         section.card aria-labelledby="ack" data-live="ack" {
             header { h2 id="ack" { "Acknowledge" } }
             @if let Some(at) = incident.acknowledged_at {
-                p { "Somebody looks after it since " (parts::time(at, now)) "." }
+                p { "Acknowledged " (parts::time(at, now)) "." }
                 @if let Some(note) = &incident.acknowledged_note { p { (parts::foreign(note)) } }
                 @if incident.has_risen() {
                     (parts::notice("trouble", &html! {

@@ -13,6 +13,7 @@ use super::search::Search;
 use crate::analysis::Severity;
 use crate::analysis::rules::RULES;
 use crate::figures;
+use crate::report::history::Order;
 use crate::report::{Incident, Page as Part, Time};
 use crate::web::answer::Refusal;
 use crate::web::shared::Shared;
@@ -159,16 +160,6 @@ fn form(search: &Search, interfaces: &[String]) -> Markup {
 fn pager(search: &Search, next: Option<u64>) -> Markup {
     let first = search.query.cursor.map(|_| search.at(None));
     let next = next.map(|next| search.at(Some(next)));
-    html! {
-        @if first.is_some() || next.is_some() {
-            nav.pager aria-label="Parts of the list" {
-                @if let Some(first) = &first { a.button href=(first) { "Back to the first" } } @else { span {} }
-                @if let Some(next) = &next {
-                    a.button href=(next) rel="next" {
-                        @if search.text("order") == "newest" { "Older" } @else { "More" }
-                    }
-                }
-            }
-        }
-    }
+    let name = if search.query.order == Order::Newest { "Older" } else { "More" };
+    parts::pager(first.as_deref(), next.as_deref().map(|next| (next, name)))
 }

@@ -139,6 +139,18 @@ pub(in crate::web) fn incidents(list: &[Incident], now: Time) -> Markup {
     }
 }
 
+/// Where a list goes on: the address of the next part with what it is called, and of the first where this is not it.
+pub(in crate::web) fn pager(first: Option<&str>, next: Option<(&str, &str)>) -> Markup {
+    html! {
+        @if first.is_some() || next.is_some() {
+            nav.pager aria-label="Parts of the list" {
+                @if let Some(first) = first { a.button href=(first) { "Back to the first" } } @else { span {} }
+                @if let Some((next, name)) = next { a.button href=(next) rel="next" { (name) } }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

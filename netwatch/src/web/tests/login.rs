@@ -1,0 +1,124 @@
+//! Logging in with a browser, and trying to.
+
+use super::*;
+
+const TOKEN: &str = "correct-horse-battery-staple";
+
+fn with_token(name: &str) -> (Stage, std::path::PathBuf) {
+    let folder = folder(name);
+    let file = folder.join("token");
+    std::fs::write(&file, TOKEN).unwrap();
+    let settings = WebSettings { token_file: Some(file), ..on_loopback() };
+    (Stage::with(&settings, Known::default(), Patience::default()), folder)
+}
+
+fn post(stage: &Stage, path: &str, headers: &str, body: &str) -> Reply {
+    let head = format!("POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", stage.web.address);
+    let kind =
+        format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", body.len());
+    Reply::read(&stage.send(format!("{head}{kind}Accept: text/html\r\n{headers}\r\n{body}").as_bytes()))
+}
+
+/// The cookie that an answer sets, as a header.
+fn cookie(reply: &Reply) -> String {
+    let set = reply.header("set-cookie").unwrap();
+    assert!(set.contains("; httponly; samesite=strict; path=/") && !set.contains("secure"), "{set}");
+    format!("Cookie: {}\r\n", set.split(';').next().unwrap())
+}
+
+#[test]
+fn a_browser_logs_in_comes_back_and_logs_out() {
+    let (stage, folder) = with_token("login");
+    let html = "Accept: text/html\r\n";
+    let led = stage.get_with("/incidents?q=a%20b&state=open", html);
+    assert_eq!(
+        (led.status, led.header("location")),
+        (303, Some("/login?to=/incidents%3fq%3da%2520b%26state%3dopen"))
+    );
+    assert_eq!(stage.get_with("/incidents", "").status, 401, "programs are told");
+    let wrong = format!("{html}Authorization: Bearer wrong\r\n");
+    assert_eq!(stage.get_with("/incidents", &wrong).status, 401);
+    let form = stage.get_with("/login?to=/incidents%3Fq%3Da%2520b%26state%3Dopen", html);
+    assert_eq!(form.status, 200);
+    assert!(form.body.contains("name=\"to\" value=\"/incidents?q=a%20b&amp;state=open\""), "{}", form.body);
+    let style = form.body.split("href=\"/assets/style.css").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(stage.get(&format!("/assets/style.css{style}")).status, 200, "the form has a style");
+
+    let refused = post(&stage, "/login", "", "token=wrong&to=/status");
+    assert_eq!((refused.status, refused.header("set-cookie")), (403, None));
+    assert!(refused.body.contains("That is not the token") && refused.body.contains("value=\"/status\""));
+    let body = format!("token={TOKEN}&to=%2Fincidents%3Fq%3Da%2520b");
+    let entered = post(&stage, "/login", "", &body);
+    assert_eq!((entered.status, entered.header("location")), (303, Some("/incidents?q=a%20b")));
+    let cookie = cookie(&entered);
+    for path in ["/", "/incidents", "/status", "/api/v1/incidents", "/metrics"] {
+        assert_eq!(stage.get_with(path, &format!("{html}{cookie}")).status, 200, "{path}");
+    }
+    let mut stream = stage.connect();
+    write!(stream, "GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n").unwrap();
+    let mut head = [0; 15];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    // A page of somebody else's changes nothing, with whichever cookie.
+    let other = format!("{cookie}Origin: http://attacker.example\r\n");
+    assert_eq!(post(&stage, "/logout", &other, "").status, 403);
+    assert_eq!(post(&stage, "/incidents/x/acknowledge", &other, "action=acknowledge").status, 403);
+    assert_eq!(stage.web.shared.counts.troubles(counts::Trouble::Origin), 2);
+
+    let out = post(&stage, "/logout", &cookie, "");
+    assert_eq!((out.status, out.header("location")), (303, Some("/login")));
+    assert!(out.header("set-cookie").unwrap().contains("max-age=0"));
+    assert_eq!(stage.get_with("/status", &format!("{html}{cookie}")).status, 303);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_login_leads_nowhere_else() {
+    let (stage, folder) = with_token("redirect");
+    for to in
+        ["//attacker.example", "https://attacker.example", "/%5Cattacker.example", "%2F%0d%0aSet-Cookie:x"]
+    {
+        let entered = post(&stage, "/login", "", &format!("token={TOKEN}&to={to}"));
+        assert_eq!((entered.status, entered.header("location")), (303, Some("/")), "{to}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn who_guesses_has_to_wait() {
+    let (stage, folder) = with_token("guesses");
+    for _ in 0..5 {
+        assert_eq!(post(&stage, "/login", "", "token=wrong").status, 403);
+    }
+    let late = post(&stage, "/login", "", &format!("token={TOKEN}"));
+    assert_eq!(late.status, 429, "even with the right one");
+    let wait: u64 = late.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=61).contains(&wait), "{wait}");
+    assert_eq!(stage.web.shared.counts.troubles(counts::Trouble::Login), 1);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_new_token_ends_all_sessions() {
+    let (stage, folder) = with_token("sessions");
+    let cookie = cookie(&post(&stage, "/login", "", &format!("token={TOKEN}")));
+    let status = || stage.get_with("/alerts", &cookie).status;
+    stage.web.reload();
+    std::fs::write(folder.join("token"), "short").unwrap();
+    stage.web.reload();
+    for _ in 0..20 {
+        assert_eq!(status(), 200, "the same token, and one that is not right, change nothing");
+    }
+    std::fs::write(folder.join("token"), "another-token-of-length").unwrap();
+    stage.web.reload();
+    until("it has ended", || status() == 401);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn where_no_token_is_needed_nobody_is_asked_for_one() {
+    let stage = Stage::new();
+    let reply = stage.get_with("/login?to=/rules", "Accept: text/html\r\n");
+    assert_eq!((reply.status, reply.header("location")), (303, Some("/rules")));
+    assert_eq!(stage.get_with("/rules", "Accept: text/html\r\n").status, 200);
+}
