@@ -59,6 +59,12 @@ impl History for Known {
         let weighs = |one: &&Incident| query.min_weight.is_none() || one.weight != "info";
         let is_state = |one: &&Incident| query.state.is_none_or(|state| state == one.state);
         let fitting: Vec<_> = all.iter().filter(is_rule).filter(weighs).filter(is_state).cloned().collect();
+        let mut fitting = fitting;
+        if query.order == crate::report::history::Order::Worst {
+            let rank =
+                |one: &Incident| Severity::ALL.iter().position(|severity| severity.name() == one.severity);
+            fitting.sort_by_key(|one| (one.acknowledged_at.is_some(), std::cmp::Reverse(rank(one))));
+        }
         let start = query.cursor.unwrap_or(0);
         let skip = usize::try_from(start).unwrap();
         let items: Vec<_> = fitting.iter().skip(skip).take(query.limit).cloned().collect();
