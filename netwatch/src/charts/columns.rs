@@ -156,8 +156,8 @@ mod tests {
             width_ms: 100,
             layers: &layers,
         };
-        assert_eq!(chart.shape(0, 2.0), "M2.0 100.0V50.0H498.0V100.0Z");
-        assert_eq!(chart.shape(1, 2.0), "M2.0 50.0V0.0H498.0V50.0ZM502.0 100.0V0.0H998.0V100.0Z");
+        assert_eq!(chart.shape(0, 2.0), "M2.0 200.0V100.0H1498.0V200.0Z");
+        assert_eq!(chart.shape(1, 2.0), "M2.0 100.0V0.0H1498.0V100.0ZM1502.0 200.0V0.0H2998.0V200.0Z");
         let text = chart.render().into_string();
         assert!(text.contains("low: 1; high: 3."), "{text}");
         let nothing = Columns { layers: &[], ..chart };
