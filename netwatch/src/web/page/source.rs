@@ -105,7 +105,7 @@ fn sending(busy: &BusySource, window_ns: u64, now: Time) -> Markup {
                 tr data-key=(class.name()) {
                     th scope="row" { (class.name()) }
                     td.number { (figures::grouped(count)) }
-                    td { (parts::bar(count as f64 / most)) }
+                    td { (crate::charts::bar(count as f64, most)) }
                 }
             } }
         } }
@@ -150,7 +150,7 @@ fn past(windows: &[WindowSummary]) -> Markup {
                             th scope="row" { (parts::exact_time(window.at)) }
                             td { (parts::foreign(&window.interface)) }
                             td.number { (figures::grouped(packets)) }
-                            td { (parts::bar(packets as f64 / most)) }
+                            td { (crate::charts::bar(packets as f64, most)) }
                             td.number { (figures::bytes(bytes as f64)) }
                         }
                     } }
