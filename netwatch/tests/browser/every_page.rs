@@ -16,7 +16,7 @@ const TAB: char = '\u{e004}';
 /// All pages that there are, and netwatch with something to show on each.
 fn pages(scene: &Scene) -> (Netwatch, Vec<String>) {
     let text = "198.18.0.1 probed 11 tcp ports by syn in 60 s on nw0";
-    scene.remember((1..=300).map(|number| incident(number, text)));
+    scene.remember((1..=300).rev().map(|number| incident(number, text)));
     let netwatch = scene.netwatch("");
     scene.scan(SCANNER);
     netwatch.wait_for_line("scan.vertical");
