@@ -7,6 +7,7 @@ mod replay;
 mod report;
 mod run;
 mod signatures;
+mod top;
 mod values;
 mod watch;
 
@@ -20,6 +21,7 @@ pub use replay::{EngineWish, ReplayArgs, SuggestArgs};
 pub use report::ReportArgs;
 pub use run::{PlaceArgs, RunArgs, SettingArgs};
 pub use signatures::{ChosenArgs, ProtoName, SenderName, SignaturesCommand};
+pub use top::{TopArgs, URL as TOP_URL};
 pub use values::{Format, LogLevel, MinSeverity, Profile, WatchMode, When};
 pub use watch::WatchArgs;
 
@@ -47,6 +49,9 @@ pub enum Command {
     /// Write a report of some time as one HTML file, for handing on
     #[command(after_help = report::HELP)]
     Report(Box<ReportArgs>),
+    /// Show what is seen and found at a glance, in a terminal
+    #[command(after_help = top::HELP)]
+    Top(Box<TopArgs>),
     /// Find the same in recorded traffic: captures in pcap or pcapng, plain, gz or zstd
     #[command(after_help = replay::REPLAY_HELP)]
     Replay(Box<ReplayArgs>),
@@ -124,7 +129,8 @@ Exit codes:
   10 a capture cannot be read, or is damaged: what could be read of it was used
   11 a filter was given, and libpcap, which knows the language, is not installed
   12 the address to listen on is taken or not available
-  13 there is no history, or it cannot be read";
+  13 there is no history, or it cannot be read
+  14 no netwatch answers, or it wants a token";
 
 /// Options of `netwatch check`.
 #[derive(Args, Clone, Debug)]

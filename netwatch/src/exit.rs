@@ -6,7 +6,7 @@ use crate::capture::OpenError;
 use crate::filter;
 use crate::kernel::Error;
 use crate::store::{self, ArchiveError};
-use crate::web;
+use crate::{top, web};
 
 /// The exit code of a command that could use only part of a capture, or none.
 pub const DAMAGED: u8 = 10;
@@ -19,6 +19,9 @@ pub const NO_HISTORY: u8 = 13;
 
 /// The exit code where the address to listen on is taken or not available.
 pub const NO_ADDRESS: u8 = 12;
+
+/// The exit code where no netwatch answers, or wants a token.
+pub const NO_ANSWER: u8 = 14;
 
 /// A bad option or value.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +54,9 @@ fn number(error: &anyhow::Error) -> u8 {
         ) => return 2,
         Some(store::Error::Thread(_) | store::Error::Memory(_)) => return 1,
         None => {}
+    }
+    if let Some(error) = error.downcast_ref::<top::Error>() {
+        return error.code();
     }
     match error.downcast_ref::<filter::Error>() {
         Some(filter::Error::NoLibpcap(_)) => return NO_LIBPCAP,
@@ -136,6 +142,7 @@ mod tests {
         assert_eq!(number(&taken.into()), NO_ADDRESS);
         let token = web::Error::Token { path: "a".into(), reason: "no".into() };
         assert_eq!(number(&token.into()), 2);
+        assert_eq!(number(&top::Error::NoAnswer("no".into()).into()), NO_ANSWER);
         assert_eq!(number(&anyhow::anyhow!("other")), 1);
     }
 }

@@ -42,6 +42,7 @@ pub mod store;
 pub mod suggest;
 pub mod summary;
 pub mod suspects;
+pub mod top;
 pub mod units;
 pub mod watch;
 pub mod watched;

@@ -13,7 +13,7 @@ use netwatch::capture::Captures;
 use netwatch::cli::{CheckArgs, Cli, Command, PlaceArgs, ReplayArgs, RunArgs, SuggestArgs, WatchArgs};
 use netwatch::config::Config;
 use netwatch::kernel::{Error, host};
-use netwatch::{app, check, commands, exit, heap, logging, replay, suggest, watch};
+use netwatch::{app, check, commands, exit, heap, logging, replay, suggest, top, watch};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Watch(args) => watch(&args),
         Command::Alerts(args) => commands::alerts(&args),
         Command::Report(args) => commands::report(&args),
+        Command::Top(args) => top::run(&args),
         Command::Replay(args) => replay(*args),
         Command::Suggest(args) => suggest(*args),
         Command::Check(args) => run_check(&args),

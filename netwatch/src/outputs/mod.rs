@@ -15,7 +15,7 @@ mod local;
 mod sockets;
 mod syslog;
 mod transport;
-mod trust;
+pub(crate) mod trust;
 mod unix;
 mod webhook;
 mod worker;

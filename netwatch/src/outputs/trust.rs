@@ -13,7 +13,7 @@ use super::limits;
 
 /// A secret.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(Vec<u8>);
+pub(crate) struct Secret(Vec<u8>);
 
 impl Debug for Secret {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -42,7 +42,7 @@ impl Secret {
     }
 
     /// Reads one that is sent in a header, where not everything can stand.
-    pub(super) fn token(path: &Path) -> Result<Self, String> {
+    pub(crate) fn token(path: &Path) -> Result<Self, String> {
         let token = Self::read(path)?;
         if !token.0.iter().all(u8::is_ascii_graphic) {
             return Err(format!(
@@ -53,13 +53,13 @@ impl Secret {
         Ok(token)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
 /// Those that may have signed a certificate: those in the file, or else those that the system trusts.
-pub(super) fn authorities(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(crate) fn authorities(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, String> {
     let Some(path) = file else {
         let found = rustls_native_certs::load_native_certs();
         if found.certs.is_empty() {
@@ -93,7 +93,7 @@ pub(super) fn client(file: Option<&Path>) -> Result<Arc<rustls::ClientConfig>, S
 }
 
 /// Who does the cryptography.
-pub(super) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 

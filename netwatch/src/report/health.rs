@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Snapshot;
 use crate::analysis::Severity;
 use crate::figures;
+use crate::sinks::words::Printable;
 
 /// What there is to say first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -53,7 +54,12 @@ pub struct Open {
 /// Judges how netwatch is. `trouble` is why it is not ready, where it is not.
 #[must_use]
 pub fn verdict(snapshot: &Snapshot, trouble: Option<&str>, open: Open) -> Verdict {
-    let reasons = reasons(snapshot, trouble);
+    judge(reasons(snapshot, trouble), open)
+}
+
+/// The same from what keeps the watch from being whole.
+#[must_use]
+pub fn judge(reasons: Vec<String>, open: Open) -> Verdict {
     let incidents = incidents(open);
     let (level, sentence) = match (&*reasons, incidents) {
         ([], None) => (Level::Well, "All is well.".to_owned()),
@@ -83,8 +89,9 @@ fn incidents(open: Open) -> Option<String> {
     }
 }
 
-/// What keeps the watch from being whole, the worst first.
-fn reasons(snapshot: &Snapshot, trouble: Option<&str>) -> Vec<String> {
+/// What keeps the watch from being whole, the worst first: a clause each, without anything that a terminal would obey.
+#[must_use]
+pub fn reasons(snapshot: &Snapshot, trouble: Option<&str>) -> Vec<String> {
     let mut reasons: Vec<String> = trouble.map(str::to_owned).into_iter().collect();
     for interface in snapshot.interfaces.iter().filter(|interface| interface.mode.is_none()) {
         reasons.push(format!("{} is not watched", interface.name));
@@ -104,5 +111,5 @@ fn reasons(snapshot: &Snapshot, trouble: Option<&str>) -> Vec<String> {
     if !snapshot.config_is_good {
         reasons.push("the configuration was read again and is not right, so the one before stays".to_owned());
     }
-    reasons
+    reasons.into_iter().map(|reason| Printable(&reason).to_string()).collect()
 }

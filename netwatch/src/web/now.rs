@@ -17,6 +17,7 @@ use super::shapes::{
 use super::shared::Shared;
 use super::{metrics, openapi};
 use crate::analysis::rules::RULES;
+use crate::report::health;
 
 /// Whether the server answers. Takes no token.
 #[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "It does", body = String)))]
@@ -158,13 +159,15 @@ pub(super) async fn status(State(shared): State<Arc<Shared>>, uri: Uri) -> Resul
     let snapshot = shared.snapshots.borrow().clone();
     let counts = &shared.counts;
     let refused = Trouble::ALL.map(|trouble| (trouble.name(), counts.troubles(trouble)));
+    let trouble = shared.trouble();
     Ok(Json(Status {
+        degraded: health::reasons(&snapshot, trouble.as_deref()),
         version: snapshot.run.version,
         run: snapshot.run.id.clone(),
         host: snapshot.run.host.clone(),
         started_at: snapshot.run.started_at,
         at: snapshot.at,
-        trouble: shared.trouble(),
+        trouble,
         slot_s: seconds(snapshot.slot_ns),
         window_s: seconds(snapshot.window_ns),
         drain_s: seconds(snapshot.drain_ns),

@@ -4,6 +4,7 @@ mod answers;
 mod described;
 mod hostile;
 mod overload;
+mod pages;
 mod streams;
 mod tls;
 
@@ -56,7 +57,8 @@ impl History for Known {
         let all = self.incidents.lock().unwrap();
         let is_rule = |one: &&Incident| query.rule.as_deref().is_none_or(|rule| rule == one.rule);
         let weighs = |one: &&Incident| query.min_weight.is_none() || one.weight != "info";
-        let fitting: Vec<_> = all.iter().filter(is_rule).filter(weighs).cloned().collect();
+        let is_state = |one: &&Incident| query.state.is_none_or(|state| state == one.state);
+        let fitting: Vec<_> = all.iter().filter(is_rule).filter(weighs).filter(is_state).cloned().collect();
         let start = query.cursor.unwrap_or(0);
         let skip = usize::try_from(start).unwrap();
         let items: Vec<_> = fitting.iter().skip(skip).take(query.limit).cloned().collect();

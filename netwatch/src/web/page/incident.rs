@@ -11,6 +11,7 @@ use super::incidents::row;
 use super::layout::Page;
 use super::{parts, proposal};
 use crate::analysis::rules::Rule;
+use crate::charts::bar;
 use crate::figures;
 use crate::guide;
 use crate::report::history::NOTE_MAX;
@@ -119,7 +120,7 @@ fn numbers(incident: &Incident) -> Markup {
     let most = incident.peak.max(incident.threshold).max(incident.observed).max(1) as f64;
     let row = |name: &str, number: u64| {
         html! {
-            tr { th scope="row" { (name) } td.number { (figures::grouped(number)) } td { (crate::charts::bar(number as f64, most)) } }
+            tr { th scope="row" { (name) } td.number { (figures::grouped(number)) } td { (bar(number as f64, most)) } }
         }
     };
     html! {
@@ -157,7 +158,7 @@ fn evidence(incident: &Incident) -> Markup {
                         tr data-key=(class) {
                             th scope="row" { (parts::foreign(class)) }
                             td.number { (figures::grouped(*count)) }
-                            td { (crate::charts::bar(*count as f64, most)) }
+                            td { (bar(*count as f64, most)) }
                         }
                     } }
                 } }

@@ -9,12 +9,12 @@ use axum::http::{Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 
-use super::layout::Page;
+use super::layout;
 use super::{icons, parts};
 use crate::analysis::Severity;
 use crate::figures;
 use crate::report::health::{Level, Open, Verdict, verdict};
-use crate::report::history::PAGE_MAX;
+use crate::report::history::{Order, PAGE_MAX, Page};
 use crate::report::{HistoryError, Incident, IncidentQuery, Life, Snapshot, Time};
 use crate::web::answer::Refusal;
 use crate::web::query::Asked;
@@ -42,7 +42,7 @@ struct View {
 /// Incidents that matter to people.
 #[derive(Default)]
 struct Incidents {
-    /// Those that go on, the worst first.
+    /// Those that go on: first those that nobody has acknowledged, and the worst first.
     open: Vec<Incident>,
     /// How many of them there are.
     number: u64,
@@ -50,6 +50,13 @@ struct Incidents {
     is_more: bool,
     /// The last ones that are over.
     closed: Vec<Incident>,
+}
+
+impl Incidents {
+    /// The highest severity of those that are shown: acknowledged ones come last among them.
+    fn worst(&self) -> Option<Severity> {
+        self.open.iter().map(|incident| rank(&incident.severity)).max()
+    }
 }
 
 /// The page.
@@ -64,7 +71,7 @@ pub(in crate::web) async fn overview(
         Some(cached) => cached,
         None => {
             let view = view(&shared).await;
-            let page = Page { title: "Overview", place: "/", content: view.content() };
+            let page = layout::Page { title: "Overview", place: "/", content: view.content() };
             shared.cache.put(question, step, page.document(TOPICS).into(), None)
         }
     };
@@ -75,9 +82,7 @@ async fn view(shared: &Shared) -> View {
     let incidents = incidents(shared).await;
     let snapshot = shared.snapshots.borrow().clone();
     let open = match &incidents {
-        Ok(found) => {
-            Open { number: found.number, worst: found.open.first().map(|worst| rank(&worst.severity)) }
-        }
+        Ok(found) => Open { number: found.number, worst: found.worst() },
         // The count is known still, with those that are only recorded.
         Err(_) => Open { number: snapshot.counters.open(), worst: None },
     };
@@ -95,38 +100,21 @@ fn rank(name: &str) -> Severity {
 
 /// The worst and newest of what is open, and the last of what is over.
 async fn incidents(shared: &Shared) -> Result<Incidents, HistoryError> {
-    let open = |min_severity, limit| IncidentQuery {
+    let going_on = |order, limit| IncidentQuery {
         state: Some(Life::Open),
         min_weight: Some(Severity::Low),
-        min_severity,
+        order,
         limit,
         ..IncidentQuery::default()
     };
-    let mut found: Vec<Incident> = Vec::new();
-    let mut is_all = false;
-    // The newest of the worst, then of those that are less severe, until there are enough: few rows are read however many
-    // there are.
-    for least in [Some(Severity::Critical), Some(Severity::High), Some(Severity::Medium), None] {
-        let page = shared.history.incidents(open(least, SHOWN)).await?;
-        for incident in page.items {
-            if found.iter().all(|other| other.id != incident.id) {
-                found.push(incident);
-            }
+    let Page { items: open, next } = shared.history.incidents(going_on(Order::Worst, SHOWN)).await?;
+    let (number, is_more) = match next {
+        None => (open.len() as u64, false),
+        Some(_) => {
+            let page = shared.history.incidents(going_on(Order::Newest, PAGE_MAX)).await?;
+            (page.items.len() as u64, page.next.is_some())
         }
-        is_all = least.is_none() && page.next.is_none();
-        if found.len() >= SHOWN && !is_all {
-            break;
-        }
-    }
-    let key = |incident: &Incident| core::cmp::Reverse((rank(&incident.severity), incident.opened_at));
-    found.sort_by_key(key);
-    let (number, is_more) = if is_all {
-        (found.len() as u64, false)
-    } else {
-        let page = shared.history.incidents(open(None, PAGE_MAX)).await?;
-        (page.items.len() as u64, page.next.is_some())
     };
-    found.truncate(SHOWN);
     let closed = IncidentQuery {
         state: Some(Life::Closed),
         min_weight: Some(Severity::Low),
@@ -134,24 +122,20 @@ async fn incidents(shared: &Shared) -> Result<Incidents, HistoryError> {
         ..IncidentQuery::default()
     };
     let closed = shared.history.incidents(closed).await?.items;
-    Ok(Incidents { open: found, number, is_more, closed })
+    Ok(Incidents { open, number, is_more, closed })
 }
 
 impl View {
     fn content(&self) -> Markup {
         html! {
             (self.says())
-            div.grid.even {
-                (self.packets())
-                (self.evidence())
-            }
-            div.grid.main-aside {
-                div.stack { (self.open()) (self.closed()) }
-                (self.watch())
-            }
-            div.grid {
-                (self.sources())
-                (self.ports())
+            div.board {
+                div.stack {
+                    div.grid.even { (self.packets()) (self.evidence()) }
+                    (self.open())
+                    (self.closed())
+                }
+                div.stack { (self.watch()) (self.sources()) (self.ports()) }
             }
         }
     }
@@ -165,14 +149,14 @@ impl View {
         };
         let sources: u64 = self.snapshot.interfaces.iter().map(|interface| interface.slot_sources).sum();
         let run = &self.snapshot.run;
-        let worst = self.incidents.as_ref().ok().and_then(|found| found.open.first());
+        let worst = self.incidents.as_ref().ok().and_then(Incidents::worst);
         html! {
             section.card.verdict.(class(*level)) data-live="verdict" aria-labelledby="verdict"
                 data-open=[self.incidents.as_ref().ok().map(|found| found.number)] {
                 div.says {
                     @match (level, worst) {
                         (Level::Well, _) => (icons::well()),
-                        (Level::Incidents, Some(worst)) => (icons::worst(&worst.severity)),
+                        (Level::Incidents, Some(worst)) => (icons::worst(worst.name())),
                         _ => (icons::degraded()),
                     }
                     div {

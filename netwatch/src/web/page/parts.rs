@@ -130,6 +130,7 @@ pub(in crate::web) fn incidents(list: &[Incident], now: Time) -> Markup {
                         span { (foreign(&incident.interface)) }
                         @if let Some(from) = &incident.source { (source(from)) }
                         @if incident.state == Life::Closed { span { "closed" } }
+                        @if incident.acknowledged_at.is_some() { span { "acknowledged" @if incident.has_risen() { ", and worse since" } } }
                         @if incident.degraded { span { "counts are incomplete" } }
                     }
                 }

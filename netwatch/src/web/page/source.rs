@@ -12,6 +12,7 @@ use netwatch_common::Class;
 use super::incidents::row;
 use super::layout::Page;
 use super::parts;
+use crate::charts::bar;
 use crate::figures;
 use crate::report::live::ListedBy;
 use crate::report::snapshot::{BusySource, Snapshot};
@@ -105,7 +106,7 @@ fn sending(busy: &BusySource, window_ns: u64, now: Time) -> Markup {
                 tr data-key=(class.name()) {
                     th scope="row" { (class.name()) }
                     td.number { (figures::grouped(count)) }
-                    td { (crate::charts::bar(count as f64, most)) }
+                    td { (bar(count as f64, most)) }
                 }
             } }
         } }
@@ -150,7 +151,7 @@ fn past(windows: &[WindowSummary]) -> Markup {
                             th scope="row" { (parts::exact_time(window.at)) }
                             td { (parts::foreign(&window.interface)) }
                             td.number { (figures::grouped(packets)) }
-                            td { (crate::charts::bar(packets as f64, most)) }
+                            td { (bar(packets as f64, most)) }
                             td.number { (figures::bytes(bytes as f64)) }
                         }
                     } }

@@ -27,6 +27,8 @@ pub(in crate::web) struct Status {
     pub at: Time,
     /// Why netwatch is not ready; null where it is.
     pub trouble: Option<String>,
+    /// What keeps the watch from being whole, the worst first; empty where nothing does.
+    pub degraded: Vec<String>,
     /// How often counts are read, in seconds.
     pub slot_s: f64,
     /// How far back rules look, in seconds.

@@ -293,29 +293,41 @@ async function loadRates() {
   }
 }
 
-// ---- Packets as they pass: the newest first, in rows of the page's own template.
+// ---- Packets as they pass, the newest first: those that the form above them asks for.
 
 const ROWS = 200;
+const FIELDS = ["at", "interface", "direction", "class", "source", "dest", "bytes", "text"];
+const packets = find("[data-packets]");
 let rows = [];
 let isPaused = false;
 
+function isWanted(packet) {
+  const asked = new FormData(find("[data-packet-filters]") ?? undefined);
+  const is = (name) => !asked.get(name) || asked.get(name) === packet[name];
+  const words = String(asked.get("text") ?? "").toLowerCase();
+  const text = `${packet.source} ${packet.dest} ${packet.text}`.toLowerCase();
+  return is("class") && is("interface") && text.includes(words);
+}
+
 function showPackets() {
-  const table = find("[data-packets]");
-  const template = find("template[data-packet]");
-  if (!table || !template) return;
-  for (const packet of rows.splice(0)) {
-    const row = template.content.cloneNode(true);
-    for (const cell of all("[data-field]", row)) {
-      const value = packet[cell.dataset.field];
-      cell.textContent = cell.dataset.field === "at" ? String(value).slice(11, 23) : value ?? "";
+  for (const packet of rows.splice(0).filter(isWanted)) {
+    const row = document.createElement("tr");
+    for (const field of FIELDS) {
+      const cell = row.insertCell();
+      const value = String(packet[field] ?? "");
+      cell.textContent = field === "at" ? value.slice(11, 23) : value;
+      if (field === "bytes") cell.className = "number";
+      else if (field !== "direction") cell.className = "mono";
     }
-    table.prepend(row);
+    packets.prepend(row);
   }
-  while (table.rows.length > ROWS) table.deleteRow(-1);
+  while (packets.rows.length > ROWS) packets.deleteRow(-1);
+  const nothing = find("[data-packets-empty]");
+  if (nothing) nothing.hidden = packets.rows.length > 0;
 }
 
 function takePacket(packet) {
-  if (isPaused || document.hidden) return;
+  if (!packets || isPaused || document.hidden) return;
   if (rows.push(packet) === 1) requestAnimationFrame(showPackets);
   if (rows.length > ROWS) rows.shift();
 }
@@ -359,6 +371,7 @@ function connect() {
   };
   mine.onerror = lost;
   on("alert", (alert) => { announce(alert); refresh(); });
+  on("acknowledged", refresh);
   on("gap", refresh);
   on("stats", ({ open }) => { showOpen(open); refresh(); });
   on("rates", (event) => {
@@ -418,14 +431,15 @@ function onClick({ target }) {
   if (button.id === "theme") nextTheme();
   else if (button.id === "keys") find("#help").showModal();
   else if (button.dataset.copy) copy(button);
-  else if (button.dataset.pause !== undefined) {
+  else if (button.dataset.packetsPause !== undefined) {
     isPaused = !isPaused;
     button.setAttribute("aria-pressed", isPaused);
+    button.textContent = isPaused ? "Go on" : "Pause";
   }
 }
 
 // What only works with this script is shown only with it.
-const ready = () => all("#theme, #keys, [data-copy], [data-pause]").forEach((one) => { one.hidden = false; });
+const ready = () => all("#theme, #keys, [data-copy], [data-packets-pause]").forEach((one) => { one.hidden = false; });
 
 setTheme(stored() || "");
 ready();
