@@ -120,6 +120,7 @@ fn nothing_is_wider_than_the_smallest_screen_and_the_skip_link_comes_first() {
 fn every_page_has_its_picture_taken() {
     let Some(scene) = Scene::new() else { return };
     let (_netwatch, pages) = pages(&scene);
+    scene.stir();
     let browser = scene.browser();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screenshots");
     fs::create_dir_all(&folder).unwrap();
