@@ -64,7 +64,7 @@ impl Scene {
     /// netwatch, watching and serving.
     #[track_caller]
     pub fn netwatch(&self, options: &str) -> Netwatch {
-        let listen = format!("--slot 200ms --listen 127.0.0.1:{PORT}");
+        let listen = format!("--slot 1s --listen 127.0.0.1:{PORT}");
         let state = format!("--state-dir {}", self.state.path().display());
         let options = format!("{listen} {state} {options}");
         let watched = self.lab.watched();
