@@ -46,12 +46,12 @@ pub enum Command {
     /// Show what was told, from the history
     #[command(after_help = alerts::HELP)]
     Alerts(Box<AlertsArgs>),
-    /// Write a report of some time as one HTML file, for handing on
-    #[command(after_help = report::HELP)]
-    Report(Box<ReportArgs>),
     /// Show what is seen and found at a glance, in a terminal
     #[command(after_help = top::HELP)]
     Top(Box<TopArgs>),
+    /// Write a report of some time as one HTML file, for handing on
+    #[command(after_help = report::HELP)]
+    Report(Box<ReportArgs>),
     /// Find the same in recorded traffic: captures in pcap or pcapng, plain, gz or zstd
     #[command(after_help = replay::REPLAY_HELP)]
     Replay(Box<ReplayArgs>),
