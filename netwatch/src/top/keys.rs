@@ -95,7 +95,7 @@ impl Model {
                 self.is_typing = self.filter.pop().is_some();
             }
             KeyCode::Char(letter) if !letter.is_control() && self.filter.len() < FILTER => {
-                self.filter.push(letter)
+                self.filter.push(letter);
             }
             _ => {}
         }
