@@ -87,7 +87,7 @@ impl Columns<'_> {
             let begin = self.first_ms.saturating_add(self.width_ms.saturating_mul(number));
             let (left, right) = (x(begin), x(begin.saturating_add(self.width_ms)));
             // A little air between columns, and never so much that nothing is left of them.
-            let air = ((right - left) * 0.12).min(2.0);
+            let air = ((right - left) * 0.12).min(WIDTH / 500.0);
             let low = path::y(self.sum(column, layer) as f64, top);
             let high = path::y(self.sum(column, layer + 1) as f64, top);
             let (left, right) = (left + air, right - air);
@@ -156,8 +156,13 @@ mod tests {
             width_ms: 100,
             layers: &layers,
         };
-        assert_eq!(chart.shape(0, 2.0), "M2.0 200.0V100.0H1498.0V200.0Z");
-        assert_eq!(chart.shape(1, 2.0), "M2.0 100.0V0.0H1498.0V100.0ZM1502.0 200.0V0.0H2998.0V200.0Z");
+        let (half, air) = (WIDTH / 2.0, WIDTH / 500.0);
+        let column = |left: f64, low: f64, high: f64| {
+            let (left, right) = (left + air, left + half - air);
+            format!("M{left:.1} {:.1}V{:.1}H{right:.1}V{:.1}Z", low * HEIGHT, high * HEIGHT, low * HEIGHT)
+        };
+        assert_eq!(chart.shape(0, 2.0), column(0.0, 1.0, 0.5));
+        assert_eq!(chart.shape(1, 2.0), format!("{}{}", column(0.0, 0.5, 0.0), column(half, 1.0, 0.0)));
         let text = chart.render().into_string();
         assert!(text.contains("low: 1; high: 3."), "{text}");
         let nothing = Columns { layers: &[], ..chart };

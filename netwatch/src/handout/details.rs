@@ -30,7 +30,7 @@ pub(super) fn list(gathered: &Gathered) -> Markup {
             (empty("There was none."))
         } @else {
             div.scroll { table {
-                caption { "Those that go on first, and the most severe of each first; " (LISTED) " at most" }
+                caption { "Those that go on first, and the most severe of each first; " (figures::grouped(LISTED as u64)) " at most" }
                 thead { tr {
                     th scope="col" { "Severity" } th scope="col" { "State" } th scope="col" { "What happened" }
                     th scope="col" { "Rule" } th scope="col" { "Began" } th scope="col" { "Ended" }

@@ -254,5 +254,8 @@ fn windows(archive: &Archive, asked: &Asked, gathered: &mut Gathered) -> Result<
 /// When the history begins, if that is later than what was asked for.
 fn begins(archive: &Archive, asked: &Asked) -> Result<Option<Time>, ArchiveError> {
     let Some(oldest) = archive.oldest()? else { return Ok(None) };
-    Ok(Some(oldest).filter(|oldest| *oldest > asked.since))
+    // What is hardly shorter than what was asked for is no news.
+    let slack = asked.end().micros().saturating_sub(asked.since.micros()) / 50;
+    let is_later = |oldest: &Time| oldest.micros() > asked.since.micros().saturating_add(slack);
+    Ok(Some(oldest).filter(is_later))
 }

@@ -36,10 +36,10 @@ pub(super) fn story(asked: &Asked, gathered: &Gathered) -> Markup {
     let content = html! {
         div.says {
             @if told == 0 {
-                p { "Nothing was told of within these " (span) ": there was no incident." }
+                p { "Nothing was told of in this time (" (span) "): there was no incident." }
             } @else {
                 p {
-                    (figures::count(told, "incident")) " within " (span) ": " (by_severity.join(", ")) ". "
+                    (figures::count(told, "incident")) " in " (span) ": " (by_severity.join(", ")) ". "
                     @match gathered.open {
                         0 => "None of them goes on.",
                         open => {
@@ -206,7 +206,7 @@ fn classes(gathered: &Gathered) -> Markup {
             thead { tr { th scope="col" { "Class" } th.number scope="col" { "Packets" } td {} } }
             tbody {
                 @for (name, sum) in sums.into_iter().filter(|(_, sum)| *sum >= 1.0) {
-                    tr { th scope="row" { (name) } td.number { (figures::grouped(whole(sum).unsigned_abs())) } td { (bar(sum, most)) } }
+                    tr { th scope="row" { (name) } td.number { (figures::grouped(whole(sum.round()).unsigned_abs())) } td { (bar(sum, most)) } }
                 }
             }
         } }

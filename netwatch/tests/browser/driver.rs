@@ -118,6 +118,9 @@ impl<'a> Browser<'a> {
         let id = made["sessionId"].as_str().expect("a session").to_owned();
         browser.session = format!("{}/{id}", browser.session);
         browser.cdp("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": WITNESS }));
+        // The browser's own first page is none of ours.
+        browser.go("about:blank");
+        drop((browser.requests(), browser.console(&[])));
         browser
     }
 

@@ -16,7 +16,7 @@ const TAB: char = '\u{e004}';
 /// All pages that there are, and netwatch with something to show on each.
 fn pages(scene: &Scene) -> (Netwatch, Vec<String>) {
     let text = "198.18.0.1 probed 11 tcp ports by syn in 60 s on nw0";
-    scene.remember((1..=300).map(|number| incident(number, text)));
+    scene.remember((1..=300).rev().map(|number| incident(number, text)));
     let netwatch = scene.netwatch("");
     scene.scan(SCANNER);
     netwatch.wait_for_line("scan.vertical");
@@ -120,6 +120,7 @@ fn nothing_is_wider_than_the_smallest_screen_and_the_skip_link_comes_first() {
 fn every_page_has_its_picture_taken() {
     let Some(scene) = Scene::new() else { return };
     let (_netwatch, pages) = pages(&scene);
+    scene.stir();
     let browser = scene.browser();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screenshots");
     fs::create_dir_all(&folder).unwrap();

@@ -14,6 +14,7 @@
 mod axe;
 mod driver;
 mod every_page;
+mod figures;
 #[path = "../kernel/incident.rs"]
 #[expect(dead_code, reason = "it is the kernel tests' own")]
 mod incident;
@@ -22,6 +23,7 @@ mod live;
 #[expect(dead_code, reason = "likewise")]
 mod process;
 mod scene;
+mod visits;
 
 /// Says why a test is skipped, which is counted.
 fn skip(why: &str) {

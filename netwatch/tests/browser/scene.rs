@@ -64,7 +64,7 @@ impl Scene {
     /// netwatch, watching and serving.
     #[track_caller]
     pub fn netwatch(&self, options: &str) -> Netwatch {
-        let listen = format!("--slot 200ms --window 10s --listen 127.0.0.1:{PORT}");
+        let listen = format!("--slot 1s --listen 127.0.0.1:{PORT}");
         let state = format!("--state-dir {}", self.state.path().display());
         let options = format!("{listen} {state} {options}");
         let watched = self.lab.watched();
@@ -85,6 +85,19 @@ impl Scene {
         let frames = scenario::syn_scan(source.into(), self.lab.watched().ipv4().into(), 1..=50);
         self.lab.outside().sender().unwrap().send_all(frames, None).unwrap();
         self.lab.watched().received(before + 50, PATIENCE).unwrap();
+    }
+
+    /// Some seconds of what passes on any network, so that there is something to see.
+    pub fn stir(&self) {
+        let sender = self.lab.outside().sender().unwrap();
+        for number in 0..40_u32 {
+            let source = Ipv4Addr::from_bits(0xc000_0200 + number % 7);
+            for _ in 0..=number % 5 {
+                let frames = scenario::syn_scan(source.into(), self.lab.watched().ipv4().into(), 440..=443);
+                sender.send_all(frames, None).unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Puts incidents into the history, while netwatch does not run.

@@ -197,7 +197,7 @@ fn every_answer_forbids_what_a_browser_could_do_with_it() {
             ("content-security-policy", "default-src 'none'; "),
             ("x-content-type-options", "nosniff"),
             ("x-frame-options", "deny"),
-            ("referrer-policy", "no-referrer"),
+            ("referrer-policy", "same-origin"),
             ("cross-origin-opener-policy", "same-origin"),
             ("cross-origin-resource-policy", "same-origin"),
             ("permissions-policy", "camera=()"),
