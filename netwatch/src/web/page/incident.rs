@@ -263,10 +263,10 @@ fn explained(rule: &Rule) -> Markup {
     html! {
         (parts::card_with("rule", rule.name, &html! { a href={ "/rules#" (rule.name) } { "The rule" } }, &html! {
             p { (rule.summary) }
-            h3 { "What it measures" } p { (rule.text.measures) }
-            h3 { "Why it fires" } p { (rule.text.fires) }
-            h3 { "What looks alike and is not counted" } p { (rule.text.spares) }
-            h3 { "What to do" } p { (rule.text.advice) }
+            h3 { "What it measures" } p { (parts::prose(rule.text.measures)) }
+            h3 { "Why it fires" } p { (parts::prose(rule.text.fires)) }
+            h3 { "What looks alike and is not counted" } p { (parts::prose(rule.text.spares)) }
+            h3 { "What to do" } p { (parts::prose(rule.text.advice)) }
         }))
     }
 }

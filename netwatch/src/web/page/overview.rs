@@ -13,7 +13,7 @@ use super::layout;
 use super::{icons, parts};
 use crate::analysis::Severity;
 use crate::figures;
-use crate::report::health::{Level, Open, Verdict, verdict};
+use crate::report::health::{Level, Open, Verdict, judge, reasons};
 use crate::report::history::{Order, PAGE_MAX, Page};
 use crate::report::{HistoryError, Incident, IncidentQuery, Life, Snapshot, Time};
 use crate::web::answer::Refusal;
@@ -86,10 +86,10 @@ async fn view(shared: &Shared) -> View {
         // The count is known still, with those that are only recorded.
         Err(_) => Open { number: snapshot.counters.open(), worst: None },
     };
-    let mut verdict = verdict(&snapshot, shared.trouble().as_deref(), open);
-    if let Err(error) = &incidents {
-        verdict.reasons.push(error.to_string());
-    }
+    let mut reasons = reasons(&snapshot, shared.trouble().as_deref());
+    // Who cannot say what is open must not say that all is well.
+    reasons.extend(incidents.as_ref().err().map(ToString::to_string));
+    let verdict = judge(reasons, open);
     View { now: figures::now(), snapshot, verdict, incidents, points: shared.rates.last(POINTS) }
 }
 

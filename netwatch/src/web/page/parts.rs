@@ -43,6 +43,15 @@ pub(crate) fn exact_time(then: Time) -> Markup {
     html! { time datetime=(then) { (figures::exact(then)) } }
 }
 
+/// A text of our own, in which names of settings stand between backticks.
+pub(in crate::web) fn prose(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// A panel with a heading.
 pub(crate) fn card(id: &str, title: &str, content: &Markup) -> Markup {
     card_with(id, title, &html! {}, content)

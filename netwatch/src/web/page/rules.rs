@@ -93,10 +93,10 @@ fn explained(rule: &Rule, effective: &DeTable<'_>) -> Markup {
                 @for param in rule.params { dt { (param.name) } dd { (param.meaning) "; " (figures::grouped(param.default)) " unless configured" } }
                 @if !rule.attack_id.is_empty() { dt { "MITRE ATT&CK" } dd.mono { (rule.attack_id) } }
             }
-            h3 { "What it measures" } p { (rule.text.measures) }
-            h3 { "Why it fires" } p { (rule.text.fires) }
-            h3 { "What looks alike and is not counted" } p { (rule.text.spares) }
-            h3 { "What to do" } p { (rule.text.advice) }
+            h3 { "What it measures" } p { (parts::prose(rule.text.measures)) }
+            h3 { "Why it fires" } p { (parts::prose(rule.text.fires)) }
+            h3 { "What looks alike and is not counted" } p { (parts::prose(rule.text.spares)) }
+            h3 { "What to do" } p { (parts::prose(rule.text.advice)) }
         }
     }
 }

@@ -98,6 +98,7 @@ fn a_history_that_cannot_answer_leaves_the_rest_of_the_page() {
     *stage.history.fails.lock().unwrap() = Some(HistoryError::Failed("disk".into()));
     let text = page(&stage);
     assert!(text.contains("read the history: disk") && text.contains("Top sources"), "{text}");
+    assert!(text.contains("The watch is degraded: read the history: disk."), "not that all is well: {text}");
 }
 
 #[test]
