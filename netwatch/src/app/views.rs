@@ -1,8 +1,9 @@
 //! Packets as they pass, for whoever follows them over HTTP.
 
 use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -37,6 +38,8 @@ const STAY: Duration = Duration::from_secs(10);
 const LOOK_AFTER_INTERFACES: Duration = Duration::from_secs(5);
 /// How long after views could not be made it is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
+/// How long is waited at the end for programs to be taken away.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 /// Packets that are taken out of a ring at once.
 const AT_ONCE: usize = 64;
 
@@ -46,6 +49,11 @@ pub(super) struct Views(Arc<Inner>);
 struct Inner {
     interfaces: Vec<(String, Settings)>,
     state: Mutex<State>,
+    /// Why they could not be made, as it was told last.
+    told: Mutex<Option<String>>,
+    is_stopping: AtomicBool,
+    /// Those that were started and have not ended. One, or two for a moment.
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What becomes of views.
@@ -61,7 +69,13 @@ enum State {
 impl Views {
     pub fn of(watched: &[Watched]) -> Self {
         let interfaces = watched.iter().map(|watched| (watched.name.clone(), *watched.settings())).collect();
-        Self(Arc::new(Inner { interfaces, state: Mutex::new(State::Off) }))
+        Self(Arc::new(Inner {
+            interfaces,
+            state: Mutex::new(State::Off),
+            told: Mutex::default(),
+            is_stopping: AtomicBool::new(false),
+            threads: Mutex::default(),
+        }))
     }
 }
 
@@ -70,19 +84,41 @@ impl Packets for Views {
         let mut state = self.0.state();
         match &*state {
             State::On(sender) => return Ok(sender.subscribe()),
-            State::Failed(when, why) if when.elapsed() < TRY_AGAIN => {
-                return Err(format!("packets cannot be shown: {why}"));
-            }
+            State::Failed(when, why) if when.elapsed() < TRY_AGAIN => return Err(sentence(why)),
             State::Off | State::Failed(..) => {}
         }
         let (sender, receiver) = broadcast::channel(WAITING);
         let (inner, shows) = (Arc::clone(&self.0), sender.clone());
         // Loading programs takes the kernel's verifier a while, and nobody else may wait for that.
         let thread = thread::Builder::new().name("netwatch-packets".into()).spawn(move || inner.show(&shows));
-        thread.map_err(|error| format!("packets cannot be shown: {error}"))?;
+        let thread = thread.map_err(|error| sentence(&error.to_string()))?;
+        let mut threads = self.0.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
         *state = State::On(sender);
         Ok(receiver)
     }
+
+    fn trouble(&self) -> Option<String> {
+        match &*self.0.state() {
+            State::Failed(_, why) => Some(sentence(why)),
+            State::Off | State::On(_) => None,
+        }
+    }
+
+    fn stop(&self) {
+        self.0.is_stopping.store(true, Ordering::Release);
+        let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let begun = Instant::now();
+        // On kernels before 6.6 programs stay behind where nobody takes them away.
+        while threads.iter().any(|thread| !thread.is_finished()) && begun.elapsed() < LAST_LOOK {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn sentence(why: &str) -> String {
+    format!("packets cannot be shown: {why}")
 }
 
 impl Inner {
@@ -90,8 +126,15 @@ impl Inner {
     /// come again.
     fn show(&self, sender: &broadcast::Sender<Arc<Passed>>) {
         if let Err(error) = self.views().and_then(|views| self.pass(sender, views)) {
-            warn!("packets cannot be shown: {error:#}");
-            *self.state() = State::Failed(Instant::now(), format!("{error:#}"));
+            let why = format!("{error:#}");
+            let mut state = self.state();
+            if self.told.lock().unwrap_or_else(PoisonError::into_inner).replace(why.clone()).as_ref()
+                != Some(&why)
+            {
+                // Once, though an open page asks again and again.
+                warn!("{}", sentence(&why));
+            }
+            *state = State::Failed(Instant::now(), why);
         }
     }
 
@@ -100,13 +143,25 @@ impl Inner {
     }
 
     fn views(&self) -> anyhow::Result<Vec<Shown<'_>>> {
-        self.interfaces.iter().map(|(name, settings)| Shown::start(name, settings)).collect()
+        let mut views = Vec::with_capacity(self.interfaces.len());
+        for (name, settings) in &self.interfaces {
+            match Shown::start(name, settings) {
+                Ok(view) => views.push(view),
+                // The others can be seen all the same.
+                Err(error) if self.interfaces.len() > 1 && !is_there(name) => debug!("{name}: {error:#}"),
+                Err(error) => return Err(error),
+            }
+        }
+        if views.is_empty() { Err(Error::NoSuchInterface(self.names()).into()) } else { Ok(views) }
     }
 
     fn pass(&self, sender: &broadcast::Sender<Arc<Passed>>, mut views: Vec<Shown<'_>>) -> anyhow::Result<()> {
         debug!("showing packets of {} interfaces", views.len());
         let (mut followed, mut looked) = (Instant::now(), Instant::now());
         loop {
+            if self.is_stopping.load(Ordering::Acquire) {
+                return Ok(());
+            }
             let mut fds: Vec<_> =
                 views.iter().map(|view| PollFd::new(view.samples.as_fd(), PollFlags::POLLIN)).collect();
             let timeout = PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::MAX);
@@ -142,8 +197,16 @@ impl Inner {
     }
 
     fn is_all_there(&self) -> bool {
-        self.interfaces.iter().all(|(name, _)| if_nametoindex(name.as_str()).is_ok())
+        self.interfaces.iter().all(|(name, _)| is_there(name))
     }
+
+    fn names(&self) -> String {
+        self.interfaces.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn is_there(name: &str) -> bool {
+    if_nametoindex(name).is_ok()
 }
 
 /// The view of an interface.

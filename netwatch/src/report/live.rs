@@ -35,6 +35,14 @@ pub trait Packets: Send + Sync {
     ///
     /// Why there are none to see, as a sentence.
     fn follow(&self) -> Result<broadcast::Receiver<Arc<Passed>>, String>;
+
+    /// Why there were none to see at the last try, as a sentence; none where there were.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// Looks at none any more, and waits until nothing of that is left, but not for long.
+    fn stop(&self) {}
 }
 
 /// Who knows which feeds list an address. Feeds are replaced meanwhile; nobody waits for that.

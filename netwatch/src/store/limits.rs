@@ -40,3 +40,7 @@ pub const REMOVED_AT_ONCE: usize = 600;
 pub const TIDY_AFTER: u64 = BATCH as u64;
 /// How often all of the file is examined for damage. What nobody reads would else be found only when it is wanted.
 pub const EXAMINE: Duration = Duration::from_secs(6 * 3600);
+/// How long an answer waits for what was offered before the question to be written.
+pub const CATCH_UP: Duration = Duration::from_millis(500);
+/// How often it is looked whether it is.
+pub const CATCH_UP_LOOK: Duration = Duration::from_millis(2);

@@ -28,7 +28,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -126,10 +125,9 @@ impl Store {
     }
 
     fn put(&mut self, item: Item) {
-        // Before it is sent, so that the writer never takes one off that was not counted.
-        self.shared.queued.fetch_add(1, Ordering::Relaxed);
+        self.shared.enter();
         if self.queue.try_send(item).is_err() {
-            self.shared.queued.fetch_sub(1, Ordering::Relaxed);
+            self.shared.leave(1);
             add(&self.shared.dropped, 1);
         }
     }

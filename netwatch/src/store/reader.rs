@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::acks::{Kept, Wish};
 use super::error::Error;
-use super::limits::{ANSWER, QUESTIONS, READERS};
+use super::limits::{ANSWER, CATCH_UP, CATCH_UP_LOOK, QUESTIONS, READERS};
 use super::query::{self, Part};
 use super::rows::Item;
 use super::shared::{Shared, add};
@@ -30,10 +30,13 @@ enum Question {
     Windows(WindowQuery, Answer<Page<WindowSummary>>),
 }
 
+/// A question, and how many items had been offered when it was asked.
+struct Asked(Question, u64);
+
 /// Where questions are asked. The threads end with the last of them.
 #[derive(Clone)]
 pub(super) struct Readers {
-    questions: SyncSender<Question>,
+    questions: SyncSender<Asked>,
     /// Where wishes are put; gone where nothing is written any more.
     queue: Weak<SyncSender<Item>>,
     shared: Arc<Shared>,
@@ -56,7 +59,8 @@ impl Readers {
         question: impl FnOnce(Answer<T>) -> Question,
     ) -> BoxFuture<'static, Result<T, HistoryError>> {
         let (answer, answered) = oneshot::channel();
-        let asked = self.questions.try_send(question(answer));
+        let offered = self.shared.offered.load(Ordering::Acquire);
+        let asked = self.questions.try_send(Asked(question(answer), offered));
         async move {
             match asked {
                 Ok(()) => answered.await.unwrap_or_else(|_| Err(gone())),
@@ -104,13 +108,12 @@ impl Readers {
     async fn wish(&self, id: String, kept: Option<Kept>) -> Result<(), HistoryError> {
         let (wish, done) = Wish::new(id, kept);
         let queue = self.queue.upgrade().ok_or_else(gone)?;
-        // Before it is sent, so that the writer never takes one off that was not counted.
-        self.shared.queued.fetch_add(1, Ordering::Relaxed);
+        self.shared.enter();
         let sent = queue.try_send(Item::Ack(Arc::new(wish)));
         // Who waits for an answer must not keep the writer from ending.
         drop(queue);
         if sent.is_err() {
-            self.shared.queued.fetch_sub(1, Ordering::Relaxed);
+            self.shared.leave(1);
             add(&self.shared.dropped, 1);
             return Err(HistoryError::Busy);
         }
@@ -126,23 +129,34 @@ struct Reader {
 }
 
 impl Reader {
-    fn run(mut self, asked: &Mutex<Receiver<Question>>) {
+    fn run(mut self, asked: &Mutex<Receiver<Asked>>) {
         loop {
             let question = asked.lock().unwrap_or_else(PoisonError::into_inner).recv();
             // Who has gone away meanwhile is not answered.
             match question {
-                Ok(Question::Incidents(query, answer)) if !answer.is_closed() => {
+                Ok(Asked(Question::Incidents(query, answer), offered)) if !answer.is_closed() => {
+                    self.wait_for(offered);
                     let _ = answer.send(self.incidents(&query));
                 }
-                Ok(Question::Incident(id, answer)) if !answer.is_closed() => {
+                Ok(Asked(Question::Incident(id, answer), offered)) if !answer.is_closed() => {
+                    self.wait_for(offered);
                     let _ = answer.send(self.incident(&id));
                 }
-                Ok(Question::Windows(query, answer)) if !answer.is_closed() => {
+                Ok(Asked(Question::Windows(query, answer), _)) if !answer.is_closed() => {
                     let _ = answer.send(self.windows(&query));
                 }
                 Ok(_) => {}
                 Err(_) => return,
             }
+        }
+    }
+
+    /// Waits until the history knows what had been offered by then: who was just told of an incident asks for it next. Not for
+    /// ever: a slow disk must not keep everybody from an answer.
+    fn wait_for(&self, offered: u64) {
+        let started = Instant::now();
+        while self.shared.settled.load(Ordering::Acquire) < offered && started.elapsed() < CATCH_UP {
+            thread::sleep(CATCH_UP_LOOK);
         }
     }
 

@@ -25,6 +25,9 @@ pub(super) struct Shared {
     is_troubled: AtomicBool,
     /// Items in the queue.
     pub queued: AtomicU64,
+    /// Items that were ever put into it, and that were ever taken care of.
+    pub offered: AtomicU64,
+    pub settled: AtomicU64,
     /// Items in memory that wait to be written.
     pub waiting: AtomicU64,
     pub bytes: AtomicU64,
@@ -51,6 +54,8 @@ impl Shared {
             trouble: Mutex::new(None),
             is_troubled: AtomicBool::new(false),
             queued: AtomicU64::new(0),
+            offered: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             incidents: AtomicU64::new(0),
@@ -64,6 +69,19 @@ impl Shared {
     /// The database in memory.
     pub(super) fn memory(&self) -> MutexGuard<'_, Connection> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more is about to be put into the queue. To be called before it is, so that the writer never takes one off that was
+    /// not counted.
+    pub(super) fn enter(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        self.offered.fetch_add(1, Ordering::Release);
+    }
+
+    /// So many are not in the queue any more.
+    pub(super) fn leave(&self, count: u64) {
+        self.queued.fetch_sub(count, Ordering::Release);
+        self.settled.fetch_add(count, Ordering::Release);
     }
 
     pub(super) fn is_troubled(&self) -> bool {

@@ -89,7 +89,7 @@ impl Writer {
                     is_open = gather(queue, &mut batch, committed_at.map(|at| at + PAUSE));
                     self.keep(&batch);
                     // Not before, so that all that waits is always counted.
-                    self.shared.queued.fetch_sub(batch.len() as u64, Ordering::Release);
+                    self.shared.leave(batch.len() as u64);
                     batch.clear();
                     committed_at = Some(Instant::now());
                 }

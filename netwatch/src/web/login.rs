@@ -36,6 +36,8 @@ pub(super) async fn login(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
+    // Before anything is asked of the address: who holds a body back must not get past the bound on guesses.
+    let fields = Fields::read(&headers, body, &["token", "to"]).await?;
     let now = Instant::now();
     if let Some(wait) = shared.guesses.wait(ends.peer, now) {
         shared.counts.trouble(Trouble::Login);
@@ -43,7 +45,6 @@ pub(super) async fn login(
         let text = format!("there were too many wrong tokens from your address; try again in {seconds} s");
         return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, text).after(seconds));
     }
-    let fields = Fields::read(&headers, body, &["token", "to"]).await?;
     let to = local(fields.text("to"));
     if !shared.is_token(fields.text("token").trim()) {
         shared.guesses.note(ends.peer, now);
@@ -63,6 +64,7 @@ pub(super) async fn login(
 /// Ends the session.
 pub(super) async fn logout(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     shared.sessions.end(&headers);
+    shared.ask_again();
     with_cookie(see(LOGIN), &drop_cookie())
 }
 

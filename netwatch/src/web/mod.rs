@@ -147,6 +147,7 @@ impl Web {
     pub fn stop(self) {
         self.shared.stop.cancel();
         let _ = self.finished.recv_timeout(STOP);
+        self.shared.packets.stop();
     }
 }
 

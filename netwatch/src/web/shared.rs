@@ -47,6 +47,8 @@ pub(super) struct Shared {
     pub hosts: Vec<String>,
     /// Browsers that are logged in.
     pub sessions: Sessions,
+    /// Changes when somebody who was admitted may not be any more.
+    admitted: watch::Sender<()>,
     /// Who tries tokens.
     pub guesses: Guesses,
     files: Files,
@@ -86,6 +88,7 @@ impl Shared {
             stop: CancellationToken::new(),
             hosts: settings.hosts.clone(),
             sessions: Sessions::default(),
+            admitted: watch::Sender::new(()),
             guesses: Guesses::default(),
             token: RwLock::new(files.token.as_deref().map(Token::read).transpose()?),
             tls: RwLock::new(files.tls.as_ref().map(|(cert, key)| tls::read(cert, key)).transpose()?),
@@ -105,6 +108,7 @@ impl Shared {
                 // Who has shown the one before has shown nothing.
                 if *known != token {
                     self.sessions.clear();
+                    self.ask_again();
                 }
                 *known = token;
             }
@@ -114,6 +118,16 @@ impl Shared {
             Ok(config) => *self.tls.write().unwrap_or_else(PoisonError::into_inner) = config,
             Err(error) => note(error),
         }
+    }
+
+    /// Ends the streams: who may still listen comes back.
+    pub fn ask_again(&self) {
+        self.admitted.send_replace(());
+    }
+
+    /// Is changed when streams are to end.
+    pub fn wait_to_ask_again(&self) -> watch::Receiver<()> {
+        self.admitted.subscribe()
     }
 
     /// What TLS is spoken with, if it is.

@@ -27,6 +27,9 @@ const TOPICS: [&str; 4] = ["alerts", "stats", "rates", "packets"];
 /// What is told of unless said otherwise.
 const USUAL: [&str; 2] = ["alerts", "stats"];
 
+/// What is sent where there is nothing to say. No comment, because scripts do not see those.
+const ALIVE: &[u8] = b"event: alive\ndata: {}\n\n";
+
 /// One who listens.
 struct Client {
     shared: Arc<Shared>,
@@ -45,6 +48,7 @@ struct Client {
     acknowledged: broadcast::Receiver<Bytes>,
     state: watch::Receiver<Bytes>,
     passed: watch::Receiver<Bytes>,
+    admitted: watch::Receiver<()>,
     _seat: Seat,
 }
 
@@ -135,6 +139,7 @@ pub(super) async fn stream(
         rates: topics.contains(&"rates"),
         packets,
         passed: shared.hub.wait_for_rates(),
+        admitted: shared.wait_to_ask_again(),
         shared,
         _seat: seat,
     };
@@ -169,7 +174,8 @@ impl Client {
             return Some((Ok(first), self));
         }
         let stop = self.shared.stop.clone();
-        let silence = self.shared.patience.silence;
+        // From the last thing that was sent on, whatever happens meanwhile that this one is not told of.
+        let mut silence = std::pin::pin!(tokio::time::sleep(self.shared.patience.silence));
         loop {
             // Alerts that come without a pause must not keep the state from being told.
             if self.stats && self.state.has_changed().is_ok_and(|has| has) {
@@ -205,7 +211,8 @@ impl Client {
                 }
                 ack = next_of(&mut self.acknowledged), if self.alerts => return Some((Ok(ack?), self)),
                 packet = next_packet(&mut self.packets) => return Some((Ok(packet?), self)),
-                () = tokio::time::sleep(silence) => return Some((Ok(Bytes::from_static(b":\n\n")), self)),
+                _ = self.admitted.changed() => return None,
+                () = &mut silence => return Some((Ok(Bytes::from_static(ALIVE)), self)),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Files that break, at the start and while they are written.
 
 use std::io::{Seek as _, Write as _};
+use std::sync::atomic::Ordering;
 
 use super::*;
 

@@ -1,5 +1,7 @@
 //! Whatever steps come in whatever order, with restarts in between: the history is what a map would be.
 
+use std::sync::atomic::Ordering;
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;

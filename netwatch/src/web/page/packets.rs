@@ -29,6 +29,11 @@ pub(in crate::web) async fn packets(
                 "Packets come as they pass, which needs the script of this page. In a terminal, " code { "netwatch watch" } " shows them."
             }))
         }
+        div data-live="trouble" {
+            @if let Some(trouble) = shared.packets.trouble() {
+                (parts::notice("trouble", &html! { (parts::foreign(&trouble)) }))
+            }
+        }
         form.filters.card action="/packets" method="get" data-packet-filters {
             label { "Text" input type="search" name="text" value=(value("text")) maxlength="100" autocomplete="off" spellcheck="false" data-search placeholder="192.0.2.1 or tcp"; }
             label { "Class" select name="class" {

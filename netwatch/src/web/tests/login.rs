@@ -1,6 +1,7 @@
 //! Logging in with a browser, and trying to.
 
 use super::*;
+use crate::web::counts::value;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
@@ -68,6 +69,7 @@ fn a_browser_logs_in_comes_back_and_logs_out() {
     let out = post(&stage, "/logout", &cookie, "");
     assert_eq!((out.status, out.header("location")), (303, Some("/login")));
     assert!(out.header("set-cookie").unwrap().contains("max-age=0"));
+    stream.read_to_end(&mut Vec::new()).expect("who is logged out listens no longer");
     assert_eq!(stage.get_with("/status", &format!("{html}{cookie}")).status, 303);
     std::fs::remove_dir_all(folder).unwrap();
 }
@@ -99,10 +101,43 @@ fn who_guesses_has_to_wait() {
 }
 
 #[test]
+fn who_holds_guesses_back_and_sends_them_at_once_has_to_wait_too() {
+    let (stage, folder) = with_token("at-once");
+    let body = "token=wrong";
+    let mut held: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = stage.connect();
+            let head =
+                format!("POST /login HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", stage.web.address);
+            let kind = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 11\r\n\r\n";
+            stream.write_all(format!("{head}{kind}").as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    // All of them wait for their bodies now.
+    until("they are there", || value(&stage.web.shared.counts.connections) == 20);
+    held.iter_mut().for_each(|stream| stream.write_all(body.as_bytes()).unwrap());
+    let statuses: Vec<_> = held
+        .iter_mut()
+        .map(|stream| {
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).unwrap();
+            Reply::read(&reply).status
+        })
+        .collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 403).count(), 5, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 15, "{statuses:?}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn a_new_token_ends_all_sessions() {
     let (stage, folder) = with_token("sessions");
     let cookie = cookie(&post(&stage, "/login", "", &format!("token={TOKEN}")));
     let status = || stage.get_with("/alerts", &cookie).status;
+    let mut stream = stage.connect();
+    let token = format!("Authorization: Bearer {TOKEN}");
+    write!(stream, "GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n{token}\r\n\r\n").unwrap();
     stage.web.reload();
     std::fs::write(folder.join("token"), "short").unwrap();
     stage.web.reload();
@@ -112,6 +147,7 @@ fn a_new_token_ends_all_sessions() {
     std::fs::write(folder.join("token"), "another-token-of-length").unwrap();
     stage.web.reload();
     until("it has ended", || status() == 401);
+    stream.read_to_end(&mut Vec::new()).expect("streams end with the token that they were asked for with");
     std::fs::remove_dir_all(folder).unwrap();
 }
 

@@ -218,10 +218,26 @@ fn a_silent_stream_shows_that_it_lives() {
     let stage = Stage::with(&on_loopback(), Known::default(), patience);
     let mut listener = Listener::new(&stage, "", "");
     listener.next().unwrap();
-    assert_eq!(
-        (listener.line(), listener.line(), listener.line()),
-        (Some(":".into()), Some(String::new()), Some(":".into()))
-    );
+    for _ in 0..2 {
+        let alive = listener.next().unwrap();
+        assert_eq!((&*alive.event, &*alive.data, &*alive.id), ("alive", "{}", ""));
+    }
+}
+
+#[test]
+fn a_stream_that_is_told_nothing_of_all_that_happens_is_no_silence_without_end() {
+    let patience = Patience { silence: Duration::from_millis(300), ..Patience::default() };
+    let stage = Stage::with(&on_loopback(), Known::default(), patience);
+    let mut listener = Listener::new(&stage, "?topics=alerts&min_severity=critical", "");
+    let heard = thread::spawn(move || (listener.next().unwrap(), listener.next().unwrap()));
+    // Far more often than a sign of life is due.
+    let mut number = 0;
+    until("there is a sign of life", || {
+        number += 1;
+        stage.tell(number, Severity::Low);
+        heard.is_finished()
+    });
+    assert_eq!(heard.join().unwrap().1.event, "alive");
 }
 
 #[test]
