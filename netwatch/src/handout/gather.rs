@@ -20,6 +20,10 @@ pub(super) const LISTED: usize = 1_000;
 const COLUMNS: usize = 32;
 /// Parts of the time in the charts of packets, at most.
 const POINTS: usize = 120;
+/// Incidents about netwatch itself that are named, at most.
+const TROUBLES: usize = 10;
+/// The rule of these.
+const OF_ITSELF: &str = "netwatch.degraded";
 /// Interfaces that are told apart, at most.
 const INTERFACES: usize = 64;
 
@@ -36,6 +40,10 @@ pub(super) struct Gathered {
     pub acknowledged: u64,
     /// Those during which something that should have been counted was not.
     pub degraded: u64,
+    /// Incidents about netwatch itself, the newest, which come first.
+    pub troubles: Vec<Incident>,
+    /// How many of those there are.
+    pub trouble_count: u64,
     /// Where the columns of the chart are.
     pub columns: Parts,
     /// Incidents by the column in which they were opened, and by severity.
@@ -108,6 +116,8 @@ pub(super) fn gather(archive: &Archive, asked: &Asked) -> Result<Gathered, Archi
         open: 0,
         acknowledged: 0,
         degraded: 0,
+        troubles: Vec::new(),
+        trouble_count: 0,
         columns,
         opened: vec![[0; Severity::COUNT]; columns.count],
         rules: Top::default(),
@@ -176,6 +186,13 @@ impl Gathered {
             self.acknowledged += u64::from(incident.acknowledged_at.is_some());
         }
         self.degraded += u64::from(incident.degraded);
+        if incident.rule == OF_ITSELF {
+            self.trouble_count += 1;
+            // They come from the newest to the oldest.
+            if self.troubles.len() < TROUBLES {
+                self.troubles.push(incident.clone());
+            }
+        }
         // One that is older than all of it began before the first column.
         if incident.opened_at >= asked.since {
             self.opened[self.columns.place(incident.opened_at)][rank] += 1;

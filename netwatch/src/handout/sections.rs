@@ -15,8 +15,6 @@ use crate::web::page::parts::{card, empty, exact_time, foreign, notice, severity
 
 /// Rows of tables of who counts most.
 const ROWS: usize = 15;
-/// Incidents about netwatch itself that are named.
-const TROUBLES: usize = 10;
 /// The classes of colours of severities, ascending.
 const COLOURS: [&str; Severity::COUNT] = ["sev-info", "sev-low", "sev-medium", "sev-high", "sev-critical"];
 
@@ -297,11 +295,11 @@ pub(super) fn busiest(gathered: &Gathered) -> Markup {
 
 /// How well the watch itself worked.
 pub(super) fn watch(asked: &Asked, gathered: &Gathered) -> Markup {
-    let troubles: Vec<_> = gathered.listed.iter().filter(|incident| incident.rule == "degraded").collect();
+    let more_troubles = gathered.trouble_count.saturating_sub(gathered.troubles.len() as u64);
     let lost: u64 = gathered.coverage.values().fold(0, |sum, one| sum.saturating_add(one.lost));
     let is_well = lost == 0
         && gathered.degraded == 0
-        && troubles.is_empty()
+        && gathered.trouble_count == 0
         && !gathered.coverage.is_empty()
         && gathered.coverage.values().all(|coverage| coverage.gap_count == 0);
     let content = html! {
@@ -354,13 +352,13 @@ pub(super) fn watch(asked: &Asked, gathered: &Gathered) -> Markup {
                 dt { "Left out" } dd { (figures::count(gathered.unplaced, "window")) " of more interfaces than are told apart" }
             }
         }
-        @if !troubles.is_empty() {
+        @if !gathered.troubles.is_empty() {
             h3 { "What netwatch told of itself" }
-            ul { @for incident in troubles.iter().take(TROUBLES) {
+            ul { @for incident in &gathered.troubles {
                 li { (exact_time(incident.opened_at)) " " (foreign(&plain(&incident.text)))
                     @if incident.state == Life::Open { " " span.muted { "(goes on)" } } }
             } }
-            @if troubles.len() > TROUBLES { p.muted { "And " (troubles.len() - TROUBLES) " more." } }
+            @if more_troubles > 0 { p.muted { "And " (figures::grouped(more_troubles)) " more, which are older." } }
         }
     };
     card("watch", "How well the watch worked", &content)

@@ -166,7 +166,7 @@ fn a_day_is_told() {
     (open.state, open.closed_at, open.close_reason) = (Life::Open, None, None);
     open.source = Some("203.0.113.7".into());
     let mut degraded = incident("d", "medium", 7_200, "eth0 lost 12 packets");
-    (degraded.rule, degraded.source, degraded.degraded) = ("degraded".into(), None, true);
+    (degraded.rule, degraded.source, degraded.degraded) = ("netwatch.degraded".into(), None, true);
     let mut recorded = incident("e", "info", 7_200, "nothing much");
     recorded.weight = "info".into();
     let incidents = vec![
@@ -189,6 +189,7 @@ fn a_day_is_told() {
         "The worst: critical 203.0.113.7 flooded 198.51.100.1",
         "First among the sources is 203.0.113.7 , with 1 incident.",
         "Not all of the time was watched",
+        "What netwatch told of itself",
         "eth0 lost 12 packets",
         "1 of 4: something that should have been counted for them was not",
         "1 incident of too little weight",
@@ -217,6 +218,29 @@ fn a_time_without_anything_is_told_of_all_the_same() {
     let told = read(&text);
     assert!(told.contains("All of the time was watched, and nothing was lost."), "{told}");
     assert!(told.contains("100 %"), "{told}");
+}
+
+#[test]
+fn what_netwatch_tells_of_itself_is_shown_however_much_weighs_more() {
+    let dir = Dir::new("itself");
+    let of_itself = |number: i64| {
+        let mut one = incident(
+            &format!("t{number:02}"),
+            "low",
+            80_000 - number,
+            &format!("trouble number {number:02}"),
+        );
+        (one.rule, one.source) = ("netwatch.degraded".into(), None);
+        one
+    };
+    let mut all: Vec<_> = (0..13).map(of_itself).collect();
+    all.extend((0..1_100).map(|number| incident(&format!("i{number}"), "high", 1_200 - number, "a scan")));
+    let text = dir.report(all, windows(86_400 - 60, 0));
+    let told = read(&text);
+    assert!(told.contains("Not all of the time was watched, or not all of it was counted"), "{told}");
+    let (_, told) = told.split_once("What netwatch told of itself").expect("it is told");
+    assert!(told.contains("trouble number 12") && told.contains("trouble number 03"), "{told}");
+    assert!(!told.contains("trouble number 02") && told.contains("And 3 more, which are older."), "{told}");
 }
 
 #[test]
