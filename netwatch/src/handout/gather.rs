@@ -7,6 +7,7 @@ use netwatch_common::Class;
 
 use super::asked::{Asked, seconds};
 use super::coverage::Coverage;
+use super::details::SHOWN;
 use super::parts::Parts;
 use super::top::{Sum, Top};
 use crate::analysis::Severity;
@@ -50,8 +51,10 @@ pub(super) struct Gathered {
     pub opened: Vec<[u64; Severity::COUNT]>,
     pub rules: Top,
     pub sources: Top,
-    /// The worst, which are listed, the worst first.
+    /// Those that are listed: what goes on first, and of that what nobody looks after.
     pub listed: Vec<Incident>,
+    /// Those that are told in full: the most severe, the worst first.
+    pub worst: Vec<Incident>,
     /// Where the points of the charts are.
     pub points: Parts,
     pub packets: Vec<f64>,
@@ -71,34 +74,57 @@ pub(super) struct Gathered {
 /// What an incident of a severity counts where sources are sorted: one that is critical says more than many that are low.
 const WEIGHTS: [u64; Severity::COUNT] = [1, 10, 100, 1_000, 10_000];
 
-/// In which order incidents are listed, and what is listed.
-struct Listed(Incident);
+/// The first of many incidents by some order, without keeping the others.
+struct First<K> {
+    most: usize,
+    /// The last of the first comes out first.
+    kept: BinaryHeap<Reverse<Kept<K>>>,
+}
 
-impl Listed {
-    fn key(&self) -> (bool, bool, usize, Time, &str) {
-        let Self(incident) = self;
-        let (is_open, is_new) = (incident.state == Life::Open, incident.acknowledged_at.is_none());
-        (is_open, is_open && is_new, rank(&incident.severity), incident.updated_at, &incident.id)
+/// One of them. Orders of two incidents are the same only where it is the same one: keys end with its name.
+struct Kept<K> {
+    key: (K, String),
+    incident: Incident,
+}
+
+impl<K: Ord> First<K> {
+    fn new(most: usize) -> Self {
+        Self { most, kept: BinaryHeap::new() }
+    }
+
+    fn offer(&mut self, key: K, incident: &Incident) {
+        let key = (key, incident.id.clone());
+        if self.kept.len() >= self.most && self.kept.peek().is_none_or(|Reverse(last)| last.key >= key) {
+            return;
+        }
+        self.kept.push(Reverse(Kept { key, incident: incident.clone() }));
+        if self.kept.len() > self.most {
+            self.kept.pop();
+        }
+    }
+
+    fn sorted(self) -> Vec<Incident> {
+        self.kept.into_sorted_vec().into_iter().map(|Reverse(kept)| kept.incident).collect()
     }
 }
 
-impl PartialEq for Listed {
+impl<K: Ord> PartialEq for Kept<K> {
     fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
+        self.key == other.key
     }
 }
 
-impl Eq for Listed {}
+impl<K: Ord> Eq for Kept<K> {}
 
-impl PartialOrd for Listed {
+impl<K: Ord> PartialOrd for Kept<K> {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Listed {
+impl<K: Ord> Ord for Kept<K> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
+        self.key.cmp(&other.key)
     }
 }
 
@@ -123,6 +149,7 @@ pub(super) fn gather(archive: &Archive, asked: &Asked) -> Result<Gathered, Archi
         rules: Top::default(),
         sources: Top::default(),
         listed: Vec::new(),
+        worst: Vec::new(),
         points,
         packets: vec![0.0; points.count],
         bytes: vec![0.0; points.count],
@@ -141,7 +168,7 @@ pub(super) fn gather(archive: &Archive, asked: &Asked) -> Result<Gathered, Archi
 }
 
 fn incidents(archive: &Archive, asked: &Asked, gathered: &mut Gathered) -> Result<(), ArchiveError> {
-    let mut listed = BinaryHeap::new();
+    let (mut listed, mut worst) = (First::new(LISTED), First::new(SHOWN));
     let mut query = IncidentQuery {
         since: Some(asked.since),
         order: Order::Newest,
@@ -157,18 +184,18 @@ fn incidents(archive: &Archive, asked: &Asked, gathered: &mut Gathered) -> Resul
                 continue;
             }
             gathered.count(asked, &incident);
-            listed.push(Reverse(Listed(incident)));
-            if listed.len() > LISTED {
-                listed.pop();
-            }
+            let (is_open, is_new) = (incident.state == Life::Open, incident.acknowledged_at.is_none());
+            let (rank, at) = (rank(&incident.severity), incident.updated_at);
+            // What somebody should look at is listed first; how bad it was is another question.
+            listed.offer((is_open, is_open && is_new, rank, at), &incident);
+            worst.offer((rank, is_open, at), &incident);
         }
         query.cursor = page.next;
         if page.next.is_none() {
             break;
         }
     }
-    gathered.listed =
-        listed.into_sorted_vec().into_iter().map(|Reverse(Listed(incident))| incident).collect();
+    (gathered.listed, gathered.worst) = (listed.sorted(), worst.sorted());
     Ok(())
 }
 

@@ -30,7 +30,6 @@ pub(super) fn story(asked: &Asked, gathered: &Gathered) -> Markup {
         .filter(|(rank, _)| gathered.severities[*rank] > 0)
         .map(|(rank, name)| format!("{} {name}", figures::grouped(gathered.severities[rank])))
         .collect();
-    let worst = gathered.listed.iter().max_by_key(|incident| super::gather::rank(&incident.severity));
     let content = html! {
         div.says {
             @if told == 0 {
@@ -49,7 +48,7 @@ pub(super) fn story(asked: &Asked, gathered: &Gathered) -> Markup {
                         },
                     }
                 }
-                @if let Some(worst) = worst {
+                @if let Some(worst) = gathered.worst.first() {
                     p { "The worst: " (severity(&worst.severity)) " " (foreign(&plain(&worst.text))) }
                 }
                 @if let Some((source, sum)) = gathered.sources.first(1).first() {

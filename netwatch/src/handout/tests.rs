@@ -1,7 +1,7 @@
 //! Reports of histories that are made here.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -61,9 +61,11 @@ impl Drop for Dir {
     }
 }
 
-/// The beginning of this hour: near the present, so that nothing is removed because of its age.
+/// The beginning of this hour: near the present, so that nothing is removed because of its age. It stays the same while the
+/// tests run, also where the next hour begins meanwhile.
 fn now() -> Time {
-    Time::from_micros(crate::clock::now().as_second() / 3600 * 3_600_000_000)
+    static NOW: OnceLock<Time> = OnceLock::new();
+    *NOW.get_or_init(|| Time::from_micros(crate::clock::now().as_second() / 3600 * 3_600_000_000))
 }
 
 fn ago(seconds: i64) -> Time {
@@ -290,6 +292,44 @@ fn what_comes_from_outside_does_nothing() {
 }
 
 #[test]
+fn the_worst_is_told_in_full_though_many_others_go_on() {
+    let dir = Dir::new("worst");
+    let open = |number: i64| {
+        let mut one = incident(&format!("i{number}"), "low", 9_000 + number, "a small scan");
+        (one.state, one.closed_at, one.close_reason) = (Life::Open, None, None);
+        one
+    };
+    let mut all: Vec<_> = (0..1_000).map(open).collect();
+    all.push(incident("worst", "critical", 50_000, "the worst of all"));
+    all.extend((0..30).map(|number| incident(&format!("h{number}"), "high", 8_000 + number, "less bad")));
+    let mut last = open(-8_000);
+    (last.id, last.severity) = ("last".into(), "medium".into());
+    all.push(last);
+    let text = dir.report(all, Vec::new());
+    sound(&text);
+    let told = read(&text);
+    assert!(told.contains("The worst: critical the worst of all"), "{told}");
+    let (_, full) = told.split_once("The worst of them").expect("some are told in full");
+    assert!(full.contains("the worst of all") && !full.contains("a small scan"), "{full}");
+    assert_eq!(text.matches("<article class=\"one\"").count(), 20);
+    assert!(told.contains("32 incidents more are not listed"), "{told}");
+    // What is listed and not told in full leads nowhere, and what leads somewhere leads to itself.
+    let (_, list) = text.split_once("id=\"incidents\"").expect("a list");
+    let (list, _) = list.split_once("id=\"worst\"").expect("the worst");
+    assert_eq!(list.matches("href=\"#incident-").count(), 0);
+}
+
+#[test]
+fn a_row_leads_to_its_own_incident() {
+    let dir = Dir::new("rows");
+    let mut open = incident("o", "low", 100, "it goes on");
+    (open.state, open.closed_at, open.close_reason) = (Life::Open, None, None);
+    let text = dir.report(vec![open, incident("w", "critical", 9_000, "it was bad")], Vec::new());
+    assert!(text.contains("href=\"#incident-1\"><bdi>it was bad"), "{}", around(&text, "#incident-1"));
+    assert!(text.contains("href=\"#incident-2\"><bdi>it goes on"), "{}", around(&text, "#incident-2"));
+}
+
+#[test]
 fn a_large_history_makes_a_bounded_report() {
     let dir = Dir::new("large");
     let make = |number: u32| {
@@ -311,7 +351,7 @@ fn a_large_history_makes_a_bounded_report() {
     sound(&text);
     assert!(text.len() < 2_000_000, "{} bytes", text.len());
     assert_eq!(text.matches("class=\"what\"").count(), 1_000);
-    assert!(read(&text).contains("9,000 incidents more that weigh less are not listed"));
+    assert!(read(&text).contains("9,000 incidents more are not listed"));
 }
 
 #[test]
