@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use netwatch_common::Class;
 
-use super::asked::{Asked, seconds};
-use super::coverage::Coverage;
+use super::asked::{Asked, seconds, whole};
+use super::coverage::{Coverage, Span};
 use super::details::SHOWN;
 use super::parts::Parts;
 use super::top::{Sum, Top};
@@ -232,18 +232,18 @@ impl Gathered {
     }
 
     fn window(&mut self, asked: &Asked, window: &WindowSummary) {
+        // Of one that began before the time or ended after it, only what lies within counts.
+        let span = Span::of(window);
+        let (from, to) = (span.begin.max(asked.since.micros()), span.end.min(asked.end().micros()));
+        let within = span.share(to.saturating_sub(from));
+        let part = |number: u64| whole((number as f64 * within).round()).unsigned_abs();
         for source in &window.sources {
-            let sum = Sum {
-                weight: source.packets,
-                times: 1,
-                packets: source.packets,
-                bytes: source.bytes,
-                worst: 0,
-            };
+            let (packets, bytes) = (part(source.packets), part(source.bytes));
+            let sum = Sum { weight: packets, times: 1, packets, bytes, worst: 0 };
             self.busiest.add(&source.source, sum);
         }
-        self.packet_sum += window.packets as f64;
-        self.byte_sum += window.bytes as f64;
+        self.packet_sum += window.packets as f64 * within;
+        self.byte_sum += window.bytes as f64 * within;
         if !self.coverage.contains_key(&window.interface) {
             if self.coverage.len() >= INTERFACES {
                 self.unplaced += 1;
@@ -252,10 +252,9 @@ impl Gathered {
             self.coverage.insert(window.interface.clone(), Coverage::new(asked, &self.points));
         }
         let Some(coverage) = self.coverage.get_mut(&window.interface) else { return };
-        let (from, to) = coverage.add(window, asked, &self.points);
-        let length = seconds(to.saturating_sub(from)).max(1e-6);
+        coverage.add(window, asked, &self.points);
         for (place, part) in self.points.overlaps(from, to) {
-            let share = seconds(part) / length;
+            let share = span.share(part);
             self.packets[place] += window.packets as f64 * share;
             self.bytes[place] += window.bytes as f64 * share;
             for (sum, class) in self.classes[place].iter_mut().zip(Class::ALL) {

@@ -330,6 +330,18 @@ fn a_row_leads_to_its_own_incident() {
 }
 
 #[test]
+fn of_a_window_at_the_edge_only_what_lies_within_counts() {
+    let dir = Dir::new("edge");
+    // 600 packets in 60 seconds, 10 of which are within the day.
+    dir.keep(Vec::new(), vec![window(86_390), window(86_330)]);
+    let known = gather::gather(&Archive::open(&dir.0).unwrap(), &day()).unwrap();
+    let near = |value: f64, wanted: f64| (value - wanted).abs() < 1e-6;
+    assert!(near(known.packet_sum, 700.0) && near(known.byte_sum, 70_000.0), "{known:?}");
+    assert!(near(known.packets[0], 700.0) && near(known.watched(0), 70.0), "{known:?}");
+    assert_eq!(known.busiest.first(1)[0].1.packets, 583);
+}
+
+#[test]
 fn a_large_history_makes_a_bounded_report() {
     let dir = Dir::new("large");
     let make = |number: u32| {
