@@ -32,7 +32,8 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     let dir = history::dir(args.state_dir.as_deref(), args.config.as_deref())?;
     let archive = Archive::open(&dir)?;
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let words: Vec<_> = std::env::args().skip(1).collect();
+    // Names of files need not be text.
+    let words: Vec<_> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let asked = Asked {
         since,
         until,
