@@ -53,10 +53,7 @@ pub struct Scene {
 impl Scene {
     /// None where there is no browser, which is said.
     pub fn new() -> Option<Self> {
-        let Some(programs) = Programs::find() else {
-            crate::skip("chromium and chromedriver are not here");
-            return None;
-        };
+        let programs = Programs::find().map_err(|why| crate::skip(&why)).ok()?;
         let lab = Lab::new().expect("a laboratory; this needs root and `ip`");
         Some(Self { lab, state: Dir::new("pages"), programs })
     }
