@@ -121,6 +121,14 @@ impl Scene {
     }
 }
 
+/// Gives a file to whoever called sudo, in whose folder it is: root's would be in their way.
+pub fn give_back(file: &Path) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    if let (Some(user), Some(group)) = (number("SUDO_UID"), number("SUDO_GID")) {
+        std::os::unix::fs::lchown(file, Some(user), Some(group)).unwrap();
+    }
+}
+
 /// So many seconds ago.
 pub fn ago(seconds: u64) -> Time {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
