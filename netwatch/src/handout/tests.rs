@@ -308,11 +308,11 @@ fn the_worst_is_told_in_full_though_many_others_go_on() {
     let text = dir.report(all, Vec::new());
     sound(&text);
     let told = read(&text);
-    assert!(told.contains("The worst: critical the worst of all"), "{told}");
+    assert!(told.contains("The worst: critical the worst of all"));
     let (_, full) = told.split_once("The worst of them").expect("some are told in full");
-    assert!(full.contains("the worst of all") && !full.contains("a small scan"), "{full}");
+    assert!(full.contains("the worst of all") && !full.contains("a small scan"));
     assert_eq!(text.matches("<article class=\"one\"").count(), 20);
-    assert!(told.contains("32 incidents more are not listed"), "{told}");
+    assert!(told.contains("32 incidents more are not listed"));
     // What is listed and not told in full leads nowhere, and what leads somewhere leads to itself.
     let (_, list) = text.split_once("id=\"incidents\"").expect("a list");
     let (list, _) = list.split_once("id=\"worst\"").expect("the worst");
