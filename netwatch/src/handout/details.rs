@@ -29,7 +29,7 @@ pub(super) fn list(gathered: &Gathered) -> Markup {
         @if gathered.listed.is_empty() {
             (empty("There was none."))
         } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label="All incidents" { table {
                 caption { "Those that go on first, and the most severe of each first; " (figures::grouped(LISTED as u64)) " at most" }
                 thead { tr {
                     th scope="col" { "Severity" } th scope="col" { "State" } th scope="col" { "What happened" }

@@ -198,7 +198,7 @@ fn classes(gathered: &Gathered) -> Markup {
     sums.sort_by(|a, b| b.1.total_cmp(&a.1));
     let most = sums.first().map_or(0.0, |(_, sum)| *sum);
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" role="region" aria-label="Packets by class" { table {
             caption { "Packets by class" }
             thead { tr { th scope="col" { "Class" } th.number scope="col" { "Packets" } td {} } }
             tbody {
@@ -217,7 +217,7 @@ pub(super) fn sources(gathered: &Gathered) -> Markup {
         @if first.is_empty() {
             (empty("No incident has a source."))
         } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label="Sources of incidents" { table {
                 caption { "The worst " (ROWS) " at most, by their incidents" }
                 thead { tr {
                     th scope="col" { "Source" } th scope="col" { "Worst" }
@@ -247,7 +247,7 @@ pub(super) fn rules(gathered: &Gathered) -> Markup {
         @if first.is_empty() {
             (empty("No rule was broken."))
         } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label="Rules by their incidents" { table {
                 caption { "Rules by their incidents" }
                 thead { tr {
                     th scope="col" { "Rule" } th scope="col" { "Worst" } th.number scope="col" { "Incidents" }
@@ -273,7 +273,7 @@ pub(super) fn busiest(gathered: &Gathered) -> Markup {
         @if first.is_empty() {
             (empty("No windows of this time were kept."))
         } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label="Who sent most" { table {
                 caption { "By packets, as far as they were among the 50 busiest of a window" }
                 thead { tr {
                     th scope="col" { "Source" } th.number scope="col" { "Packets" } td {}
@@ -313,7 +313,7 @@ pub(super) fn watch(asked: &Asked, gathered: &Gathered) -> Markup {
             (notice("trouble", &html! { "Not all of the time was watched, or not all of it was counted. What follows says what is missing." }))
         }
         @if !gathered.coverage.is_empty() {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label="Windows of each interface" { table {
                 caption { "Windows are kept one after the other; where there is none, nobody watched" }
                 thead { tr {
                     th scope="col" { "Interface" } th.number scope="col" { "Windows" } th.number scope="col" { "Expected" }

@@ -138,6 +138,8 @@ fn sound(text: &str) {
         "{:?}",
         links.map(|link| link.get(..20)).collect::<Vec<_>>()
     );
+    let reached = text.matches("class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"").count();
+    assert_eq!(reached, text.matches("class=\"scroll\"").count(), "no keyboard reaches what does not fit");
     let ids: Vec<_> = text.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     let mut once = ids.clone();
     once.sort_unstable();
