@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
@@ -31,6 +31,8 @@ pub enum Purpose {
 
 /// A rustup that does not reach its server does not always notice.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(300);
+/// Nor does npm.
+const NPM_LIMIT: Duration = Duration::from_secs(60);
 
 /// Makes the machine ready; quick when it is already.
 ///
@@ -94,13 +96,22 @@ pub fn browser() -> Result<()> {
             Packages::of_this_machine().install(&["chromium", "chromium-driver"], "install Chromium")
         })?;
     }
-    if host::which("npm").is_none() && host::which("pip3").is_none() {
+    let is_fetched = host::root().join("target/tools/axe/axe.min.js").is_file();
+    if !is_fetched && host::which("pip3").is_none() && !npm_reaches_its_registry() {
         // Only the tests that use axe-core are skipped without, so this may fail.
         if let Err(error) = Packages::of_this_machine().install(&["python3-pip"], "install pip") {
             host::note(&format!("{error:#}"));
         }
     }
     Ok(())
+}
+
+/// Whether npm is here and finds what the tests of the pages fetch with it.
+fn npm_reaches_its_registry() -> bool {
+    let Some(npm) = host::which("npm") else { return false };
+    let mut command = Command::new(npm);
+    command.args(["view", "--fetch-retries=0", "axe-core", "version"]).stderr(Stdio::null());
+    host::run_within(NPM_LIMIT, &mut command).is_ok()
 }
 
 /// Keeps a second set-up of the same repository waiting, until the file is dropped.

@@ -13,6 +13,7 @@ use crate::build;
 use crate::ebpf::{self, Toolchain};
 use crate::fuzz;
 use crate::host;
+use crate::packages::Packages;
 use crate::setup::{self, Purpose};
 use crate::tally::Tally;
 
@@ -159,7 +160,16 @@ fn unit() -> Result<Tally> {
 /// The tests of the pages, for which a browser is installed where there is none.
 fn browser(arguments: &[String]) -> Result<Tally> {
     if let Err(error) = setup::browser() {
-        return Ok(skipped(&format!("{error:#}")));
+        // Where nothing can be in the way, tests that never run must not look like tests that pass.
+        let must = env::var_os("CI").is_some_and(|ci| !ci.is_empty())
+            && host::is_root()
+            && Packages::of_this_machine() == Packages::Apt;
+        return if must { Err(error) } else { Ok(skipped(&format!("{error:#}"))) };
+    }
+    // The tests write into these as root; made here, they belong to whoever calls this.
+    for folder in ["target/tools/axe", "target/screenshots"] {
+        let folder = host::root().join(folder);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     by_root("browser", "test the pages in namespaces", arguments)
 }

@@ -8,7 +8,7 @@ use netwatch_common::Totals;
 use super::publish::by_class;
 use crate::report::Snapshot;
 use crate::report::history::{PortSummary, SourceSummary, WindowSummary};
-use crate::report::snapshot::InterfaceState;
+use crate::report::snapshot::{InterfaceState, without_room};
 
 /// Most sources, and most ports, that are kept of a window.
 const KEPT: usize = 50;
@@ -54,7 +54,6 @@ impl Windows {
 
 fn summary(snapshot: &Snapshot, state: &InterfaceState, begun: &Begun, length_s: f64) -> WindowSummary {
     let (now, before) = (&state.totals, &begun.before);
-    let lost = |totals: &Totals| totals.sources_refused + totals.targets_refused;
     let mut classes = [0; netwatch_common::Class::COUNT];
     for (count, class) in classes.iter_mut().zip(netwatch_common::Class::ALL) {
         *count = now.class(class).saturating_sub(before.class(class));
@@ -68,7 +67,7 @@ fn summary(snapshot: &Snapshot, state: &InterfaceState, begun: &Begun, length_s:
         packets: now.seen.saturating_sub(before.seen),
         bytes: now.bytes.saturating_sub(before.bytes),
         classes: by_class(&classes),
-        lost: lost(now).saturating_sub(lost(before)),
+        lost: without_room(now).saturating_sub(without_room(before)),
         sources: sources
             .map(|busy| SourceSummary {
                 source: busy.source.to_string(),

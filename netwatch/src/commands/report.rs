@@ -1,7 +1,8 @@
 //! `netwatch report`: a report of some time as one file.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{self as unix_fs, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -32,7 +33,8 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     let dir = history::dir(args.state_dir.as_deref(), args.config.as_deref())?;
     let archive = Archive::open(&dir)?;
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let words: Vec<_> = std::env::args().skip(1).collect();
+    // Names of files need not be text.
+    let words: Vec<_> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let asked = Asked {
         since,
         until,
@@ -57,18 +59,25 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a file whole or not at all: beside the old one, and then in its place.
+/// Writes a file whole or not at all: beside the old one, and then in its place. Who may read the old one may read the new one.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     // A pipe or a device is written to, and not replaced.
     if fs::metadata(path).is_ok_and(|known| !known.is_file()) {
         return OpenOptions::new().write(true).open(path)?.write_all(content);
     }
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let old = fs::metadata(&path).ok();
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let beside: PathBuf = path.with_file_name(name);
-    let written = File::create_new(&beside).and_then(|mut file| {
+    let mut options = OpenOptions::new();
+    // Where there is an old one, nobody else reads it before it is known who may; the umask says it of a new one.
+    options.write(true).create_new(true).mode(if old.is_some() { 0o600 } else { 0o666 });
+    let written = options.open(&beside).and_then(|mut file| {
         file.write_all(content)?;
+        if let Some(old) = &old {
+            permit_as(&file, old)?;
+        }
         file.sync_all()?;
         fs::rename(&beside, &path)
     });
@@ -77,4 +86,46 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&beside);
     }
     written
+}
+
+/// Gives a file the owner and the mode of another one.
+fn permit_as(file: &File, old: &Metadata) -> io::Result<()> {
+    let mut mode = old.mode() & 0o777;
+    let new = file.metadata()?;
+    let is_ours = (new.uid(), new.gid()) == (old.uid(), old.gid());
+    // Only root gives files away. Where it stays ours, what the old group may do is not for a group of ours.
+    if !is_ours && unix_fs::fchown(file, Some(old.uid()), Some(old.gid())).is_err() {
+        mode &= !0o070;
+    }
+    file.set_permissions(Permissions::from_mode(mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_read_the_old_report_may_read_the_new_one() {
+        let dir = std::env::temp_dir().join(format!("netwatch-replace-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let mode = |file: &Path| fs::metadata(file).unwrap().mode() & 0o777;
+        let file = dir.join("report.html");
+        replace(&file, b"one").unwrap();
+        fs::write(dir.join("other"), b"").unwrap();
+        assert_eq!(mode(&file), mode(&dir.join("other")), "a new one is as new files are");
+        for wanted in [0o600, 0o640, 0o666] {
+            fs::set_permissions(&file, Permissions::from_mode(wanted)).unwrap();
+            let owner = fs::metadata(&file).unwrap().uid();
+            replace(&file, b"two").unwrap();
+            assert_eq!((mode(&file), fs::metadata(&file).unwrap().uid()), (wanted, owner));
+        }
+        assert_eq!(fs::read(&file).unwrap(), b"two");
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 2, "something was left behind");
+        if unix_fs::chown(&file, Some(12_345), Some(12_345)).is_ok() {
+            replace(&file, b"three").unwrap();
+            let known = fs::metadata(&file).unwrap();
+            assert_eq!((known.uid(), known.gid()), (12_345, 12_345));
+        }
+        fs::remove_dir_all(&dir).unwrap();
+    }
 }

@@ -9,6 +9,27 @@ const NAMED: usize = 20;
 /// Between two windows there may be this part of one: slots end a little late.
 const LATE: i64 = 2;
 
+/// When a window was, in microseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub begin: i64,
+    pub end: i64,
+    pub length: i64,
+}
+
+impl Span {
+    pub fn of(window: &WindowSummary) -> Self {
+        let length = whole(window.length_s.max(0.0) * 1e6);
+        let end = window.at.micros();
+        Self { begin: end.saturating_sub(length), end, length }
+    }
+
+    /// How much of it a part is, from 0 to 1. What lasted no time at all is not divided.
+    pub fn share(&self, part: i64) -> f64 {
+        if self.length <= 0 { 1.0 } else { (part as f64 / self.length as f64).clamp(0.0, 1.0) }
+    }
+}
+
 /// What of an interface was watched.
 #[derive(Debug)]
 pub(super) struct Coverage {
@@ -47,12 +68,10 @@ impl Coverage {
         }
     }
 
-    /// Takes note of a window, which is older than all before. Returns when it began and ended, as far as that is asked for.
-    pub fn add(&mut self, window: &WindowSummary, asked: &Asked, parts: &Parts) -> (i64, i64) {
+    /// Takes note of a window, which is older than all before.
+    pub fn add(&mut self, window: &WindowSummary, asked: &Asked, parts: &Parts) {
         let (since, until) = (asked.since.micros(), asked.end().micros());
-        let length = whole(window.length_s.max(0.0) * 1e6);
-        let end = window.at.micros();
-        let begin = end.saturating_sub(length);
+        let Span { begin, end, length } = Span::of(window);
         // The newest one may be followed by one that has not ended yet.
         let is_newest = self.windows == 0;
         self.gap(end, self.begin, if is_newest { length.saturating_mul(3) } else { length });
@@ -68,7 +87,6 @@ impl Coverage {
                 self.by_part[place] = self.by_part[place].saturating_add(part);
             }
         }
-        (begin.max(since), end.min(until))
     }
 
     /// There are no more windows.

@@ -29,18 +29,19 @@ pub(super) fn list(gathered: &Gathered) -> Markup {
         @if gathered.listed.is_empty() {
             (empty("There was none."))
         } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label="All incidents" { table {
                 caption { "Those that go on first, and the most severe of each first; " (figures::grouped(LISTED as u64)) " at most" }
                 thead { tr {
                     th scope="col" { "Severity" } th scope="col" { "State" } th scope="col" { "What happened" }
                     th scope="col" { "Rule" } th scope="col" { "Began" } th scope="col" { "Ended" }
                 } }
-                tbody { @for (place, incident) in gathered.listed.iter().enumerate() {
+                tbody { @for incident in &gathered.listed {
+                    @let place = gathered.worst.iter().position(|worst| worst.id == incident.id);
                     tr {
                         td { (severity(&incident.severity)) }
                         td { (state(incident.state, incident.acknowledged_at.is_some())) }
                         td.what {
-                            @if place < SHOWN { a href=(format!("#{}", anchor(place))) { (foreign(&plain(&incident.text))) } }
+                            @if let Some(place) = place { a href=(format!("#{}", anchor(place))) { (foreign(&plain(&incident.text))) } }
                             @else { (foreign(&plain(&incident.text))) }
                         }
                         td.mono { (foreign(&plain(&incident.rule))) }
@@ -50,7 +51,7 @@ pub(super) fn list(gathered: &Gathered) -> Markup {
                 } }
             } }
             @if more > 0 {
-                p.muted { (figures::count(more, "incident")) " more that weigh less are not listed; `netwatch alerts` has them." }
+                p.muted { (figures::count(more, "incident")) " more are not listed; `netwatch alerts` has them." }
             }
         }
     };
@@ -60,9 +61,9 @@ pub(super) fn list(gathered: &Gathered) -> Markup {
 /// The worst, each in full.
 pub(super) fn worst(gathered: &Gathered) -> Markup {
     let content = html! {
-        @for (place, incident) in gathered.listed.iter().take(SHOWN).enumerate() { (one(place, incident)) }
+        @for (place, incident) in gathered.worst.iter().enumerate() { (one(place, incident)) }
     };
-    html! { @if !gathered.listed.is_empty() { (card("worst", "The worst of them", &content)) } }
+    html! { @if !gathered.worst.is_empty() { (card("worst", "The worst of them", &content)) } }
 }
 
 fn one(place: usize, incident: &Incident) -> Markup {

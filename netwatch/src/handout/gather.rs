@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use netwatch_common::Class;
 
-use super::asked::{Asked, seconds};
-use super::coverage::Coverage;
+use super::asked::{Asked, seconds, whole};
+use super::coverage::{Coverage, Span};
+use super::details::SHOWN;
 use super::parts::Parts;
 use super::top::{Sum, Top};
 use crate::analysis::Severity;
@@ -20,6 +21,10 @@ pub(super) const LISTED: usize = 1_000;
 const COLUMNS: usize = 32;
 /// Parts of the time in the charts of packets, at most.
 const POINTS: usize = 120;
+/// Incidents about netwatch itself that are named, at most.
+const TROUBLES: usize = 10;
+/// The rule of these.
+const OF_ITSELF: &str = "netwatch.degraded";
 /// Interfaces that are told apart, at most.
 const INTERFACES: usize = 64;
 
@@ -36,14 +41,20 @@ pub(super) struct Gathered {
     pub acknowledged: u64,
     /// Those during which something that should have been counted was not.
     pub degraded: u64,
+    /// Incidents about netwatch itself, the newest, which come first.
+    pub troubles: Vec<Incident>,
+    /// How many of those there are.
+    pub trouble_count: u64,
     /// Where the columns of the chart are.
     pub columns: Parts,
     /// Incidents by the column in which they were opened, and by severity.
     pub opened: Vec<[u64; Severity::COUNT]>,
     pub rules: Top,
     pub sources: Top,
-    /// The worst, which are listed, the worst first.
+    /// Those that are listed: what goes on first, and of that what nobody looks after.
     pub listed: Vec<Incident>,
+    /// Those that are told in full: the most severe, the worst first.
+    pub worst: Vec<Incident>,
     /// Where the points of the charts are.
     pub points: Parts,
     pub packets: Vec<f64>,
@@ -63,34 +74,57 @@ pub(super) struct Gathered {
 /// What an incident of a severity counts where sources are sorted: one that is critical says more than many that are low.
 const WEIGHTS: [u64; Severity::COUNT] = [1, 10, 100, 1_000, 10_000];
 
-/// In which order incidents are listed, and what is listed.
-struct Listed(Incident);
+/// The first of many incidents by some order, without keeping the others.
+struct First<K> {
+    most: usize,
+    /// The last of the first comes out first.
+    kept: BinaryHeap<Reverse<Kept<K>>>,
+}
 
-impl Listed {
-    fn key(&self) -> (bool, bool, usize, Time, &str) {
-        let Self(incident) = self;
-        let (is_open, is_new) = (incident.state == Life::Open, incident.acknowledged_at.is_none());
-        (is_open, is_open && is_new, rank(&incident.severity), incident.updated_at, &incident.id)
+/// One of them. Orders of two incidents are the same only where it is the same one: keys end with its name.
+struct Kept<K> {
+    key: (K, String),
+    incident: Incident,
+}
+
+impl<K: Ord> First<K> {
+    fn new(most: usize) -> Self {
+        Self { most, kept: BinaryHeap::new() }
+    }
+
+    fn offer(&mut self, key: K, incident: &Incident) {
+        let key = (key, incident.id.clone());
+        if self.kept.len() >= self.most && self.kept.peek().is_none_or(|Reverse(last)| last.key >= key) {
+            return;
+        }
+        self.kept.push(Reverse(Kept { key, incident: incident.clone() }));
+        if self.kept.len() > self.most {
+            self.kept.pop();
+        }
+    }
+
+    fn sorted(self) -> Vec<Incident> {
+        self.kept.into_sorted_vec().into_iter().map(|Reverse(kept)| kept.incident).collect()
     }
 }
 
-impl PartialEq for Listed {
+impl<K: Ord> PartialEq for Kept<K> {
     fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
+        self.key == other.key
     }
 }
 
-impl Eq for Listed {}
+impl<K: Ord> Eq for Kept<K> {}
 
-impl PartialOrd for Listed {
+impl<K: Ord> PartialOrd for Kept<K> {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Listed {
+impl<K: Ord> Ord for Kept<K> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
+        self.key.cmp(&other.key)
     }
 }
 
@@ -108,11 +142,14 @@ pub(super) fn gather(archive: &Archive, asked: &Asked) -> Result<Gathered, Archi
         open: 0,
         acknowledged: 0,
         degraded: 0,
+        troubles: Vec::new(),
+        trouble_count: 0,
         columns,
         opened: vec![[0; Severity::COUNT]; columns.count],
         rules: Top::default(),
         sources: Top::default(),
         listed: Vec::new(),
+        worst: Vec::new(),
         points,
         packets: vec![0.0; points.count],
         bytes: vec![0.0; points.count],
@@ -131,7 +168,7 @@ pub(super) fn gather(archive: &Archive, asked: &Asked) -> Result<Gathered, Archi
 }
 
 fn incidents(archive: &Archive, asked: &Asked, gathered: &mut Gathered) -> Result<(), ArchiveError> {
-    let mut listed = BinaryHeap::new();
+    let (mut listed, mut worst) = (First::new(LISTED), First::new(SHOWN));
     let mut query = IncidentQuery {
         since: Some(asked.since),
         order: Order::Newest,
@@ -147,18 +184,18 @@ fn incidents(archive: &Archive, asked: &Asked, gathered: &mut Gathered) -> Resul
                 continue;
             }
             gathered.count(asked, &incident);
-            listed.push(Reverse(Listed(incident)));
-            if listed.len() > LISTED {
-                listed.pop();
-            }
+            let (is_open, is_new) = (incident.state == Life::Open, incident.acknowledged_at.is_none());
+            let (rank, at) = (rank(&incident.severity), incident.updated_at);
+            // What somebody should look at is listed first; how bad it was is another question.
+            listed.offer((is_open, is_open && is_new, rank, at), &incident);
+            worst.offer((rank, is_open, at), &incident);
         }
         query.cursor = page.next;
         if page.next.is_none() {
             break;
         }
     }
-    gathered.listed =
-        listed.into_sorted_vec().into_iter().map(|Reverse(Listed(incident))| incident).collect();
+    (gathered.listed, gathered.worst) = (listed.sorted(), worst.sorted());
     Ok(())
 }
 
@@ -176,6 +213,13 @@ impl Gathered {
             self.acknowledged += u64::from(incident.acknowledged_at.is_some());
         }
         self.degraded += u64::from(incident.degraded);
+        if incident.rule == OF_ITSELF {
+            self.trouble_count += 1;
+            // They come from the newest to the oldest.
+            if self.troubles.len() < TROUBLES {
+                self.troubles.push(incident.clone());
+            }
+        }
         // One that is older than all of it began before the first column.
         if incident.opened_at >= asked.since {
             self.opened[self.columns.place(incident.opened_at)][rank] += 1;
@@ -188,18 +232,18 @@ impl Gathered {
     }
 
     fn window(&mut self, asked: &Asked, window: &WindowSummary) {
+        // Of one that began before the time or ended after it, only what lies within counts.
+        let span = Span::of(window);
+        let (from, to) = (span.begin.max(asked.since.micros()), span.end.min(asked.end().micros()));
+        let within = span.share(to.saturating_sub(from));
+        let part = |number: u64| whole((number as f64 * within).round()).unsigned_abs();
         for source in &window.sources {
-            let sum = Sum {
-                weight: source.packets,
-                times: 1,
-                packets: source.packets,
-                bytes: source.bytes,
-                worst: 0,
-            };
+            let (packets, bytes) = (part(source.packets), part(source.bytes));
+            let sum = Sum { weight: packets, times: 1, packets, bytes, worst: 0 };
             self.busiest.add(&source.source, sum);
         }
-        self.packet_sum += window.packets as f64;
-        self.byte_sum += window.bytes as f64;
+        self.packet_sum += window.packets as f64 * within;
+        self.byte_sum += window.bytes as f64 * within;
         if !self.coverage.contains_key(&window.interface) {
             if self.coverage.len() >= INTERFACES {
                 self.unplaced += 1;
@@ -208,10 +252,9 @@ impl Gathered {
             self.coverage.insert(window.interface.clone(), Coverage::new(asked, &self.points));
         }
         let Some(coverage) = self.coverage.get_mut(&window.interface) else { return };
-        let (from, to) = coverage.add(window, asked, &self.points);
-        let length = seconds(to.saturating_sub(from)).max(1e-6);
+        coverage.add(window, asked, &self.points);
         for (place, part) in self.points.overlaps(from, to) {
-            let share = seconds(part) / length;
+            let share = span.share(part);
             self.packets[place] += window.packets as f64 * share;
             self.bytes[place] += window.bytes as f64 * share;
             for (sum, class) in self.classes[place].iter_mut().zip(Class::ALL) {

@@ -15,8 +15,6 @@ use crate::web::page::parts::{card, empty, exact_time, foreign, notice, severity
 
 /// Rows of tables of who counts most.
 const ROWS: usize = 15;
-/// Incidents about netwatch itself that are named.
-const TROUBLES: usize = 10;
 /// The classes of colours of severities, ascending.
 const COLOURS: [&str; Severity::COUNT] = ["sev-info", "sev-low", "sev-medium", "sev-high", "sev-critical"];
 
@@ -32,7 +30,6 @@ pub(super) fn story(asked: &Asked, gathered: &Gathered) -> Markup {
         .filter(|(rank, _)| gathered.severities[*rank] > 0)
         .map(|(rank, name)| format!("{} {name}", figures::grouped(gathered.severities[rank])))
         .collect();
-    let worst = gathered.listed.iter().max_by_key(|incident| super::gather::rank(&incident.severity));
     let content = html! {
         div.says {
             @if told == 0 {
@@ -51,7 +48,7 @@ pub(super) fn story(asked: &Asked, gathered: &Gathered) -> Markup {
                         },
                     }
                 }
-                @if let Some(worst) = worst {
+                @if let Some(worst) = gathered.worst.first() {
                     p { "The worst: " (severity(&worst.severity)) " " (foreign(&plain(&worst.text))) }
                 }
                 @if let Some((source, sum)) = gathered.sources.first(1).first() {
@@ -201,7 +198,7 @@ fn classes(gathered: &Gathered) -> Markup {
     sums.sort_by(|a, b| b.1.total_cmp(&a.1));
     let most = sums.first().map_or(0.0, |(_, sum)| *sum);
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" role="region" aria-label="Packets by class" { table {
             caption { "Packets by class" }
             thead { tr { th scope="col" { "Class" } th.number scope="col" { "Packets" } td {} } }
             tbody {
@@ -220,7 +217,7 @@ pub(super) fn sources(gathered: &Gathered) -> Markup {
         @if first.is_empty() {
             (empty("No incident has a source."))
         } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label="Sources of incidents" { table {
                 caption { "The worst " (ROWS) " at most, by their incidents" }
                 thead { tr {
                     th scope="col" { "Source" } th scope="col" { "Worst" }
@@ -250,7 +247,7 @@ pub(super) fn rules(gathered: &Gathered) -> Markup {
         @if first.is_empty() {
             (empty("No rule was broken."))
         } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label="Rules by their incidents" { table {
                 caption { "Rules by their incidents" }
                 thead { tr {
                     th scope="col" { "Rule" } th scope="col" { "Worst" } th.number scope="col" { "Incidents" }
@@ -276,7 +273,7 @@ pub(super) fn busiest(gathered: &Gathered) -> Markup {
         @if first.is_empty() {
             (empty("No windows of this time were kept."))
         } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label="Who sent most" { table {
                 caption { "By packets, as far as they were among the 50 busiest of a window" }
                 thead { tr {
                     th scope="col" { "Source" } th.number scope="col" { "Packets" } td {}
@@ -297,11 +294,11 @@ pub(super) fn busiest(gathered: &Gathered) -> Markup {
 
 /// How well the watch itself worked.
 pub(super) fn watch(asked: &Asked, gathered: &Gathered) -> Markup {
-    let troubles: Vec<_> = gathered.listed.iter().filter(|incident| incident.rule == "degraded").collect();
+    let more_troubles = gathered.trouble_count.saturating_sub(gathered.troubles.len() as u64);
     let lost: u64 = gathered.coverage.values().fold(0, |sum, one| sum.saturating_add(one.lost));
     let is_well = lost == 0
         && gathered.degraded == 0
-        && troubles.is_empty()
+        && gathered.trouble_count == 0
         && !gathered.coverage.is_empty()
         && gathered.coverage.values().all(|coverage| coverage.gap_count == 0);
     let content = html! {
@@ -316,7 +313,7 @@ pub(super) fn watch(asked: &Asked, gathered: &Gathered) -> Markup {
             (notice("trouble", &html! { "Not all of the time was watched, or not all of it was counted. What follows says what is missing." }))
         }
         @if !gathered.coverage.is_empty() {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label="Windows of each interface" { table {
                 caption { "Windows are kept one after the other; where there is none, nobody watched" }
                 thead { tr {
                     th scope="col" { "Interface" } th.number scope="col" { "Windows" } th.number scope="col" { "Expected" }
@@ -354,13 +351,13 @@ pub(super) fn watch(asked: &Asked, gathered: &Gathered) -> Markup {
                 dt { "Left out" } dd { (figures::count(gathered.unplaced, "window")) " of more interfaces than are told apart" }
             }
         }
-        @if !troubles.is_empty() {
+        @if !gathered.troubles.is_empty() {
             h3 { "What netwatch told of itself" }
-            ul { @for incident in troubles.iter().take(TROUBLES) {
+            ul { @for incident in &gathered.troubles {
                 li { (exact_time(incident.opened_at)) " " (foreign(&plain(&incident.text)))
                     @if incident.state == Life::Open { " " span.muted { "(goes on)" } } }
             } }
-            @if troubles.len() > TROUBLES { p.muted { "And " (troubles.len() - TROUBLES) " more." } }
+            @if more_troubles > 0 { p.muted { "And " (figures::grouped(more_troubles)) " more, which are older." } }
         }
     };
     card("watch", "How well the watch worked", &content)

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::driver::Browser;
-use crate::scene::Dir;
+use crate::scene::{Dir, give_back};
 
 /// Where it may come from, and what its SHA-256 is then: the registry of node, else a package of Python that has it inside.
 const ORIGINS: [(&str, &str); 2] = [
@@ -65,6 +65,7 @@ fn fetched() -> Option<String> {
             // It gets its name only when it is complete: others may read it.
             let half = file.with_extension(std::process::id().to_string());
             fs::write(&half, &content).unwrap();
+            give_back(&half);
             fs::rename(half, file).unwrap();
             return Some(content);
         }

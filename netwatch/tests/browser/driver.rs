@@ -4,7 +4,8 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,13 +50,40 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Finds both on `PATH`.
-    pub fn find() -> Option<Self> {
+    /// Finds both on `PATH`, or says why there are none to test with.
+    pub fn find() -> Result<Self, String> {
+        static FOUND: OnceLock<Result<Programs, String>> = OnceLock::new();
+        FOUND.get_or_init(Self::look).clone()
+    }
+
+    fn look() -> Result<Self, String> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let find =
             |name: &str| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
-        Some(Self { chromedriver: find("chromedriver")?, browser: BROWSERS.into_iter().find_map(find)? })
+        let (Some(chromedriver), Some(browser)) = (find("chromedriver"), BROWSERS.into_iter().find_map(find))
+        else {
+            return Err("chromium and chromedriver are not here".to_owned());
+        };
+        // Neither drives the other when they are not of the same version; which one is unknown says so itself.
+        if let (Some(driver), Some(driven)) = (major(&chromedriver), major(&browser))
+            && driver != driven
+        {
+            return Err(format!(
+                "chromedriver {driver} does not drive chromium {driven}; install both from one place"
+            ));
+        }
+        Ok(Self { chromedriver, browser })
     }
+}
+
+/// The first number of a program's version.
+fn major(program: &Path) -> Option<u32> {
+    let said = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
+    major_of(&String::from_utf8_lossy(&said.stdout))
+}
+
+fn major_of(said: &str) -> Option<u32> {
+    said.split_whitespace().find_map(|word| word.split_once('.')?.0.parse().ok())
 }
 
 /// A browser with one tab. It ends with this value.
@@ -375,4 +403,11 @@ fn unbase64(text: &str) -> Vec<u8> {
 fn pictures_are_decoded() {
     assert_eq!(unbase64("UE5HIQ=="), b"PNG!");
     assert_eq!(unbase64("/+8="), [0xff, 0xef]);
+}
+
+#[test]
+fn versions_are_read() {
+    assert_eq!(major_of("Chromium 142.0.7444.59 built on Debian GNU/Linux 12 (bookworm)"), Some(142));
+    assert_eq!(major_of("ChromeDriver 141.0.1 (a21ce95-refs/branch-heads/8078@{#1704})"), Some(141));
+    assert_eq!(major_of("no such thing."), None);
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::axe;
 use crate::driver::Browser;
 use crate::process::Netwatch;
-use crate::scene::{SCANNER, Scene, incident};
+use crate::scene::{SCANNER, Scene, give_back, incident};
 
 /// The Tab key, in WebDriver's alphabet.
 const TAB: char = '\u{e004}';
@@ -140,7 +140,9 @@ fn every_page_has_its_picture_taken() {
                     (name, true) => name.trim_end_matches('s').to_owned(),
                     (name, false) => name.to_owned(),
                 };
-                browser.screenshot(&folder.join(format!("{name}-{width}-{scheme}.png")));
+                let file = folder.join(format!("{name}-{width}-{scheme}.png"));
+                browser.screenshot(&file);
+                give_back(&file);
             }
         }
     }

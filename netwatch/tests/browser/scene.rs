@@ -53,10 +53,7 @@ pub struct Scene {
 impl Scene {
     /// None where there is no browser, which is said.
     pub fn new() -> Option<Self> {
-        let Some(programs) = Programs::find() else {
-            crate::skip("chromium and chromedriver are not here");
-            return None;
-        };
+        let programs = Programs::find().map_err(|why| crate::skip(&why)).ok()?;
         let lab = Lab::new().expect("a laboratory; this needs root and `ip`");
         Some(Self { lab, state: Dir::new("pages"), programs })
     }
@@ -121,6 +118,14 @@ impl Scene {
         }
         let state = store.finish(PATIENCE);
         assert_eq!((state.dropped, state.waiting, state.trouble), (0, 0, None));
+    }
+}
+
+/// Gives a file to whoever called sudo, in whose folder it is: root's would be in their way.
+pub fn give_back(file: &Path) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    if let (Some(user), Some(group)) = (number("SUDO_UID"), number("SUDO_GID")) {
+        std::os::unix::fs::lchown(file, Some(user), Some(group)).unwrap();
     }
 }
 
