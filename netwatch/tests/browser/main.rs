@@ -15,6 +15,7 @@ mod axe;
 mod driver;
 mod every_page;
 mod figures;
+mod handout;
 #[path = "../kernel/incident.rs"]
 #[expect(dead_code, reason = "it is the kernel tests' own")]
 mod incident;
