@@ -62,21 +62,21 @@ fn pages_keep_to_themselves_and_complain_of_nothing() {
 }
 
 #[test]
-fn axe_finds_nothing_serious_in_either_theme() {
+fn axe_finds_nothing_serious_in_either_theme_or_on_a_small_screen() {
     let Some(scene) = Scene::new() else { return };
     let Some(source) = axe::source() else { return };
     let (_netwatch, pages) = pages(&scene);
     let browser = scene.browser();
     let mut found = Vec::new();
-    for scheme in ["light", "dark"] {
+    for (scheme, width) in [("light", 1280), ("dark", 1280), ("light", 360)] {
         browser.prefer(scheme);
+        browser.resize(width, 900);
         for page in &pages {
             if !visit(&browser, page) {
                 continue;
             }
-            found.extend(
-                axe::troubles(&browser, source).iter().map(|line| format!("{scheme} {page}: {line}")),
-            );
+            let lines = axe::troubles(&browser, source);
+            found.extend(lines.iter().map(|line| format!("{scheme} {width} {page}: {line}")));
         }
     }
     assert!(found.is_empty(), "{found:#?}");

@@ -68,4 +68,53 @@ fn a_page_goes_on_after_a_restart_of_netwatch() {
     scene.scan(SCANNER);
     browser.wait("the incident of the second run", "return window.__appeared");
     assert_eq!(browser.run("return window.__marked"), true, "the page was reloaded");
+    // The chart, which the second run first drew without any line, is drawn by the script again.
+    browser.wait(
+        "the chart",
+        "return document.querySelector('#chart-packets [data-line]')?.getAttribute('d') ?? ''",
+    );
+    browser.wait("the state", "return document.querySelector('#connection').textContent === 'live'");
+}
+
+#[test]
+fn a_page_whose_session_is_gone_leads_to_the_login() {
+    let Some(scene) = Scene::new() else { return };
+    let (options, token) = scene.with_token();
+    let first = scene.netwatch(&options);
+    let browser = scene.browser();
+    browser.go("/status");
+    browser.fill("[name=token]", token);
+    browser.click("form button");
+    browser.wait("the state", "return document.querySelector('#connection').textContent === 'live'");
+    first.signal(Signal::SIGTERM);
+    assert!(first.ended().status.success());
+    let _second = scene.netwatch(&options);
+    browser.wait("the form", "return document.querySelector('[name=token]') !== null");
+    assert!(browser.path().starts_with("/login?to="), "{}", browser.path());
+}
+
+#[test]
+fn the_header_says_whether_the_page_is_live() {
+    let Some(scene) = Scene::new() else { return };
+    let _netwatch = scene.netwatch("");
+    let browser = scene.browser();
+    browser.go("/");
+    let says = |text: &str| {
+        browser.wait(text, &format!("return document.querySelector('#connection').textContent === {text:?}"));
+    };
+    says("live");
+    browser.run("window.__fetch = fetch; window.fetch = async () => new Response('', { status: 503 });");
+    says("stale: 503");
+    browser.run("window.fetch = window.__fetch");
+    says("live");
+    let look = |is_hidden: bool| {
+        browser.run(&format!(
+            "Object.defineProperty(document, 'hidden', {{ value: {is_hidden}, configurable: true }});
+             document.dispatchEvent(new Event('visibilitychange'));"
+        ));
+    };
+    look(true);
+    says("paused");
+    look(false);
+    says("live");
 }

@@ -70,6 +70,15 @@ impl Scene {
         netwatch
     }
 
+    /// Options for netwatch to ask for a token, and the token.
+    pub fn with_token(&self) -> (String, &'static str) {
+        let token = "a-token-of-forty-letters-0123456789abcdef";
+        let (file, config) = (self.state.path().join("token"), self.state.path().join("netwatch.toml"));
+        std::fs::write(&file, token).unwrap();
+        std::fs::write(&config, format!("[web]\ntoken_file = {:?}\n", file.to_str().unwrap())).unwrap();
+        (format!("-c {}", config.display()), token)
+    }
+
     /// A browser, which is nowhere yet.
     #[track_caller]
     pub fn browser(&self) -> Browser<'_> {

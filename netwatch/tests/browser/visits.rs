@@ -1,7 +1,5 @@
 //! What people do on the pages: look for something, acknowledge, log in, choose a theme.
 
-use std::fs;
-
 use crate::driver::Browser;
 use crate::scene::{SCANNER, Scene, incident};
 
@@ -92,13 +90,59 @@ fn incidents_are_acknowledged_with_scripts_and_without() {
 }
 
 #[test]
+fn what_somebody_writes_is_not_taken_away() {
+    let Some(scene) = Scene::new() else { return };
+    let netwatch = scene.netwatch("");
+    scene.scan(SCANNER);
+    netwatch.wait_for_line("scan.vertical");
+    let browser = scene.browser();
+    browser.go("/");
+    browser.click(".incidents a.what");
+    browser.fill("form[action$='/acknowledge'] [name=note]", "half a");
+    // Somebody else is faster.
+    browser.run(
+        "return fetch(document.querySelector('form[action$=\"/acknowledge\"]').getAttribute('action'),
+           { method: 'POST', body: new URLSearchParams({ action: 'acknowledge', note: 'theirs' }) }).then(() => true)",
+    );
+    browser
+        .wait("the head", "return document.querySelector('[data-live=incident-head] .state-ack') !== null");
+    let form = "const form = document.querySelector('form[action$=\"/acknowledge\"]');
+                return `${form.elements.action.value} ${form.elements.note?.value ?? ''}`";
+    assert_eq!(browser.run(form), "acknowledge half a");
+    browser.run("window.__form = document.querySelector('form[action$=\"/acknowledge\"]'); document.activeElement.blur();");
+    browser.wait("the card", "return document.querySelector('[data-live=ack]').innerText.includes('theirs')");
+    assert_eq!(browser.run(form), "take-back ");
+    assert_eq!(browser.run("return window.__form.isConnected"), false, "one form became the other");
+}
+
+#[test]
+fn keys_can_be_turned_off() {
+    let Some(scene) = Scene::new() else { return };
+    let _netwatch = scene.netwatch("");
+    let browser = scene.browser();
+    let is_shown = "return document.querySelector('#help').open";
+    browser.go("/status");
+    browser.press('?');
+    assert_eq!(browser.run(is_shown), true);
+    browser.click("#letters");
+    browser.click("#help form button");
+    browser.press('?');
+    assert_eq!(browser.run(is_shown), false);
+    browser.go("/");
+    browser.press('?');
+    assert_eq!(browser.run(is_shown), false, "what was chosen is forgotten");
+    browser.click("#keys");
+    browser.click("#letters");
+    browser.click("#help form button");
+    browser.press('?');
+    assert_eq!(browser.run(is_shown), true);
+}
+
+#[test]
 fn who_has_the_token_logs_in_once() {
     let Some(scene) = Scene::new() else { return };
-    let token = "a-token-of-forty-letters-0123456789abcdef";
-    let (file, config) = (scene.state.path().join("token"), scene.state.path().join("netwatch.toml"));
-    fs::write(&file, token).unwrap();
-    fs::write(&config, format!("[web]\ntoken_file = {:?}\n", file.to_str().unwrap())).unwrap();
-    let _netwatch = scene.netwatch(&format!("-c {}", config.display()));
+    let (options, token) = scene.with_token();
+    let _netwatch = scene.netwatch(&options);
     let browser = scene.browser();
     browser.go("/incidents?state=open");
     browser.fill("[name=token]", "something else entirely");

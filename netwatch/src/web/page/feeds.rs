@@ -28,7 +28,7 @@ pub(in crate::web) async fn feeds(State(shared): State<Arc<Shared>>, uri: Uri) -
                     "There are none. Name files of addresses in " code { "[[feeds]]" } " of the configuration; netwatch fetches nothing itself."
                 }
             } @else {
-                div.scroll { table {
+                (parts::scroll("Feeds", &html! { table {
                     caption { "Feeds, in the order of the configuration" }
                     thead { tr {
                         th scope="col" { "Feed" } th scope="col" { "State" } th.number scope="col" { "Entries" }
@@ -43,7 +43,7 @@ pub(in crate::web) async fn feeds(State(shared): State<Arc<Shared>>, uri: Uri) -
                             td.mono { (parts::foreign(&feed.file)) }
                         }
                     } }
-                } }
+                } }))
             }
         }
         p.muted { "Whether an address is listed stands on its page, and " code { "netwatch feeds lookup ADDRESS" } " says it in a terminal." }

@@ -126,7 +126,7 @@ fn numbers(incident: &Incident) -> Markup {
     html! {
         section.card aria-labelledby="numbers" data-live="numbers" {
             header { h2 id="numbers" { "How much" } }
-            div.scroll { table {
+            (parts::scroll("Numbers", &html! { table {
                 caption { (parts::foreign(&incident.unit)) " within " (incident.window_s) " s" }
                 thead { tr { th scope="col" { "" span.visually-hidden { "What" } } th.number scope="col" { "Number" } th scope="col" { span.visually-hidden { "As a bar" } } } }
                 tbody {
@@ -134,7 +134,7 @@ fn numbers(incident: &Incident) -> Markup {
                     (row("Most at any time", incident.peak))
                     (row("Tolerated", incident.threshold))
                 }
-            } }
+            } }))
             dl.stats {
                 (parts::stat("Packets", &figures::short(incident.packets as f64)))
                 (parts::stat("Bytes", &figures::bytes(incident.bytes as f64)))
@@ -151,7 +151,7 @@ fn evidence(incident: &Incident) -> Markup {
         section.card aria-labelledby="evidence" data-live="evidence" {
             header { h2 id="evidence" { "Evidence" } }
             @if incident.evidence.is_empty() { (parts::empty("There are no packets by class.")) } @else {
-                div.scroll { table {
+                (parts::scroll("Packets by class", &html! { table {
                     caption { "Packets by class" }
                     thead { tr { th scope="col" { "Class" } th.number scope="col" { "Packets" } th scope="col" { span.visually-hidden { "As a bar" } } } }
                     tbody { @for (class, count) in &incident.evidence {
@@ -161,7 +161,7 @@ fn evidence(incident: &Incident) -> Markup {
                             td { (bar(*count as f64, most)) }
                         }
                     } }
-                } }
+                } }))
             }
             dl.facts {
                 @if !incident.techniques.is_empty() { dt { "Techniques" } dd { (incident.techniques.join(", ")) } }
@@ -243,13 +243,13 @@ fn acknowledgement(incident: &Incident, now: Time) -> Markup {
                         ", and is " (incident.severity) " now."
                     }))
                 }
-                form method="post" action=(path) {
+                form data-key="take-back" method="post" action=(path) {
                     input type="hidden" name="action" value="take-back";
                     p.actions { button.button { "Take it back" } }
                 }
             } @else {
                 p.muted { "Says that you look after it. It silences nothing, and is listed after what nobody looks after." }
-                form.stack method="post" action=(path) {
+                form.stack data-key="acknowledge" method="post" action=(path) {
                     input type="hidden" name="action" value="acknowledge";
                     label { "Note" input name="note" maxlength=(NOTE_MAX) autocomplete="off" placeholder="may be left empty"; }
                     p.actions { button.button.main { "Acknowledge" } }
@@ -281,9 +281,10 @@ fn allowing(incident: &Incident) -> Markup {
             @match entry {
                 Some(entry) => {
                     p {
-                        "If this is expected, this entry spares it: counted, and not told. It names "
-                        @if is_dest { "the destination" } @else { "the source" }
-                        ", the rule and an end, which is as narrow as the allow-list can be."
+                        "If this is expected, this entry spares "
+                        @if is_dest { "the whole destination" } @else { "the whole source" }
+                        " for this rule, and not just this incident: what comes is counted, and not told, for "
+                        (proposal::DAYS) " days unless you write another date."
                     }
                     (parts::toml("allow-toml", &entry))
                     p.muted {

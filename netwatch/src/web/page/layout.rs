@@ -103,6 +103,8 @@ fn help() -> Markup {
                 dt { kbd { "t" } } dd { "theme: as the system has it, light, dark" }
                 dt { kbd { "?" } } dd { "this list" }
             }
+            // Who dictates, or presses keys unawares, needs to do without.
+            p { label { input type="checkbox" id="letters" checked autocomplete="off"; " Use these keys" } }
             form method="dialog" { button.button { "Close" } }
         }
     }

@@ -53,14 +53,14 @@ pub(in crate::web) async fn packets(
         }
         section.card aria-labelledby="passing" {
             header { h2 id="passing" { "Passing now" } span.muted { "a few of each second, the newest first" } }
-            div.scroll { table.packets {
+            (parts::scroll("Packets as they pass", &html! { table.packets {
                 caption { "Packets as they pass" }
                 thead { tr {
                     th scope="col" { "Time" } th scope="col" { "Interface" } th scope="col" { "Way" } th scope="col" { "Class" }
                     th scope="col" { "Source" } th scope="col" { "Destination" } th.number scope="col" { "Bytes" } th scope="col" { "Packet" }
                 } }
                 tbody data-packets {}
-            } }
+            } }))
             p.empty data-packets-empty { "Nothing has passed yet since this page was opened." }
         }
     };

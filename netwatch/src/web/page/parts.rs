@@ -84,6 +84,11 @@ pub(crate) fn notice(kind: &str, content: &Markup) -> Markup {
     html! { div.notice.(kind) role="status" { (content) } }
 }
 
+/// What scrolls sideways where it is too wide, for keys as well; `name` says what it is, and is once on each page.
+pub(in crate::web) fn scroll(name: &str, table: &Markup) -> Markup {
+    html! { div.scroll tabindex="0" role="region" aria-label=(name) { (table) } }
+}
+
 /// There is nothing to show, said kindly.
 pub(crate) fn empty(text: &str) -> Markup {
     html! { p.empty { (text) } }

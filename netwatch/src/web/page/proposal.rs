@@ -1,4 +1,4 @@
-//! The entry of the allow-list that would spare what an incident was about, for people to paste. Nothing is changed by it.
+//! The entry of the allow-list that would spare whom an incident was about, for people to paste. Nothing is changed by it.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -6,8 +6,8 @@ use crate::analysis::rules::{RuleId, Subject};
 use crate::guide;
 use crate::report::{Incident, Network};
 
-/// How long the entry lasts unless somebody writes another date.
-const LASTS: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How many days the entry lasts unless somebody writes another date.
+pub(super) const DAYS: i64 = 30;
 
 /// The entry; none where the allow-list cannot spare it.
 pub(super) fn entry(incident: &Incident, now: Timestamp) -> Option<String> {
@@ -20,7 +20,7 @@ pub(super) fn entry(incident: &Incident, now: Timestamp) -> Option<String> {
         Subject::Itself => None,
     };
     let Network { addr, bits } = Network::read(&about?)?;
-    let until = now.checked_add(LASTS).ok()?.strftime("%Y-%m-%d");
+    let until = now.checked_add(SignedDuration::from_hours(24 * DAYS)).ok()?.strftime("%Y-%m-%d");
     Some(format!(
         "[[allow]]\nprefix = \"{addr}/{bits}\"\nrule = \"{}\"\nuntil = {until}\ncomment = \"say here why this is expected\"\n",
         rule.name()

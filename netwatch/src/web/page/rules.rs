@@ -25,14 +25,14 @@ pub(in crate::web) async fn rules(State(shared): State<Arc<Shared>>, uri: Uri) -
     let content = html! {
         h1 { "Rules" }
         (parts::card("all", "All rules", &html! {
-            div.scroll { table {
+            (parts::scroll("Rules in effect", &html! { table {
                 caption { "What is in effect now; what the configuration says otherwise than netwatch is marked" }
                 thead { tr {
                     th scope="col" { "Rule" } th scope="col" { "Finds" } th.number scope="col" { "Tolerates" }
                     th scope="col" { "Over" } th scope="col" { "Severity" } th scope="col" { "Told" }
                 } }
                 tbody { @for rule in &RULES { (line(rule, &effective)) } }
-            } }
+            } }))
         }))
         @for rule in &RULES { (explained(rule, &effective)) }
     };

@@ -99,7 +99,7 @@ fn sending(busy: &BusySource, window_ns: u64, now: Time) -> Markup {
             (parts::stat("Packets", &figures::short(busy.packets as f64)))
             (parts::stat("Handshakes", &figures::grouped(busy.completed)))
         }
-        div.scroll { table {
+        (parts::scroll(&format!("Packets of {} on {} by class", busy.source, busy.interface), &html! { table {
             caption { "Packets by class, from " (parts::time(busy.first_seen, now)) " to " (parts::time(busy.last_seen, now)) }
             thead { tr { th scope="col" { "Class" } th.number scope="col" { "Packets" } th scope="col" { span.visually-hidden { "As a bar" } } } }
             tbody { @for (class, count) in Class::ALL.into_iter().zip(busy.classes).filter(|(_, count)| *count > 0) {
@@ -109,7 +109,7 @@ fn sending(busy: &BusySource, window_ns: u64, now: Time) -> Markup {
                     td { (bar(count as f64, most)) }
                 }
             } }
-        } }
+        } }))
     }
 }
 
@@ -139,7 +139,7 @@ fn past(windows: &[WindowSummary]) -> Markup {
             @if sums.is_empty() {
                 (parts::empty("It was never among the busiest sources of a window."))
             } @else {
-                div.scroll { table {
+                (parts::scroll("Last windows", &html! { table {
                     caption { "The last windows in which it was among the busiest" }
                     thead { tr {
                         th scope="col" { "Until" } th scope="col" { "Interface" }
@@ -155,7 +155,7 @@ fn past(windows: &[WindowSummary]) -> Markup {
                             td.number { (figures::bytes(bytes as f64)) }
                         }
                     } }
-                } }
+                } }))
             }
         }
     }

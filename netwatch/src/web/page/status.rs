@@ -32,7 +32,7 @@ pub(in crate::web) async fn status(State(shared): State<Arc<Shared>>, uri: Uri) 
                 (parts::notice("trouble", &html! { "The configuration was read again and is not right: what was there before stays in effect. The log says why." }))
             }
             (run(&snapshot, now))
-            @for state in &snapshot.interfaces { (interface(state)) }
+            @for (index, state) in snapshot.interfaces.iter().enumerate() { (interface(index, state)) }
             div.grid {
                 (held_back(&snapshot))
                 (history(&snapshot.store))
@@ -73,11 +73,10 @@ fn run(snapshot: &Snapshot, now: Time) -> Markup {
     )
 }
 
-fn interface(state: &InterfaceState) -> Markup {
+fn interface(index: usize, state: &InterfaceState) -> Markup {
     let length = seconds(state.slot_ns).max(0.001);
     let losses: Vec<_> = lost(state).into_iter().filter(|(_, count)| *count > 0).collect();
-    let id =
-        format!("interface-{}", state.name.chars().filter(char::is_ascii_alphanumeric).collect::<String>());
+    let id = format!("interface-{index}");
     html! {
         section.card aria-labelledby=(id) data-key=(state.name) {
             header {
@@ -103,13 +102,13 @@ fn interface(state: &InterfaceState) -> Markup {
                 }
             }
             @if losses.is_empty() { p { "Nothing was lost." } } @else {
-                div.scroll { table {
+                (parts::scroll(&format!("What found no room on {}", state.name), &html! { table {
                     caption { "What found no room since the start" }
                     thead { tr { th scope="col" { "What" } th.number scope="col" { "How many" } th scope="col" { "What that means" } } }
                     tbody { @for (name, count) in losses {
                         tr data-key=(name) { th.mono scope="row" { (name) } td.number { (figures::grouped(count)) } td { (means(name)) } }
                     } }
-                } }
+                } }))
             }
         }
     }
@@ -198,7 +197,7 @@ fn outputs(outputs: &[OutputState]) -> Markup {
             @if outputs.is_empty() {
                 p.empty { "Alerts go to stdout alone. " code { "[[outputs]]" } " in the configuration names others." }
             } @else {
-                div.scroll { table {
+                (parts::scroll("What outputs were given", &html! { table {
                     caption { "What became of what they were given" }
                     thead { tr {
                         th scope="col" { "Output" } th scope="col" { "Kind" } th scope="col" { "State" } th.number scope="col" { "Delivered" }
@@ -215,7 +214,7 @@ fn outputs(outputs: &[OutputState]) -> Markup {
                             td.number { (figures::grouped(output.failures)) }
                         }
                     } }
-                } }
+                } }))
             }
         }
     }

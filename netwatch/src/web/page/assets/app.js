@@ -15,10 +15,10 @@ const NOBREAK = "\u00a0";
 
 const THEMES = { "": "as the system has it", light: "light", dark: "dark" };
 
-function stored(value) {
+function stored(name, value) {
   // Storage may be forbidden; then the choice lasts as long as the page.
   try {
-    return value === undefined ? localStorage.getItem("theme") : localStorage.setItem("theme", value);
+    return value === undefined ? localStorage.getItem(name) : localStorage.setItem(name, value);
   } catch {
     return null;
   }
@@ -38,15 +38,14 @@ function setTheme(name) {
 function nextTheme() {
   const names = Object.keys(THEMES);
   const next = names[(names.indexOf(page.dataset.theme || "") + 1) % names.length];
-  stored(next);
+  stored("theme", next);
   setTheme(next);
 }
 
 // ---- Numbers and times, as the server writes them.
 
 function scaled(number, unit) {
-  let rest = Number.isFinite(number) ? Math.max(0, number) : 0;
-  let step = 0;
+  let [rest, step] = [Number.isFinite(number) ? Math.max(0, number) : 0, 0];
   if (rest >= (unit ? 999.5 : 9999.5)) {
     while (rest >= 999.95 && step < 6) {
       rest /= 1000;
@@ -84,14 +83,22 @@ function tick() {
 
 // ---- A new form for what is there: nodes stay where they can, so focus, selection and place do, too.
 
-// The script itself keeps these up to date while it gets rates.
-const isOwn = (node) => rates.length && node.matches("[data-chart], [data-rate], .legend .value");
+// The script itself keeps these up to date while it gets rates; a chart as long as the server draws the same lines.
+const lines = (chart) => all("[data-line]", chart).map((line) => line.dataset.line).join("\n");
+const isOwn = (old, fresh) => rates.length
+  && (old.matches("[data-rate], .legend .value") || (old.matches("[data-chart]") && lines(old) === lines(fresh)));
+
+function drop(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
+}
 
 function morph(old, fresh) {
   if (old.isEqualNode(fresh)) return;
   if (old.nodeName !== fresh.nodeName) return old.replaceWith(document.adoptNode(fresh));
   if (old.nodeType !== Node.ELEMENT_NODE) return void (old.nodeValue = fresh.nodeValue);
-  if (isOwn(old)) {
+  if (isOwn(old, fresh)) {
     const [was, is] = [find("desc", old), find("desc", fresh)];
     if (was && is) was.textContent = is.textContent;
     return;
@@ -116,44 +123,43 @@ function morph(old, fresh) {
       continue;
     }
     // What is gone makes way first, so that what stays need not move.
-    while (place && place !== same && place.dataset?.key !== undefined && !hasKey(fresh, place.dataset.key)) {
-      const gone = place;
-      place = place.nextSibling;
-      gone.remove();
-    }
+    while (place && place !== same && place.dataset?.key !== undefined && !hasKey(fresh, place.dataset.key)) place = drop(place);
     if (same === place) place = place.nextSibling;
     else old.insertBefore(same, place);
     morph(same, next);
   }
-  while (place) {
-    const gone = place;
-    place = place.nextSibling;
-    gone.remove();
-  }
+  while (place) place = drop(place);
 }
 
 const hasKey = (parent, key) => parent.querySelector(`:scope > [data-key="${CSS.escape(key)}"]`) !== null;
+
+// Whether somebody writes in it, which nothing may take away.
+function isWritten(part, field) {
+  return part.contains(field) && field.matches("input, textarea") && field.value !== field.defaultValue;
+}
 
 function apply(fresh) {
   const focused = document.activeElement;
   for (const part of all("[data-live]")) {
     const next = find(`[data-live="${CSS.escape(part.dataset.live)}"]`, fresh);
-    if (next && part.isConnected) morph(part, next);
+    if (next && part.isConnected && !isWritten(part, focused)) morph(part, next);
   }
   if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
   ready();
   showOpen();
+  showRates();
 }
 
-let loading = false;
-let again = false;
-let waiting = 0;
-let loaded = -Infinity;
+const ask = (address) => fetch(address, { cache: "no-store", signal: AbortSignal.timeout(15000) });
 
-// The page anew: at once, then twice a second at most; in the background not before somebody looks.
+let [loading, again] = [false, false];
+let [waiting, loaded] = [0, -Infinity];
+
+// The page anew: at once, then twice a second at most; in the background not before somebody looks. Many who look ask a
+// little apart.
 function refresh() {
   if (document.hidden || loading) again = true;
-  else waiting ||= setTimeout(load, Math.max(0, loaded + 500 - performance.now()));
+  else waiting ||= setTimeout(load, Math.max(0, loaded + 500 - performance.now()) + Math.random() * 150);
 }
 
 async function load() {
@@ -162,11 +168,12 @@ async function load() {
   again = false;
   loaded = performance.now();
   try {
-    const answer = await fetch(location.href, { cache: "no-store" });
+    const answer = await ask(location.href);
     if (answer.status === 401 || answer.redirected) return location.reload();
     if (answer.ok) apply(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    setStale(answer.ok ? "" : answer.status);
   } catch {
-    // Nobody answers; the stream says so, too, and comes back.
+    setStale("no answer");
   } finally {
     loading = false;
   }
@@ -192,9 +199,8 @@ function fromColumns({ at_ms, interfaces }) {
     const point = { at, interfaces: new Map() };
     for (const { name, packets_per_s, bytes_per_s, classes } of interfaces) {
       const of = Object.entries(classes).map(([key, values]) => [key, values[place]]);
-      point.interfaces.set(name, {
-        packets_per_s: packets_per_s[place], bytes_per_s: bytes_per_s[place], classes: new Map(of),
-      });
+      const one = { packets_per_s: packets_per_s[place], bytes_per_s: bytes_per_s[place], classes: new Map(of) };
+      point.interfaces.set(name, one);
     }
     return point;
   });
@@ -284,12 +290,12 @@ function showRates() {
 async function loadRates() {
   if (!topics.includes("rates")) return;
   try {
-    const answer = await fetch("/api/v1/rates?last=5m", { cache: "no-store" });
-    if (!answer.ok) return;
+    const answer = await ask("/api/v1/rates?last=5m");
+    if (!answer.ok) return setStale(answer.status);
     rates = fromColumns(await answer.json());
     showRates();
   } catch {
-    // As above.
+    setStale("no answer");
   }
 }
 
@@ -298,8 +304,7 @@ async function loadRates() {
 const ROWS = 200;
 const FIELDS = ["at", "interface", "direction", "class", "source", "dest", "bytes", "text"];
 const packets = find("[data-packets]");
-let rows = [];
-let isPaused = false;
+let [rows, isPaused] = [[], false];
 
 function isWanted(packet) {
   const asked = new FormData(find("[data-packet-filters]") ?? undefined);
@@ -336,15 +341,22 @@ function takePacket(packet) {
 // ---- The stream.
 
 const state = find("#connection");
-let stream;
-let tries = 0;
-let heard = 0;
-let announced = -Infinity;
+// Where something comes each second, silence is noticed sooner.
+const SILENCE = topics.includes("rates") ? 20000 : 40000;
+let [stream, isOpen, stale] = [null, false, ""];
+let [tries, retry, leaving] = [0, 0, 0];
+let [heard, announced] = [0, -Infinity];
 
 function say(name, text) {
-  if (state.dataset.state === name) return;
+  if (state.textContent === text) return;
   state.dataset.state = name;
   state.textContent = text;
+}
+
+// What is shown is live only if the page itself can be had, too.
+function setStale(why) {
+  stale = why;
+  if (isOpen) stale ? say("stale", `stale: ${stale}`) : say("live", "live");
 }
 
 // New incidents are said aloud to who cannot see them, but not faster than one can listen.
@@ -354,7 +366,10 @@ function announce({ step, incident, text }) {
   find("#announce").textContent = `New incident, ${incident?.severity ?? ""}: ${text}`;
 }
 
+const renew = () => { refresh(); loadRates(); };
+
 function connect() {
+  clearTimeout(retry);
   const mine = new EventSource(`/api/v1/stream?topics=${topics.join(",")}`);
   stream = mine;
   heard = performance.now();
@@ -363,11 +378,9 @@ function connect() {
     take(JSON.parse(event.data));
   });
   mine.onopen = () => {
-    say("live", "live");
-    if (tries > 0) {
-      refresh();
-      loadRates();
-    }
+    isOpen = true;
+    setStale("");
+    if (tries > 0) renew();
     tries = 0;
   };
   mine.onerror = lost;
@@ -375,29 +388,55 @@ function connect() {
   on("acknowledged", refresh);
   on("gap", refresh);
   on("stats", ({ open }) => { showOpen(open); refresh(); });
+  on("alive", () => {});
   on("rates", (event) => {
+    if (!rates.length) loadRates();
     rates = [...rates.slice(1 - KEPT), fromEvent(event)];
     showRates();
   });
   on("packet", takePacket);
 }
 
-// EventSource gives up on any answer but 200, as while netwatch starts anew, so it is made again here.
+function close() {
+  stream?.close();
+  stream = null;
+  isOpen = false;
+  clearTimeout(retry);
+}
+
+// EventSource gives up on any answer but 200, as while netwatch starts anew, so it is made again here. It does not tell which
+// answer it was: where a login is asked for again, the page is led there.
 function lost() {
-  stream.close();
+  close();
   tries += 1;
-  if (tries > 1) say("lost", "reconnecting…");
-  setTimeout(connect, Math.min(15000, 500 * 2 ** Math.min(tries - 1, 5)) * (0.75 + Math.random() / 2));
+  if (tries > 1) {
+    say("lost", "reconnecting…");
+    refresh();
+  }
+  retry = setTimeout(connect, Math.min(15000, 500 * 2 ** Math.min(tries - 1, 5)) * (0.75 + Math.random() / 2));
+}
+
+// Browsers have few connections to one server, so a page that nobody looks at lets go of its own.
+function onVisibility() {
+  clearTimeout(leaving);
+  if (document.hidden) return void (leaving = setTimeout(() => { close(); say("paused", "paused"); }, 10000));
+  tick();
+  showRates();
+  if (again) refresh();
+  if (stream) return;
+  tries = 0;
+  connect();
+  renew();
 }
 
 // ---- Keys and buttons.
 
-const GO_WITHIN = 1500;
 let wantsToGo = -Infinity;
 
 function onKey(event) {
-  if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest?.("input, select, textarea, dialog")) return;
-  if (performance.now() - wantsToGo < GO_WITHIN) {
+  if (!find("#letters").checked || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.target.closest?.("input, select, textarea, dialog")) return;
+  if (performance.now() - wantsToGo < 1500) {
     wantsToGo = -Infinity;
     const link = find(`nav a[data-go="${CSS.escape(event.key)}"]`);
     if (link) return link.click();
@@ -442,23 +481,19 @@ function onClick({ target }) {
 // What only works with this script is shown only with it.
 const ready = () => all("#theme, #keys, [data-copy], [data-packets-pause]").forEach((one) => { one.hidden = false; });
 
-setTheme(stored() || "");
+setTheme(stored("theme") || "");
+find("#letters").checked = stored("letters") !== "off";
 ready();
 showOpen();
 document.addEventListener("keydown", onKey);
 document.addEventListener("click", onClick);
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return;
-  tick();
-  showRates();
-  if (again) refresh();
-});
+find("#letters").addEventListener("change", ({ target }) => stored("letters", target.checked ? "on" : "off"));
 setInterval(tick, 1000);
 if (topics.length) {
   connect();
   loadRates();
-  // Where something comes each second, silence is a connection that nobody closed.
-  setInterval(() => {
-    if (topics.includes("rates") && stream.readyState === EventSource.OPEN && performance.now() - heard > 20000) lost();
-  }, 5000);
+  if (document.hidden) onVisibility();
+  document.addEventListener("visibilitychange", onVisibility);
+  // The server says something every quarter of a minute at least; silence is a connection that nobody closed.
+  setInterval(() => { if (stream && performance.now() - heard > SILENCE) lost(); }, 5000);
 }

@@ -158,14 +158,14 @@ impl View {
         let content = html! {
             div data-live="sources" {
                 @if busiest.is_empty() { (parts::empty("Nobody sent anything in this window.")) }
-                @else { div.scroll { table {
+                @else { (parts::scroll("Busiest sources", &html! { table {
                     caption.visually-hidden { "Busiest sources of the window, by packets" }
                     thead { tr {
                         th scope="col" { "Source" } th scope="col" { "Mostly" }
                         th.number scope="col" { "Packets" } th.wide scope="col" { span.visually-hidden { "Classes" } }
                     } }
                     tbody { @for busy in busiest { (source(busy, most)) } }
-                } } }
+                } })) }
             }
         };
         let window = figures::span(i64::try_from(self.snapshot.window_ns / 1_000_000_000).unwrap_or(0));
@@ -178,7 +178,7 @@ impl View {
         let content = html! {
             div data-live="ports" {
                 @if busiest.is_empty() { (parts::empty("Nothing went to any port in the last slot.")) }
-                @else { div.scroll { table {
+                @else { (parts::scroll("Busiest ports", &html! { table {
                     caption.visually-hidden { "Busiest destination ports of the last slot, by packets" }
                     thead { tr {
                         th scope="col" { "Port" } th.number scope="col" { "Sources" }
@@ -192,7 +192,7 @@ impl View {
                             td.wide { (charts::bar(busy.packets as f64, most)) }
                         }
                     } }
-                } } }
+                } })) }
             }
         };
         let slot = figures::span(i64::try_from(self.snapshot.slot_ns / 1_000_000_000).unwrap_or(0));
