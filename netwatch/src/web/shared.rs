@@ -125,9 +125,10 @@ impl Shared {
     /// somebody who has shown it.
     pub fn admits(&self, headers: &HeaderMap) -> bool {
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
-        let is_in = |token: &Token| match headers.get(header::AUTHORIZATION) {
-            Some(authorization) => token.is_in(authorization),
-            None => self.sessions.admits(headers, Instant::now()),
+        // What a proxy on the way is to know stands in the same header, and takes nothing from the cookie.
+        let is_in = |token: &Token| {
+            headers.get(header::AUTHORIZATION).is_some_and(|line| token.is_in(line))
+                || self.sessions.admits(headers, Instant::now())
         };
         token.as_ref().is_none_or(is_in)
     }
@@ -152,7 +153,12 @@ impl Shared {
             let address = address.to_canonical();
             address.is_loopback() || address == local.to_canonical()
         };
-        bare == "localhost" || bare.parse().is_ok_and(is_own) || self.hosts.iter().any(|host| host == bare)
+        bare == "localhost" || bare.parse().is_ok_and(is_own) || self.is_named(bare)
+    }
+
+    /// Whether the configuration says that this machine goes by this name.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
     }
 
     /// Why netwatch is not ready; none where it is.
