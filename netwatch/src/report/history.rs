@@ -79,6 +79,28 @@ pub struct Network {
 }
 
 impl Network {
+    /// Whether it is one address.
+    #[must_use]
+    pub const fn is_one(self) -> bool {
+        self.bits >= if self.addr.is_ipv4() { 32 } else { 128 }
+    }
+
+    /// The first of them.
+    #[must_use]
+    pub fn first(self) -> IpAddr {
+        let bits = u32::from(self.bits);
+        match self.addr {
+            IpAddr::V4(v4) => {
+                let mask = u32::MAX.checked_shl(32_u32.saturating_sub(bits)).unwrap_or(0);
+                IpAddr::V4((v4.to_bits() & mask).into())
+            }
+            IpAddr::V6(v6) => {
+                let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
+                IpAddr::V6((v6.to_bits() & mask).into())
+            }
+        }
+    }
+
     /// Reads `192.0.2.1`, `2001:db8::/64` and the like.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {

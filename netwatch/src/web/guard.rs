@@ -113,8 +113,9 @@ fn check<B>(shared: &Shared, ends: Ends, request: &Request<B>) -> Result<(), Wro
         return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, text).into());
     }
     if !routes::is_open(uri.path()) && !shared.admits(headers) {
-        let is_reading = [Method::GET, Method::HEAD].contains(method);
-        if is_reading && !headers.contains_key(header::AUTHORIZATION) && accepts_html(headers) {
+        // Who sends a form of a page whose session is over is led to the login too, and not told of headers.
+        let is_led = [Method::GET, Method::HEAD].contains(method) || routes::is_page(uri.path());
+        if is_led && !shows_token(headers) && accepts_html(headers) {
             is_plain(uri.path())?;
             return Err(Wrong::Led);
         }
@@ -125,7 +126,7 @@ fn check<B>(shared: &Shared, ends: Ends, request: &Request<B>) -> Result<(), Wro
     if !routes::allows(uri.path(), method) {
         return Err(Refusal::method(routes::allowed(uri.path())).into());
     }
-    if is_change && !is_from_here(headers, ends) {
+    if is_change && !is_from_here(shared, headers, ends) {
         shared.counts.trouble(Trouble::Origin);
         let text = "pages of other origins may change nothing here";
         return Err(Refusal::new(StatusCode::FORBIDDEN, text).into());
@@ -139,11 +140,19 @@ fn accepts_html(headers: &HeaderMap) -> bool {
     lines.iter().any(|line| line.to_str().is_ok_and(|line| line.contains("text/html")))
 }
 
+/// Whether a program shows a token. What a browser sends to a proxy on the way, such as a name and a password, is none.
+fn shows_token(headers: &HeaderMap) -> bool {
+    let scheme = |line: &HeaderValue| line.as_bytes().get(..7).map(<[u8]>::to_ascii_lowercase);
+    headers.get_all(header::AUTHORIZATION).iter().any(|line| scheme(line).as_deref() == Some(b"bearer "))
+}
+
 /// Whether what wants to change something is a page of this server, or no page at all. Browsers always say which page it is;
 /// what is no browser has no cookies that a page could make use of.
-fn is_from_here(headers: &HeaderMap, ends: Ends) -> bool {
-    let mut sites = headers.get_all("sec-fetch-site").iter();
-    let is_same_site = sites.all(|site| site == "same-origin" || site == "none");
+fn is_from_here(shared: &Shared, headers: &HeaderMap, ends: Ends) -> bool {
+    let sites = headers.get_all("sec-fetch-site");
+    let is_same_site = sites.iter().all(|site| site == "same-origin" || site == "none");
+    // Only browsers can say this, and no page can make them. It is not enough where a name of somebody else's leads here.
+    let is_same_origin = sites.iter().count() == 1 && sites.iter().all(|site| site == "same-origin");
     let own = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     let is_own = |origin: &HeaderValue| {
         let Some((scheme, rest)) = origin.to_str().ok().and_then(|text| text.split_once("://")) else {
@@ -151,7 +160,9 @@ fn is_from_here(headers: &HeaderMap, ends: Ends) -> bool {
         };
         // Behind a proxy that speaks TLS, the page came by https and the request does not.
         let is_scheme = scheme == "https" || (scheme == "http" && !ends.is_tls);
-        is_scheme && rest.eq_ignore_ascii_case(own)
+        // Behind one that writes a Host of its own, the page came by a name of this machine and the request does not.
+        let is_named = || name(rest).is_some_and(|name| shared.is_named(name));
+        is_scheme && (rest.eq_ignore_ascii_case(own) || (is_same_origin && is_named()))
     };
     is_same_site && headers.get_all(header::ORIGIN).iter().all(is_own)
 }
@@ -199,7 +210,11 @@ fn host(headers: &HeaderMap) -> Result<&str, Refusal> {
     let wrong = || Refusal::wrong("a request must have one Host, like 127.0.0.1:8080");
     let mut hosts = headers.get_all(header::HOST).iter();
     let (host, None) = (hosts.next().ok_or_else(wrong)?, hosts.next()) else { return Err(wrong()) };
-    let host = host.to_str().map_err(|_| wrong())?;
+    host.to_str().ok().and_then(name).ok_or_else(wrong)
+}
+
+/// A name without the port behind it; none where it is neither.
+fn name(host: &str) -> Option<&str> {
     // The colons of an IPv6 address are in brackets.
     let end = host.rfind(']').map_or(0, |bracket| bracket + 1);
     let (name, port) = match host[end..].split_once(':') {
@@ -207,11 +222,11 @@ fn host(headers: &HeaderMap) -> Result<&str, Refusal> {
         None => (host, "0"),
     };
     let is_port = !port.is_empty() && port.len() <= 5 && port.bytes().all(|digit| digit.is_ascii_digit());
-    if name.is_empty() || !is_port { Err(wrong()) } else { Ok(name) }
+    (!name.is_empty() && is_port).then_some(name)
 }
 
 /// A path that could mean another one to somebody on the way here is refused.
-fn is_plain(path: &str) -> Result<(), Refusal> {
+pub(super) fn is_plain(path: &str) -> Result<(), Refusal> {
     let lower = path.to_ascii_lowercase();
     let tricks = ["%00", "%2e", "%2f", "%5c", "%25", "\\"];
     let is_odd = |part: &str| part == "." || part == "..";

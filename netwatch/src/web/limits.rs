@@ -12,6 +12,8 @@ pub const HEAD_BYTES: usize = 16 << 10;
 pub const HEADERS: usize = 64;
 /// Bytes of a request's path and query.
 pub const URI_BYTES: usize = 2_048;
+/// Bytes of the address by which somebody is led to the login and back.
+pub const LED_BYTES: usize = 1_500;
 /// Steps of incidents that are kept for streams that come back, or are slow.
 pub const RING: usize = 4_096;
 /// Bytes of those.

@@ -12,9 +12,10 @@ use axum::response::{IntoResponse as _, Response};
 use super::answer::Refusal;
 use super::body::Fields;
 use super::counts::Trouble;
-use super::limits::URI_BYTES;
+use super::guard::is_plain;
+use super::limits::{LED_BYTES, URI_BYTES};
 use super::query::Asked;
-use super::routes::LOGIN;
+use super::routes::{LOGIN, LOGOUT, page_of};
 use super::server::Ends;
 use super::session::{drop_cookie, set_cookie};
 use super::shared::Shared;
@@ -70,21 +71,29 @@ pub(super) async fn logout(State(shared): State<Arc<Shared>>, headers: HeaderMap
 
 /// Where who has no token yet is led, to come back afterwards.
 pub(super) fn lead(uri: &Uri) -> Response {
-    let path = uri.path_and_query().map_or("/", axum::http::uri::PathAndQuery::as_str);
+    let path = match page_of(uri.path()) {
+        // What takes forms only is no place to come back to.
+        Some(page) => page,
+        None => uri.path_and_query().map_or("/", axum::http::uri::PathAndQuery::as_str),
+    };
     let encode = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
             char::from(byte).to_string()
         }
         byte => format!("%{byte:02X}"),
     };
-    see(&format!("{LOGIN}?to={}", path.bytes().map(encode).collect::<String>()))
+    let address = format!("{LOGIN}?to={}", path.bytes().map(encode).collect::<String>());
+    // Encoded it may be longer than what is read here, and a browser would be refused rather than asked.
+    see(if address.len() > LED_BYTES { LOGIN } else { &address })
 }
 
 /// A path of this server; anything else is taken for `/`, so that nobody is led elsewhere.
 fn local(to: &str) -> &str {
     let is_path = to.starts_with('/') && !to.starts_with("//") && to.len() <= URI_BYTES;
-    let is_plain = to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    if is_path && is_plain && !to.starts_with(LOGIN) { to } else { "/" }
+    let is_ascii = to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let path = to.split(['?', '#']).next().unwrap_or(to);
+    let is_place = ![LOGIN, LOGOUT].contains(&path.trim_end_matches('/')) && is_plain(path).is_ok();
+    if is_path && is_ascii && is_place { page_of(path).unwrap_or(to) } else { "/" }
 }
 
 fn see(path: &str) -> Response {
@@ -117,8 +126,27 @@ mod tests {
             ("/a\r\nSet-Cookie: x", "/"),
             ("/a\tb", "/"),
             ("/login?to=/login", "/"),
+            ("/login/", "/"),
+            ("/logout", "/"),
+            ("/logout?x", "/"),
+            ("/x/../logout", "/"),
+            ("/%2e/logout", "/"),
+            ("/incidents/a-1/acknowledge", "/incidents/a-1"),
         ] {
             assert_eq!(local(to), leads, "{to:?}");
         }
+    }
+
+    #[test]
+    fn who_is_led_comes_back_to_a_page() {
+        let led = |path: &str| {
+            let response = lead(&path.parse().unwrap());
+            response.headers()[header::LOCATION].to_str().unwrap().to_owned()
+        };
+        assert_eq!(led("/incidents?q=a"), "/login?to=/incidents%3Fq%3Da");
+        assert_eq!(led("/incidents/a-1/acknowledge"), "/login?to=/incidents/a-1");
+        assert_eq!(led("/logout"), "/login?to=/");
+        assert_eq!(led(&format!("/incidents?q={}", "a".repeat(1_000))).len(), 1_000 + 27);
+        assert_eq!(led(&format!("/incidents?q={}", "%20".repeat(600))), "/login");
     }
 }

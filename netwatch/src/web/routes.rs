@@ -26,7 +26,7 @@ pub(super) const PAGES: [Route; 13] = [
     ("/feeds", || get(page::feeds)),
     ("/status", || get(page::status)),
     (LOGIN, || get(login::page).post(login::login)),
-    ("/logout", || post(login::logout)),
+    (LOGOUT, || post(login::logout)),
     ("/assets/{name}", || get(page::asset)),
 ];
 /// Paths for programs, which are described. Which methods there are is decided before a request comes here.
@@ -58,6 +58,8 @@ pub(super) const LIVEZ: &str = "/livez";
 pub(super) const READYZ: &str = "/readyz";
 /// Where people show the token.
 pub(super) const LOGIN: &str = "/login";
+/// Where they end their session.
+pub(super) const LOGOUT: &str = "/logout";
 
 /// What may be done at a path, as `Allow` has it.
 pub(super) fn allowed(path: &str) -> &'static str {
@@ -67,7 +69,7 @@ pub(super) fn allowed(path: &str) -> &'static str {
     };
     match path {
         LOGIN => "GET, HEAD, POST",
-        "/logout" => "POST",
+        LOGOUT => "POST",
         _ if is_one("/api/v1/incidents/") => "POST, DELETE",
         _ if is_one("/incidents/") => "POST",
         _ => "GET, HEAD",
@@ -87,6 +89,14 @@ pub(super) fn is_open(path: &str) -> bool {
 /// Whether a path is a page, or might be one.
 pub(super) fn is_page(path: &str) -> bool {
     !path.starts_with("/api/") && !ROUTES.iter().any(|(route, _)| *route == path)
+}
+
+/// The page that a form belongs to, by the path that takes the form; none where the path is a page itself.
+pub(super) fn page_of(path: &str) -> Option<&str> {
+    match path {
+        LOGOUT => Some("/"),
+        _ => path.strip_suffix("/acknowledge").filter(|page| page.starts_with("/incidents/")),
+    }
 }
 
 /// Leads requests that were found in order.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use rustls::ServerConfig;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::answer::Refusal;
 use super::counts::Counts;
 use super::hub::Hub;
 use super::limits::{CACHED, CACHED_BYTES, Patience};
@@ -41,6 +43,7 @@ pub(super) struct Shared {
     pub counts: Arc<Counts>,
     pub registry: Registry,
     pub cache: Cache,
+    pub lanes: Lanes,
     pub patience: Patience,
     pub stop: CancellationToken,
     /// Names by which requests may call this machine.
@@ -84,6 +87,7 @@ impl Shared {
             snapshots,
             counts,
             cache: Cache::default(),
+            lanes: Lanes::default(),
             patience,
             stop: CancellationToken::new(),
             hosts: settings.hosts.clone(),
@@ -139,9 +143,10 @@ impl Shared {
     /// somebody who has shown it.
     pub fn admits(&self, headers: &HeaderMap) -> bool {
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
-        let is_in = |token: &Token| match headers.get(header::AUTHORIZATION) {
-            Some(authorization) => token.is_in(authorization),
-            None => self.sessions.admits(headers, Instant::now()),
+        // What a proxy on the way is to know stands in the same header, and takes nothing from the cookie.
+        let is_in = |token: &Token| {
+            headers.get(header::AUTHORIZATION).is_some_and(|line| token.is_in(line))
+                || self.sessions.admits(headers, Instant::now())
         };
         token.as_ref().is_none_or(is_in)
     }
@@ -166,7 +171,12 @@ impl Shared {
             let address = address.to_canonical();
             address.is_loopback() || address == local.to_canonical()
         };
-        bare == "localhost" || bare.parse().is_ok_and(is_own) || self.hosts.iter().any(|host| host == bare)
+        bare == "localhost" || bare.parse().is_ok_and(is_own) || self.is_named(bare)
+    }
+
+    /// Whether the configuration says that this machine goes by this name.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
     }
 
     /// Why netwatch is not ready; none where it is.
@@ -220,7 +230,50 @@ pub(super) fn url(address: SocketAddr, is_tls: bool) -> String {
 
 /// Answers that are given again to whoever asks the same soon and before anything was told.
 #[derive(Default)]
-pub(super) struct Cache(Mutex<HashMap<String, Cached>>);
+pub(super) struct Cache(Mutex<HashMap<String, Cached>>, AtomicU64);
+
+/// Where those wait who want a page that is being made. Pages of different lanes are made beside each other.
+#[derive(Default)]
+pub(super) struct Lanes {
+    /// The overview.
+    pub overview: Lane,
+    /// Lists that an index answers.
+    pub lists: Lane,
+    /// Lists for which texts are looked through.
+    pub texts: Lane,
+    /// Held by the one question about texts that the history answers, until it has: even where nobody waits any more.
+    pub history: Arc<Lane>,
+}
+
+/// One page at a time.
+pub(super) type Lane = tokio::sync::Mutex<()>;
+
+impl Shared {
+    /// A page as it was made a moment ago, or as `make` does. However many want it, it is made once.
+    pub async fn once(
+        &self,
+        lane: &Lane,
+        question: &str,
+        make: impl AsyncFnOnce() -> Result<String, Refusal>,
+    ) -> Result<Bytes, Refusal> {
+        let (step, age) = (self.hub.latest(), self.patience.cached);
+        if let Some(cached) = self.cache.get(question, step, age) {
+            return Ok(cached.body);
+        }
+        let _lane = lane.lock().await;
+        // Who waited takes what was begun since then, however much was told meanwhile.
+        if let Some(cached) = self.cache.get(question, step, age) {
+            return Ok(cached.body);
+        }
+        let (step, clears) = (self.hub.latest(), self.cache.clears());
+        let body = Bytes::from(make().await?);
+        // What was changed meanwhile may be missing in it.
+        if self.cache.clears() == clears {
+            self.cache.put(question, step, body.clone(), None);
+        }
+        Ok(body)
+    }
+}
 
 /// An answer in JSON.
 #[derive(Clone)]
@@ -236,11 +289,17 @@ pub(super) struct Cached {
 impl Cache {
     pub fn get(&self, question: &str, step: u64, age: Duration) -> Option<Cached> {
         let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.get(question).filter(|cached| cached.step == step && cached.at.elapsed() < age).cloned()
+        answers.get(question).filter(|cached| cached.step >= step && cached.at.elapsed() < age).cloned()
+    }
+
+    /// How often they were forgotten.
+    fn clears(&self) -> u64 {
+        self.1.load(Ordering::Relaxed)
     }
 
     /// Forgets them: something was changed that no step tells of.
     pub fn clear(&self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 

@@ -45,6 +45,8 @@ struct Known {
     fails: Mutex<Option<HistoryError>>,
     /// Whether there is never an answer.
     hangs: bool,
+    /// How long an answer about incidents takes.
+    takes: Duration,
 }
 
 impl History for Known {
@@ -71,7 +73,13 @@ impl History for Known {
         let skip = usize::try_from(start).unwrap();
         let items: Vec<_> = fitting.iter().skip(skip).take(query.limit).cloned().collect();
         let next = (skip + items.len() < fitting.len()).then_some(start + items.len() as u64);
-        Box::pin(async move { Ok(Page { items, next }) })
+        let takes = self.takes;
+        Box::pin(async move {
+            if takes > Duration::ZERO {
+                tokio::time::sleep(takes).await;
+            }
+            Ok(Page { items, next })
+        })
     }
 
     fn incident(&self, id: String) -> BoxFuture<'static, Result<Option<Incident>, HistoryError>> {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::Uri;
-use axum::response::Response;
+use axum::http::uri::PathAndQuery;
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 
-use super::layout::Page;
+use super::layout::{Page, TOPICS};
 use super::parts;
 use super::search::Search;
 use crate::analysis::Severity;
@@ -24,13 +25,36 @@ pub(in crate::web) async fn incidents(
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let search = Search::read(&uri)?;
+    let question = uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let lanes = &shared.lanes;
+    let lane = if search.query.words.is_empty() { &lanes.lists } else { &lanes.texts };
+    let body = shared.once(lane, question, async || page(&shared, &search).await).await?;
+    Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], body).into_response())
+}
+
+/// What is asked of the history. Texts are looked through for one at a time, so that others are answered meanwhile.
+async fn ask(shared: &Shared, search: &Search) -> Result<Part<Incident>, Refusal> {
+    if search.query.words.is_empty() {
+        return Ok(shared.history.incidents(search.query.clone()).await?);
+    }
+    let place = Arc::clone(&shared.lanes.history).lock_owned().await;
+    let answer = shared.history.incidents(search.query.clone());
+    let answered = tokio::spawn(async move {
+        let answer = answer.await;
+        drop(place);
+        answer
+    });
+    Ok(answered.await.map_err(|_| Refusal::busy("the history did not answer; ask again"))??)
+}
+
+async fn page(shared: &Shared, search: &Search) -> Result<String, Refusal> {
     let found = match &search.id {
         Some(id) => shared.history.incident(id.clone()).await?,
         None => None,
     };
     let part = match found {
         Some(incident) => Part { items: vec![incident], next: None },
-        None => shared.history.incidents(search.query.clone()).await?,
+        None => ask(shared, search).await?,
     };
     let names: Vec<_> =
         shared.snapshots.borrow().interfaces.iter().map(|state| state.name.to_string()).collect();
@@ -38,7 +62,7 @@ pub(in crate::web) async fn incidents(
     let now = figures::now();
     let content = html! {
         h1 { "Incidents" }
-        (form(&search, &names))
+        (form(search, &names))
         section.card aria-labelledby="found" data-live="incidents" {
             header {
                 h2 id="found" { (count(&part, is_first)) }
@@ -53,10 +77,10 @@ pub(in crate::web) async fn incidents(
             } @else {
                 ol.incidents { @for incident in &part.items { (row(incident, now)) } }
             }
-            (pager(&search, part.next))
+            (pager(search, part.next))
         }
     };
-    Ok(Page { title: "Incidents", place: "/incidents", content }.response())
+    Ok(Page { title: "Incidents", place: "/incidents", content }.document(TOPICS))
 }
 
 fn count(part: &Part<Incident>, is_first: bool) -> String {

@@ -17,7 +17,7 @@ const NAVIGATION: [(&str, &str, &str); 6] = [
     ("/status", "Status", "s"),
 ];
 /// What a page listens to on the stream unless it says otherwise.
-const TOPICS: &str = "alerts,stats";
+pub(super) const TOPICS: &str = "alerts,stats";
 
 /// A page.
 pub(in crate::web) struct Page<'a> {

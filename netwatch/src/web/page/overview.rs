@@ -65,17 +65,13 @@ pub(in crate::web) async fn overview(
     uri: Uri,
 ) -> Result<Response, Refusal> {
     Asked::read(&uri, &[])?;
-    // However many look at it, it is made once in a moment. No API has a path of this name.
-    let (question, step) = ("page /", shared.hub.latest());
-    let cached = match shared.cache.get(question, step, shared.patience.cached) {
-        Some(cached) => cached,
-        None => {
-            let view = view(&shared).await;
-            let page = layout::Page { title: "Overview", place: "/", content: view.content() };
-            shared.cache.put(question, step, page.document(TOPICS).into(), None)
-        }
+    // No API has a path of this name.
+    let page = async || {
+        let page = layout::Page { title: "Overview", place: "/", content: view(&shared).await.content() };
+        Ok(page.document(TOPICS))
     };
-    Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], cached.body).into_response())
+    let body = shared.once(&shared.lanes.overview, "page /", page).await?;
+    Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], body).into_response())
 }
 
 async fn view(shared: &Shared) -> View {

@@ -1,13 +1,11 @@
 //! Pieces that pages share. Whatever comes from outside is escaped by `html!`, and letters that would turn the text around
 //! them stay within a `<bdi>`.
 
-use core::net::IpAddr;
-
 use maud::{Markup, html};
 
 use super::icons;
 use crate::figures;
-use crate::report::{Incident, Life, Time};
+use crate::report::{Incident, Life, Network, Time};
 
 /// How severe something is: a shape, a word and a colour.
 pub(crate) fn severity(name: &str) -> Markup {
@@ -107,10 +105,15 @@ pub(in crate::web) fn toml(id: &str, text: &str) -> Markup {
     }
 }
 
-/// Where the page of a source is; none where its name is no address. A network leads to its first address.
+/// Where the page of a source is; none where its name is no address. A network has a page of its own.
 pub(in crate::web) fn source_path(source: &str) -> Option<String> {
-    let address = source.split('/').next().unwrap_or(source);
-    address.parse::<IpAddr>().ok().map(|address| format!("/sources/{address}"))
+    let network = Network::read(source)?;
+    let first = network.first();
+    Some(if network.is_one() {
+        format!("/sources/{first}")
+    } else {
+        format!("/sources/{first}/{}", network.bits)
+    })
 }
 
 /// A source, with its page behind it.
@@ -184,7 +187,10 @@ mod tests {
     #[test]
     fn sources_lead_to_their_pages() {
         assert_eq!(source_path("192.0.2.1").unwrap(), "/sources/192.0.2.1");
-        assert_eq!(source_path("2001:db8::/64").unwrap(), "/sources/2001:db8::");
+        assert_eq!(source_path("192.0.2.1/32").unwrap(), "/sources/192.0.2.1");
+        assert_eq!(source_path("2001:db8::/64").unwrap(), "/sources/2001:db8::/64");
+        assert_eq!(source_path("2001:db8::7/64").unwrap(), "/sources/2001:db8::/64");
+        assert_eq!(source_path("192.0.2.1/0").unwrap(), "/sources/0.0.0.0/0");
         assert_eq!(source_path("javascript:alert(1)"), None);
     }
 

@@ -56,8 +56,7 @@ impl Search {
         let text = asked.text("q").unwrap_or("").trim();
         let (mut id, mut taken) = (None, String::new());
         if let Some(network) = Network::read(text) {
-            let is_one = network.bits == if network.addr.is_ipv4() { 32 } else { 128 };
-            let what = if is_one { "an address" } else { "a network" };
+            let what = if network.is_one() { "an address" } else { "a network" };
             taken = format!("{what}, of a source or a destination");
             query.near = Some(network);
         } else if let Ok(rule) = guide::find(text) {

@@ -1,6 +1,5 @@
-//! `/sources/{ip}`: what a source sends now, what it did, and who lists it.
+//! `/sources/{ip}`, `/sources/{ip}/{bits}`: what a source sends now, what it did, and who lists it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -33,7 +32,7 @@ pub(in crate::web) async fn source(
 ) -> Result<Response, Refusal> {
     Asked::read(&uri, &[])?;
     let addr = address(&ip).ok_or_else(wrong)?;
-    page(&shared, addr, addr.to_string()).await
+    page(&shared, Network { addr, bits: if addr.is_ipv4() { 32 } else { 128 } }).await
 }
 
 /// The page of a network, as sources of IPv6 are accounted.
@@ -44,39 +43,52 @@ pub(in crate::web) async fn network(
 ) -> Result<Response, Refusal> {
     Asked::read(&uri, &[])?;
     let network = Network::read(&format!("{ip}/{bits}")).ok_or_else(wrong)?;
-    page(&shared, network.addr, format!("{}/{}", network.addr, network.bits)).await
+    page(&shared, network).await
 }
 
 fn wrong() -> Refusal {
     Refusal::wrong("this is no address; write it like /sources/192.0.2.1 or /sources/2001:db8::/64")
 }
 
-async fn page(shared: &Shared, addr: IpAddr, name: String) -> Result<Response, Refusal> {
-    let query = IncidentQuery { source: Some(addr), limit: SHOWN, ..IncidentQuery::default() };
+async fn page(shared: &Shared, network: Network) -> Result<Response, Refusal> {
+    let (first, is_one) = (network.first(), network.is_one());
+    let name = if is_one { first.to_string() } else { format!("{first}/{}", network.bits) };
+    let query = IncidentQuery {
+        source: is_one.then_some(first),
+        near: (!is_one).then_some(network),
+        limit: SHOWN,
+        ..IncidentQuery::default()
+    };
     let incidents = shared.history.incidents(query).await?;
-    let query = WindowQuery { source: Some(addr), limit: SHOWN, ..WindowQuery::default() };
+    let query = WindowQuery { source: Some(first), limit: SHOWN, ..WindowQuery::default() };
     let windows = shared.history.windows(query).await?.items;
     let snapshot = shared.snapshots.borrow().clone();
-    let listed = shared.listed.find(addr);
+    let listed = shared.listed.find(first);
     let now = figures::now();
     let more = super::search::path("/incidents", [("q", &*name)].into_iter());
     let content = html! {
         h1 { "Source " span.mono { (name) } }
         div.grid.main-aside {
             div.stack {
-                (present(&snapshot, addr, now))
-                (list(&incidents.items, incidents.next.is_some(), &more, now))
-                (past(&windows))
+                (present(&snapshot, network, now))
+                (list(&incidents.items, incidents.next.is_some(), &more, network, now))
+                (past(&windows, network))
             }
-            div.stack { (lists(&listed)) (ports(&incidents.items)) }
+            div.stack { (lists(&listed, network)) (ports(&incidents.items)) }
         }
     };
     Ok(Page { title: &format!("Source {name}"), place: "", content }.response())
 }
 
-/// What it sends now, once for each interface.
-fn present(snapshot: &Snapshot, addr: IpAddr, now: Time) -> Markup {
-    let busy: Vec<_> = snapshot.sources.iter().filter(|busy| is_in(addr, busy.addr, busy.bits)).collect();
+/// What cannot be said of a whole network.
+fn only_first(network: Network, what: &str) -> Markup {
+    html! { @if !network.is_one() { p.muted { (what) " " span.mono { (network.first()) } "." } } }
+}
+
+/// What it sends now, once for each interface; of a network, sources in it and networks around it.
+fn present(snapshot: &Snapshot, network: Network, now: Time) -> Markup {
+    let is_meant = |busy: &&BusySource| is_in(network.addr, busy.addr, busy.bits.min(network.bits));
+    let busy: Vec<_> = snapshot.sources.iter().filter(is_meant).collect();
     html! {
         section.card aria-labelledby="now" data-live="source-now" {
             header { h2 id="now" { "Now" } span.muted { "in the last " (figures::span((snapshot.window_ns / 1_000_000_000).cast_signed())) } }
@@ -113,10 +125,11 @@ fn sending(busy: &BusySource, window_ns: u64, now: Time) -> Markup {
     }
 }
 
-fn list(incidents: &[Incident], has_more: bool, more: &str, now: Time) -> Markup {
+fn list(incidents: &[Incident], has_more: bool, more: &str, network: Network, now: Time) -> Markup {
     html! {
         section.card aria-labelledby="incidents" data-live="source-incidents" {
             header { h2 id="incidents" { "Incidents" } @if has_more { a href=(more) { "All of them" } } }
+            @if !network.is_one() { p.muted { "From addresses of this network or to them, and from networks around it." } }
             @if incidents.is_empty() { (parts::empty("There are none. What it sent was within what is tolerated.")) } @else {
                 ol.incidents { @for incident in incidents { (row(incident, now)) } }
             }
@@ -125,7 +138,7 @@ fn list(incidents: &[Incident], has_more: bool, more: &str, now: Time) -> Markup
 }
 
 /// Windows in which it was among the busiest.
-fn past(windows: &[WindowSummary]) -> Markup {
+fn past(windows: &[WindowSummary], network: Network) -> Markup {
     let sums = windows.iter().map(|window| {
         let packets: u64 = window.sources.iter().map(|source| source.packets).sum();
         let bytes: u64 = window.sources.iter().map(|source| source.bytes).sum();
@@ -136,6 +149,7 @@ fn past(windows: &[WindowSummary]) -> Markup {
     html! {
         section.card aria-labelledby="past" {
             header { h2 id="past" { "History" } }
+            (only_first(network, "Of a network, windows are found only by its first address: those with sources that hold"))
             @if sums.is_empty() {
                 (parts::empty("It was never among the busiest sources of a window."))
             } @else {
@@ -162,11 +176,12 @@ fn past(windows: &[WindowSummary]) -> Markup {
 }
 
 /// Feeds that list it at this moment.
-fn lists(listed: &[ListedBy]) -> Markup {
+fn lists(listed: &[ListedBy], network: Network) -> Markup {
     parts::card(
         "listed",
         "Listed by",
         &html! {
+            (only_first(network, "Of a network, only the first address is looked up:"))
             @if listed.is_empty() { (parts::empty("No feed that is in use lists it.")) } @else {
                 dl.facts { @for by in listed {
                     dt { a href="/feeds" { (parts::foreign(&by.feed)) } }

@@ -165,6 +165,27 @@ fn what_cannot_be_shown_is_said_on_a_page_and_to_programs_in_json() {
 }
 
 #[test]
+fn the_page_of_a_network_is_about_all_of_it() {
+    let stage = stage();
+    let asked = |path: &str| {
+        let page = stage.get(path).body;
+        let asked = stage.history.asked.lock().unwrap().pop().unwrap();
+        (asked.source.map(|addr| addr.to_string()), asked.near.map(|near| near.bits), page)
+    };
+    let (source, near, page) = asked("/sources/203.0.113.9/24");
+    assert_eq!((source, near), (None, Some(24)));
+    assert!(page.contains("203.0.113.0/24") && page.contains("Handshakes"), "{page}");
+    assert_eq!(page.matches("first address").count(), 2, "what cannot be said of all is said: {page}");
+    assert!(!asked("/sources/203.0.114.0/24").2.contains("Handshakes"));
+    assert!(asked("/sources/2001:db8::/48").2.contains("2001:db8::/64"));
+    for path in ["/sources/203.0.113.7", "/sources/203.0.113.7/32"] {
+        let (source, near, page) = asked(path);
+        assert_eq!((source.as_deref(), near), (Some("203.0.113.7"), None), "{path}");
+        assert!(!page.contains("first address"), "{path}");
+    }
+}
+
+#[test]
 fn filters_and_pages_stand_in_the_address() {
     let stage = Stage::new();
     let made = (0..250).map(|number| incident(number, "scan.vertical", "high"));

@@ -66,11 +66,24 @@ fn a_browser_logs_in_comes_back_and_logs_out() {
     assert_eq!(post(&stage, "/incidents/x/acknowledge", &other, "action=acknowledge").status, 403);
     assert_eq!(stage.web.shared.counts.troubles(counts::Trouble::Origin), 2);
 
+    // A proxy that wants a name and a password changes nothing of that.
+    let basic = "Authorization: Basic bmFtZTpwYXNz\r\n";
+    assert_eq!(stage.get_with("/status", &format!("{html}{basic}{cookie}")).status, 200);
+    assert_eq!(stage.get_with("/status", &format!("{html}{basic}")).status, 303);
+
     let out = post(&stage, "/logout", &cookie, "");
     assert_eq!((out.status, out.header("location")), (303, Some("/login")));
     assert!(out.header("set-cookie").unwrap().contains("max-age=0"));
     stream.read_to_end(&mut Vec::new()).expect("who is logged out listens no longer");
     assert_eq!(stage.get_with("/status", &format!("{html}{cookie}")).status, 303);
+    for (path, leads) in
+        [("/incidents/a-1/acknowledge", "/login?to=/incidents/a-1"), ("/logout", "/login?to=/")]
+    {
+        let late = post(&stage, path, &cookie, "action=acknowledge");
+        assert_eq!((late.status, late.header("location")), (303, Some(leads)), "{path}");
+    }
+    let program = post(&stage, "/api/v1/incidents/a-1/acknowledge", &cookie, "note=x");
+    assert_eq!(program.status, 401);
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -157,4 +170,27 @@ fn where_no_token_is_needed_nobody_is_asked_for_one() {
     let reply = stage.get_with("/login?to=/rules", "Accept: text/html\r\n");
     assert_eq!((reply.status, reply.header("location")), (303, Some("/rules")));
     assert_eq!(stage.get_with("/rules", "Accept: text/html\r\n").status, 200);
+}
+
+#[test]
+fn a_proxy_may_write_a_host_of_its_own() {
+    let settings = WebSettings { hosts: vec!["watch.example.org".into()], ..on_loopback() };
+    let stage = Stage::with(&settings, Known::default(), Patience::default());
+    let status = |headers: &str| post(&stage, "/logout", headers, "").status;
+    let (site, origin) = ("Sec-Fetch-Site: same-origin\r\n", "Origin: https://watch.example.org\r\n");
+    assert_eq!(status(&format!("{site}{origin}")), 303);
+    assert_eq!(status(&format!("{site}Origin: https://Watch.example.org:8443\r\n")), 303);
+    for refused in [
+        origin.to_owned(),
+        format!("Sec-Fetch-Site: none\r\n{origin}"),
+        format!("Sec-Fetch-Site: same-site\r\n{origin}"),
+        format!("{site}Sec-Fetch-Site: none\r\n{origin}"),
+        // A name that somebody else makes lead here.
+        format!("{site}Origin: https://attacker.example\r\n"),
+        format!("{site}Origin: http://localhost:1\r\n"),
+        format!("{site}Origin: https://watch.example.org@attacker.example\r\n"),
+        format!("{site}{origin}Origin: https://attacker.example\r\n"),
+    ] {
+        assert_eq!(status(&refused), 403, "{refused}");
+    }
 }

@@ -68,3 +68,22 @@ fn the_server_yields_to_the_one_that_watches() {
     let own = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
     assert_eq!(nice(&own), nice(&std::fs::read_to_string("/proc/self/stat").unwrap()));
 }
+
+#[test]
+fn however_many_look_at_a_page_it_is_made_once() {
+    let history = Known { takes: Duration::from_millis(200), ..Known::default() };
+    let stage = Stage::with(&on_loopback(), history, Patience { cached: LONG, ..Patience::default() });
+    for (path, questions) in [("/", 2), ("/incidents?state=open", 1), ("/incidents?q=probed+ports", 1)] {
+        stage.history.asked.lock().unwrap().clear();
+        let mut viewers: Vec<_> = (0..40).map(|_| stage.connect()).collect();
+        for viewer in &mut viewers {
+            write!(viewer, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        }
+        for mut viewer in viewers {
+            let mut reply = String::new();
+            viewer.read_to_string(&mut reply).unwrap();
+            assert_eq!(Reply::read(&reply).status, 200, "{path}");
+        }
+        assert_eq!(stage.history.asked.lock().unwrap().len(), questions, "{path}");
+    }
+}

@@ -74,7 +74,7 @@ fn the_first_look_says_whether_all_is_well() {
     assert!(place("/incidents/6a20b3a6-1f4c-1") < place("Recently closed"));
     assert!(place("Recently closed") < place("/incidents/6a20b3a6-1f4c-9"));
     place("href=\"/sources/203.0.113.7\"");
-    place("href=\"/sources/2001:db8::\"");
+    place("href=\"/sources/2001:db8::/64\"");
 
     let text = page(&stage(snapshot(), Vec::new()));
     assert!(
