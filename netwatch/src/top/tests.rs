@@ -188,6 +188,10 @@ fn ascii_means_ascii_and_no_colour_means_none() {
     );
     let drawn = screen(&model, COLOUR, 120, 40);
     assert!(drawn.content.iter().any(|cell| cell.fg == ratatui::style::Color::Red));
+    assert!(
+        drawn.content.iter().all(|cell| cell.fg != ratatui::style::Color::DarkGray),
+        "some palettes do not show it"
+    );
     assert_eq!(
         text(&drawn),
         text(&screen(&model, PLAIN, 120, 40)),
