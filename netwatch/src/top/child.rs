@@ -50,6 +50,21 @@ fn says(said: &[String]) -> String {
     }
 }
 
+/// Whether options of `netwatch run` leave alone what the dashboard needs of it: where it serves, and the line that says so.
+///
+/// # Errors
+///
+/// A sentence that names the option that is not for others.
+pub fn check(options: &[String]) -> Result<(), String> {
+    for option in options {
+        let name = option.split('=').next().unwrap_or_default();
+        if matches!(name, "--listen" | "--log") {
+            return Err(format!("{name}: `netwatch top -i` sets it by itself; leave it out"));
+        }
+    }
+    Ok(())
+}
+
 /// What it said last.
 type Said = Arc<Mutex<VecDeque<String>>>;
 

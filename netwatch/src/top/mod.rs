@@ -114,6 +114,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
         let says = "stdout is no terminal; `netwatch top --once` prints one screen as text";
         return Err(Usage(says.into()).into());
     }
+    child::check(&args.run_options).map_err(Usage)?;
     let token = token(args).map_err(Usage)?;
     // Before any other thread is there, so that all of them leave these to the one that waits for them.
     let signals = SigSet::from_iter(SIGNALS);
