@@ -36,6 +36,7 @@ use crate::cli::TopArgs;
 use crate::exit::{NO_ANSWER, Usage};
 use crate::outputs::trust::Secret;
 use child::Watch;
+pub use child::end_with_parent;
 use http::{Http, Trouble};
 use keys::Wish;
 use look::Look;
