@@ -38,6 +38,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    top::end_with_parent()?;
     heap::give_back_large_blocks();
     let config = Config::from_args(args).map_err(exit::Usage)?;
     logging::start(args.log);

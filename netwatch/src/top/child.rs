@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
@@ -25,6 +26,27 @@ const STOP: Duration = Duration::from_secs(15);
 const SAID: (usize, usize) = (20, 2_000);
 /// What stands before the URL in what it says.
 const SERVING: &str = "serving ";
+
+/// The variable that tells a watch whose it is. Not for users, so no help lists it.
+const PARENT: &str = "NETWATCH_PARENT";
+
+/// Lets this process end with the dashboard that started it, where one has.
+///
+/// The watch sees to it by itself, and as its first deed: what was set before the kernel started the program is cleared where
+/// its file has capabilities.
+///
+/// # Errors
+///
+/// The dashboard has ended already.
+pub fn end_with_parent() -> anyhow::Result<()> {
+    let Some(parent) = std::env::var_os(PARENT) else { return Ok(()) };
+    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM).context("ask to be told of the parent's end")?;
+    // It may have died before that.
+    let is_there =
+        parent.to_str().and_then(|parent| parent.parse().ok()) == Some(nix::unistd::getppid().as_raw());
+    anyhow::ensure!(is_there, "{PARENT} names a dashboard that has ended; unset it to watch without one");
+    Ok(())
+}
 
 /// Why there is no watch.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +72,21 @@ fn says(said: &[String]) -> String {
     }
 }
 
+/// Whether options of `netwatch run` leave alone what the dashboard needs of it: where it serves, and the line that says so.
+///
+/// # Errors
+///
+/// A sentence that names the option that is not for others.
+pub fn check(options: &[String]) -> Result<(), String> {
+    for option in options {
+        let name = option.split('=').next().unwrap_or_default();
+        if matches!(name, "--listen" | "--log") {
+            return Err(format!("{name}: `netwatch top -i` sets it by itself; leave it out"));
+        }
+    }
+    Ok(())
+}
+
 /// What it said last.
 type Said = Arc<Mutex<VecDeque<String>>>;
 
@@ -63,8 +100,8 @@ pub struct Watch {
     pub url: String,
     /// What to show it, where it has one of ours.
     pub token: Option<String>,
-    /// Its directory, which goes with it.
-    _dir: Dir,
+    /// Its directory, which goes as soon as the watch has read what is in it: whatever ends us then leaves no token behind.
+    dir: Option<Dir>,
 }
 
 impl Watch {
@@ -97,16 +134,11 @@ impl Watch {
         command.args(options).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         // What is typed on the terminal is for the dashboard.
         command.process_group(0);
-        let parent = nix::unistd::getpid();
-        // SAFETY: between fork and exec these make system calls only, which is allowed there.
+        command.env(PARENT, nix::unistd::getpid().to_string());
+        // SAFETY: between fork and exec this makes a system call only, which is allowed there.
         unsafe {
-            command.pre_exec(move || {
-                // The signals that end us are blocked here, for one thread to wait for; the watch listens to them by itself.
-                SigSet::empty().thread_set_mask()?;
-                nix::errno::Errno::result(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM))?;
-                // It may have died before that.
-                if nix::unistd::getppid() == parent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
-            });
+            // The signals that end us are blocked here, for one thread to wait for; the watch listens to them by itself.
+            command.pre_exec(|| Ok(SigSet::empty().thread_set_mask()?));
         }
         let mut child = command.spawn().map_err(|error| failed("start `netwatch run`", &error))?;
         let said = Said::default();
@@ -120,8 +152,9 @@ impl Watch {
         };
         let lines = thread::Builder::new().name("netwatch-said".into()).spawn(read);
         let lines = Some(lines.map_err(|error| failed("start a thread", &error))?);
-        let mut watch = Self { child, said, lines, url: String::new(), token, _dir: dir };
+        let mut watch = Self { child, said, lines, url: String::new(), token, dir: Some(dir) };
         watch.url = watch.wait(&served)?;
+        watch.dir = None;
         Ok(watch)
     }
 

@@ -16,6 +16,8 @@ use crate::outputs::trust;
 const ANSWER: u64 = 2 << 20;
 /// How long connecting and waiting for an answer may take, each.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a question may take from its first byte to the answer's last, so that an answer that drips holds nobody for long.
+const WHOLE: Duration = Duration::from_secs(30);
 /// How long a stream may be silent: the daemon says something every 15 s.
 const SILENCE: Duration = Duration::from_secs(40);
 /// How long a connection is kept for the next question; the daemon ends it after ten seconds.
@@ -41,6 +43,8 @@ pub struct Http {
     /// What the header says that bears the token.
     bearer: Option<String>,
     agent: Agent,
+    /// How long a question may take in all.
+    whole: Duration,
 }
 
 impl Http {
@@ -93,6 +97,7 @@ impl Http {
             base: url.trim_end_matches('/').to_owned(),
             bearer: token.map(|token| format!("Bearer {token}")),
             agent: config.build().new_agent(),
+            whole: WHOLE,
         })
     }
 
@@ -132,9 +137,12 @@ impl Http {
         if let Some(bearer) = &self.bearer {
             request = request.header("Authorization", bearer);
         }
+        // A stream has no end; everything else has.
+        let whole = after.is_none().then_some(self.whole);
         if let Some(after) = after.filter(|after| !after.is_empty()) {
             request = request.header("Last-Event-ID", after);
         }
+        let request = request.config().timeout_global(whole).build();
         let mut answer = request.call().map_err(|error| self.failed(&error))?;
         let status = answer.status().as_u16();
         match status {
@@ -163,6 +171,9 @@ impl Http {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -181,5 +192,24 @@ mod tests {
         assert!(
             Http::new("https://127.0.0.1", None, Some(Path::new("/none"))).err().unwrap().contains("/none")
         );
+    }
+
+    #[test]
+    fn an_answer_that_drips_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut http = Http::new(&format!("http://{}", listener.local_addr().unwrap()), None, None).unwrap();
+        http.whole = Duration::from_secs(1);
+        let drip = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+            let mut goes_on = connection.write_all(head.as_bytes()).is_ok();
+            while goes_on {
+                goes_on = connection.write_all(b" ").is_ok();
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        assert!(matches!(http.get("/"), Err(Trouble::Unreachable(_))));
+        // It ends because nobody reads it any more.
+        drip.join().unwrap();
     }
 }

@@ -32,9 +32,9 @@ impl Look {
         if self.colour { Style::new().fg(colour) } else { Style::new() }
     }
 
-    /// What matters less.
+    /// What matters less. Dim rather than grey: some palettes show grey as the background.
     pub(super) fn muted(self) -> Style {
-        self.colour(Color::DarkGray)
+        if self.colour { Style::new().add_modifier(Modifier::DIM) } else { Style::new() }
     }
 
     /// What matters.
@@ -65,7 +65,7 @@ impl Look {
     /// A severity, beside its word.
     pub(super) fn severity(self, severity: Severity) -> Style {
         match severity {
-            Severity::Info => self.muted(),
+            Severity::Info => Style::new(),
             Severity::Low => self.colour(Color::Cyan),
             Severity::Medium => self.colour(Color::Yellow),
             Severity::High => self.colour(Color::Red).add_modifier(Modifier::BOLD),

@@ -36,6 +36,7 @@ use crate::cli::TopArgs;
 use crate::exit::{NO_ANSWER, Usage};
 use crate::outputs::trust::Secret;
 use child::Watch;
+pub use child::end_with_parent;
 use http::{Http, Trouble};
 use keys::Wish;
 use look::Look;
@@ -114,6 +115,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
         let says = "stdout is no terminal; `netwatch top --once` prints one screen as text";
         return Err(Usage(says.into()).into());
     }
+    child::check(&args.run_options).map_err(Usage)?;
     let token = token(args).map_err(Usage)?;
     // Before any other thread is there, so that all of them leave these to the one that waits for them.
     let signals = SigSet::from_iter(SIGNALS);

@@ -7,6 +7,10 @@ use super::known::{Data, INCIDENTS};
 
 /// Points that are kept: five minutes.
 pub(super) const POINTS: usize = 300;
+/// By how much the daemon's clock may go back before what was told under the old one is no use any more.
+const SET_BACK_MS: i64 = 10_000;
+/// How much newer than an answer a point may be that the stream told meanwhile.
+const MEANWHILE_MS: i64 = 60_000;
 /// How long nothing may be heard before what is shown is said to be old.
 const OLD: Duration = Duration::from_secs(5);
 
@@ -98,6 +102,11 @@ pub enum View {
 pub(super) struct Cursor {
     pub key: Option<String>,
     pub index: usize,
+}
+
+/// Whether the daemon's clock went back between two points.
+const fn is_set_back(before: &Point, now: &Point) -> bool {
+    before.at_ms > now.at_ms.saturating_add(SET_BACK_MS)
 }
 
 /// Everything that is drawn.
@@ -199,6 +208,10 @@ impl Model {
                 data.note_losses(now);
             }
             Update::Point(point) => {
+                // Otherwise nothing new would be taken in until that clock is where it was.
+                if data.points.back().is_some_and(|last| is_set_back(last, &point)) {
+                    data.points.clear();
+                }
                 if data.points.back().is_none_or(|last| last.at_ms < point.at_ms) {
                     data.points.push_back(point);
                 }
@@ -210,9 +223,11 @@ impl Model {
                 let first = points.first().map_or(i64::MAX, |point| point.at_ms);
                 let last = points.last().map_or(i64::MIN, |point| point.at_ms);
                 let own = data.points.iter().copied();
-                // What the stream told meanwhile is not in the answer, and what is older is not there any more.
+                // What the stream told meanwhile is not in the answer, and what is older is not there any more. What is much newer
+                // was told before the daemon's clock went back.
+                let newest = last.saturating_add(MEANWHILE_MS);
                 let before: Vec<_> = own.clone().filter(|point| point.at_ms < first).collect();
-                let after: Vec<_> = own.filter(|point| point.at_ms > last).collect();
+                let after: Vec<_> = own.filter(|point| point.at_ms > last && point.at_ms <= newest).collect();
                 data.points = before.into_iter().chain(points).chain(after).collect();
                 let excess = data.points.len().saturating_sub(POINTS);
                 data.points.drain(..excess);

@@ -188,6 +188,10 @@ fn ascii_means_ascii_and_no_colour_means_none() {
     );
     let drawn = screen(&model, COLOUR, 120, 40);
     assert!(drawn.content.iter().any(|cell| cell.fg == ratatui::style::Color::Red));
+    assert!(
+        drawn.content.iter().all(|cell| cell.fg != ratatui::style::Color::DarkGray),
+        "some palettes do not show it"
+    );
     assert_eq!(
         text(&drawn),
         text(&screen(&model, PLAIN, 120, 40)),
@@ -332,4 +336,28 @@ fn nothing_grows_without_end() {
     assert_eq!(model.data().points.len(), super::model::POINTS);
     model.update(Update::Series(vec![Point::default(); 5_000]), Duration::from_secs(101));
     assert_eq!(model.data().points.len(), super::model::POINTS);
+}
+
+#[test]
+fn rates_go_on_after_the_daemon_s_clock_went_back() {
+    let mut model = full(80, 24);
+    let newest = |model: &Model| model.data().points.back().unwrap().at_ms;
+    let before = newest(&model);
+    let point = |at_ms| Point { at_ms, ..Point::default() };
+    // A little is no more than an order that was changed on the way.
+    model.update(Update::Point(point(before - 5_000)), Duration::from_secs(101));
+    assert_eq!(newest(&model), before);
+    let hour = 3_600_000;
+    model.update(Update::Point(point(before - hour)), Duration::from_secs(101));
+    model.update(Update::Point(point(before - hour + 1_000)), Duration::from_secs(102));
+    assert_eq!((newest(&model), model.data().points.len()), (before - hour + 1_000, 2));
+    // The same where an answer is the first to tell of it.
+    let earlier = before - 2 * hour;
+    model.update(Update::Series(vec![point(earlier)]), Duration::from_secs(103));
+    assert_eq!((newest(&model), model.data().points.len()), (earlier, 1));
+    for at in [earlier + 1_000, earlier + 2_000] {
+        model.update(Update::Point(point(at)), Duration::from_secs(104));
+    }
+    model.update(Update::Series(vec![point(earlier + 1_000)]), Duration::from_secs(105));
+    assert_eq!((newest(&model), model.data().points.len()), (earlier + 2_000, 3));
 }

@@ -80,6 +80,28 @@ fn the_watch_ends_with_a_dashboard_that_is_killed() {
 }
 
 #[test]
+fn the_watch_sees_by_itself_that_its_dashboard_has_gone() {
+    let lab = lab();
+    let serves = std::env::temp_dir().join(format!("netwatch-top-parent-{}", std::process::id()));
+    let script = "NETWATCH_PARENT=$$ \"$0\" run -i \"$1\" --listen none --map-memory 8M >\"$2\" 2>&1 & wait";
+    let mut shell = lab.watched().command("sh");
+    let program = env!("CARGO_BIN_EXE_netwatch");
+    let mut shell =
+        shell.args(["-c", script, program, lab.watched().interface()]).arg(&serves).spawn().unwrap();
+    let start = Instant::now();
+    while !fs::read_to_string(&serves).is_ok_and(|said| said.contains("watching")) {
+        assert!(start.elapsed() < PATIENCE, "{:?}", fs::read_to_string(&serves));
+        thread::sleep(Duration::from_millis(50));
+    }
+    let watch = children(shell.id());
+    assert_eq!(watch.len(), 1, "{watch:?}");
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    wait_until_gone(watch[0]);
+    fs::remove_file(&serves).unwrap();
+}
+
+#[test]
 fn a_watch_that_ends_ends_the_dashboard_and_says_why() {
     let lab = lab();
     let pty = Pty::run(&mut top(&lab), 80, 24);

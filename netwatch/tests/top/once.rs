@@ -68,6 +68,17 @@ fn a_token_comes_from_a_file_or_a_variable_and_is_never_shown() {
 }
 
 #[test]
+fn a_watch_whose_dashboard_has_gone_does_not_begin() {
+    // The number of no process, and no number.
+    for parent in ["0", "x"] {
+        let mut run = netwatch(&["run", "-i", "nosuchinterface"]);
+        let (code, _, stderr) = output(run.env("NETWATCH_PARENT", parent));
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("names a dashboard that has ended"), "{stderr}");
+    }
+}
+
+#[test]
 fn our_own_watch_that_cannot_start_says_why() {
     let (code, _, stderr) = output(&mut netwatch(&["top", "--once", "-i", "nosuchinterface"]));
     // Without root it is told that first.

@@ -263,7 +263,7 @@ fn incidents(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     let clock = model.clock_ms();
     for (y, (index, incident)) in (area.y + 1..).zip(rows.iter().enumerate().skip(first).take(room)) {
         let look = canvas.look;
-        let style = if incident.is_told { look.severity(incident.severity) } else { look.muted() };
+        let style = if incident.is_told { look.severity(incident.severity) } else { Style::new() };
         canvas.text(area.x + 1, y, 8, incident.severity.name(), style);
         let since =
             clock.map_or(String::new(), |clock| age((clock.saturating_sub(incident.opened_ms)) / 1_000));
