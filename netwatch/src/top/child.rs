@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
+use super::signals::{self, Signals};
 use super::words::harmless;
 
 /// How long it may take until it serves.
@@ -46,6 +47,16 @@ pub fn end_with_parent() -> anyhow::Result<()> {
         parent.to_str().and_then(|parent| parent.parse().ok()) == Some(nix::unistd::getppid().as_raw());
     anyhow::ensure!(is_there, "{PARENT} names a dashboard that has ended; unset it to watch without one");
     Ok(())
+}
+
+/// The directory with a token, for whoever ends without dropping anything.
+static LEFT: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// Takes away a token that the watch has not read yet.
+pub fn forget_token() {
+    if let Some(path) = LEFT.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let _ = fs::remove_dir_all(path);
+    }
 }
 
 /// Why there is no watch.
@@ -110,10 +121,11 @@ impl Watch {
     /// # Errors
     ///
     /// It cannot be started, or ends at once.
-    pub fn start(interfaces: &[String], options: &[String]) -> Result<Self, Error> {
+    pub fn start(interfaces: &[String], options: &[String], signals: &Signals) -> Result<Self, Error> {
         let failed = |what: &str, error: &dyn core::fmt::Display| Error::Start(format!("{what}: {error}"));
         let program = std::env::current_exe().map_err(|error| failed("find netwatch itself", &error))?;
         let dir = Dir::new().map_err(|error| failed("make a private directory", &error))?;
+        *LEFT.lock().unwrap_or_else(PoisonError::into_inner) = Some(dir.0.clone());
         let mut command = Command::new(program);
         command.arg("run").args(["--listen", "127.0.0.1:0"]);
         for interface in interfaces {
@@ -153,19 +165,24 @@ impl Watch {
         let lines = thread::Builder::new().name("netwatch-said".into()).spawn(read);
         let lines = Some(lines.map_err(|error| failed("start a thread", &error))?);
         let mut watch = Self { child, said, lines, url: String::new(), token, dir: Some(dir) };
-        watch.url = watch.wait(&served)?;
+        watch.url = watch.wait(&served, signals)?;
         watch.dir = None;
         Ok(watch)
     }
 
-    fn wait(&mut self, served: &Receiver<String>) -> Result<String, Error> {
-        match served.recv_timeout(START) {
-            Ok(url) => Ok(url),
-            Err(RecvTimeoutError::Disconnected) => Err(self.ended()),
-            Err(RecvTimeoutError::Timeout) => {
-                Err(Error::Start(format!("the watch does not serve after {START:?}")))
+    fn wait(&mut self, served: &Receiver<String>, signals: &Signals) -> Result<String, Error> {
+        let start = Instant::now();
+        while !signals.is_over() {
+            match served.recv_timeout(signals::LOOK) {
+                Ok(url) => return Ok(url),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.ended()),
+                Err(RecvTimeoutError::Timeout) if start.elapsed() < START => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(Error::Start(format!("the watch does not serve after {START:?}")));
+                }
             }
         }
+        Err(Error::Start("a signal ended it before the watch served".into()))
     }
 
     /// What became of it, where it has ended without being asked to.

@@ -1,8 +1,8 @@
 //! `netwatch top`: the state of a watch at a glance, in a terminal.
 //!
 //! Read it in this order: `words` (text as it may be shown), [`look`], [`data`] (what the daemon answers), `sse`, `http` and
-//! `client` (how it is asked), `known` and [`model`] (what is known and chosen), `verdict`, `keys`, [`draw`](mod@draw), `terminal`, `child`
-//! (a watch of our own); and here, how all of it runs.
+//! `client` (how it is asked), `known` and [`model`] (what is known and chosen), `verdict`, `keys`, [`draw`](mod@draw), `terminal`, `signals`,
+//! `child` (a watch of our own); and here, how all of it runs.
 
 mod child;
 mod client;
@@ -13,6 +13,7 @@ mod keys;
 mod known;
 pub mod look;
 pub mod model;
+mod signals;
 mod sse;
 mod terminal;
 mod verdict;
@@ -21,13 +22,11 @@ mod words;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use nix::sys::signal::{SigSet, Signal, raise};
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{self, Event as Input, KeyEvent, KeyEventKind};
 use ratatui::layout::Rect;
@@ -41,15 +40,13 @@ use http::{Http, Trouble};
 use keys::Wish;
 use look::Look;
 use model::{Model, Update};
+use signals::Signals;
 use terminal::Screen;
 
 /// Events that may wait to be drawn.
 const QUEUE: usize = 256;
 /// How often is looked whether what is shown has become old.
 const TICK: Duration = Duration::from_secs(1);
-/// The signals that end the dashboard, and those that hold it and let it go on.
-const SIGNALS: [Signal; 5] =
-    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGTSTP, Signal::SIGCONT];
 
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
@@ -117,27 +114,45 @@ pub fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
     }
     child::check(&args.run_options).map_err(Usage)?;
     let token = token(args).map_err(Usage)?;
-    // Before any other thread is there, so that all of them leave these to the one that waits for them.
-    let signals = SigSet::from_iter(SIGNALS);
-    if !args.once {
-        signals.thread_block().context("block signals")?;
-    }
+    let (sender, events) = sync_channel(QUEUE);
+    let signals = Signals::listen(sender.clone())?;
+    let result = begin(args, token.as_deref(), look, refresh, &signals, (sender, events));
+    // What was begun has been ended by now.
+    signals.end();
+    result
+}
+
+/// Asks, or starts a watch to ask, and shows what is answered.
+fn begin(
+    args: &TopArgs,
+    token: Option<&str>,
+    look: Look,
+    refresh: Duration,
+    signals: &Signals,
+    queue: (SyncSender<Event>, Receiver<Event>),
+) -> anyhow::Result<ExitCode> {
     let mut watch = match args.interfaces.is_empty() {
         true => None,
-        false => Some(Watch::start(&args.interfaces, &args.run_options).map_err(Error::Watch)?),
+        false => Some(Watch::start(&args.interfaces, &args.run_options, signals).map_err(Error::Watch)?),
     };
     let http = match &watch {
-        Some(watch) => Http::new(&watch.url, watch.token.as_deref().or(token.as_deref()), args.ca.as_deref()),
-        None => Http::new(&args.url, token.as_deref(), args.ca.as_deref()),
+        Some(watch) => Http::new(&watch.url, watch.token.as_deref().or(token), args.ca.as_deref()),
+        None => Http::new(&args.url, token, args.ca.as_deref()),
     };
     let http = Arc::new(http.map_err(Usage)?);
+    let asked = Arc::clone(&http);
+    // Where a signal ends us meanwhile, that says how it ended.
+    if args.once {
+        let args = args.clone();
+        return signals.unless_over(move || once(&asked, &args, look))?.unwrap_or(Ok(ExitCode::SUCCESS));
+    }
     if watch.is_none() {
-        http.get("/api/v1/status").map_err(|trouble| no_answer(&trouble, args))?;
+        match signals.unless_over(move || asked.get("/api/v1/status"))? {
+            Some(answer) => answer.map_err(|trouble| no_answer(&trouble, args))?,
+            None => return Ok(ExitCode::SUCCESS),
+        };
     }
-    match args.once {
-        true => once(&http, args, look),
-        false => show(&http, &mut watch, look, refresh, signals),
-    }
+    show(&http, &mut watch, look, refresh, signals, queue)
 }
 
 /// How often at most is drawn.
@@ -220,16 +235,11 @@ fn show(
     watch: &mut Option<Watch>,
     look: Look,
     refresh: Duration,
-    signals: SigSet,
+    signals: &Signals,
+    (sender, events): (SyncSender<Event>, Receiver<Event>),
 ) -> anyhow::Result<ExitCode> {
-    let (sender, events) = sync_channel(QUEUE);
-    let stop = Arc::<AtomicBool>::default();
-    let (for_thread, its_stop) = (sender.clone(), Arc::clone(&stop));
-    thread::Builder::new()
-        .name("netwatch-signals".into())
-        .spawn(move || wait_for_signals(&signals, &for_thread, &its_stop))
-        .context("start a thread")?;
     let mut model = Model::new(http.base().to_owned(), terminal::size());
+    signals.take_screen();
     let mut screen = Screen::take().context("take the terminal")?;
     let for_thread = sender.clone();
     thread::Builder::new()
@@ -237,7 +247,7 @@ fn show(
         .spawn(move || read_keys(&for_thread))
         .context("start a thread")?;
     client::start(http, &Updates(sender)).context("start a thread")?;
-    let result = turn(&mut model, &mut screen, watch, look, refresh, &events, &stop);
+    let result = turn(&mut model, &mut screen, watch, look, refresh, &events, signals);
     drop(screen);
     result.map(|()| ExitCode::SUCCESS)
 }
@@ -250,12 +260,12 @@ fn turn(
     look: Look,
     refresh: Duration,
     events: &Receiver<Event>,
-    stop: &AtomicBool,
+    signals: &Signals,
 ) -> anyhow::Result<()> {
     let start = Instant::now();
     // Whoever presses a key waits for nothing; what the daemon tells may wait until it is due.
     let (mut is_due, mut is_asked, mut drawn) = (true, true, start);
-    while !stop.load(Ordering::Relaxed) {
+    while !signals.is_over() {
         let since = drawn.elapsed();
         if is_asked || (is_due && since >= refresh) {
             (is_due, is_asked, drawn) = (false, false, Instant::now());
@@ -344,28 +354,6 @@ fn read_keys(events: &SyncSender<Event>) {
         };
         let is_over = matches!(event, Event::Stop);
         if events.send(event).is_err() || is_over {
-            return;
-        }
-    }
-}
-
-/// Waits for signals. The second one that ends us does so at once, in case the terminal takes nothing any more.
-fn wait_for_signals(signals: &SigSet, events: &SyncSender<Event>, stop: &AtomicBool) {
-    let offer = |event| !matches!(events.try_send(event), Err(TrySendError::Disconnected(_)));
-    loop {
-        let goes_on = match signals.wait() {
-            Ok(Signal::SIGTSTP) => offer(Event::Suspend),
-            Ok(Signal::SIGCONT) => offer(Event::Continue),
-            Ok(signal) if stop.swap(true, Ordering::Relaxed) => {
-                terminal::give_back_modes();
-                let _ = SigSet::from(signal).thread_unblock();
-                let _ = raise(signal);
-                return;
-            }
-            Ok(_) => offer(Event::Stop),
-            Err(_) => return,
-        };
-        if !goes_on {
             return;
         }
     }

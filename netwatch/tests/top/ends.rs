@@ -1,5 +1,8 @@
 //! However it ends, the terminal is as it was.
 
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt as _;
+
 use nix::sys::signal::Signal;
 
 use crate::daemon::Daemon;
@@ -19,6 +22,23 @@ fn keys_and_signals_end_it_and_give_the_terminal_back() {
         pty.signal(signal);
         let (status, _) = pty.ended();
         assert_eq!(status.code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn signals_end_it_before_there_is_a_screen() {
+    // One that never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    for options in [&["top", "--url", &url][..], &["top", "--once", "--url", &url]] {
+        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+            let pty = Pty::run(&mut netwatch(options), 80, 24);
+            let (connection, _) = silent.accept().unwrap();
+            pty.signal(signal);
+            let (status, screen) = pty.ended();
+            assert_eq!(status.signal(), Some(signal as i32), "{options:?} {screen}");
+            drop(connection);
+        }
     }
 }
 
