@@ -47,6 +47,8 @@ pub struct Verdict {
 pub struct Open {
     /// How many there are.
     pub number: u64,
+    /// Whether there are more than that, and nobody has counted how many.
+    pub is_more: bool,
     /// The highest severity among them.
     pub worst: Option<Severity>,
 }
@@ -82,10 +84,12 @@ fn incidents(open: Open) -> Option<String> {
         (0, _) => None,
         (1, Some(worst)) => Some(format!("One incident is open, and it is {worst}")),
         (1, None) => Some("One incident is open".to_owned()),
-        (number, Some(worst)) => {
-            Some(format!("{} incidents are open, the worst is {worst}", figures::grouped(number)))
+        (number, worst) => {
+            let least = if open.is_more { "more than " } else { "" };
+            let worst = worst.map(|worst| format!(", the worst is {worst}")).unwrap_or_default();
+            let text = format!("{least}{} incidents are open{worst}", figures::grouped(number));
+            Some(if open.is_more { text.replacen('m', "M", 1) } else { text })
         }
-        (number, None) => Some(format!("{} incidents are open", figures::grouped(number))),
     }
 }
 

@@ -36,5 +36,5 @@ pub fn verdict(model: &Model) -> (Option<Level>, String) {
 fn open(data: &Data) -> Open {
     let told = data.incidents.iter().filter(|one| one.is_told).count() as u64;
     let number = if data.incidents.len() < LISTED { told } else { told.max(data.open) };
-    Open { number, worst: data.worst() }
+    Open { number, is_more: false, worst: data.worst() }
 }

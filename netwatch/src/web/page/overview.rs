@@ -78,9 +78,9 @@ async fn view(shared: &Shared) -> View {
     let incidents = incidents(shared).await;
     let snapshot = shared.snapshots.borrow().clone();
     let open = match &incidents {
-        Ok(found) => Open { number: found.number, worst: found.worst() },
+        Ok(found) => Open { number: found.number, is_more: found.is_more, worst: found.worst() },
         // The count is known still, with those that are only recorded.
-        Err(_) => Open { number: snapshot.counters.open(), worst: None },
+        Err(_) => Open { number: snapshot.counters.open(), is_more: false, worst: None },
     };
     let mut reasons = reasons(&snapshot, shared.trouble().as_deref());
     // Who cannot say what is open must not say that all is well.

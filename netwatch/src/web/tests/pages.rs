@@ -146,13 +146,13 @@ fn the_first_page_is_small_and_its_parts_are_kept() {
 
 #[test]
 fn all_that_keeps_the_watch_from_being_whole_is_told() {
-    let some = Open { number: 1, worst: Some(Severity::Medium) };
+    let some = Open { number: 1, is_more: false, worst: Some(Severity::Medium) };
     let well = verdict(&healthy(), None, Open::default());
     assert_eq!((well.level, &*well.sentence, well.reasons.len()), (Level::Well, "All is well.", 0));
     let open = verdict(&healthy(), None, some);
     assert_eq!((open.level, &*open.sentence), (Level::Incidents, "One incident is open, and it is medium."));
-    let many = judge(Vec::new(), Open { number: 12_345, worst: Some(Severity::Critical) });
-    assert_eq!(many.sentence, "12,345 incidents are open, the worst is critical.");
+    let many = judge(Vec::new(), Open { number: 12_345, is_more: true, worst: Some(Severity::Critical) });
+    assert_eq!(many.sentence, "More than 12,345 incidents are open, the worst is critical.");
 
     let mut bad = snapshot();
     bad.interfaces[0].mode = None;

@@ -184,8 +184,8 @@ async function load() {
 
 const title = document.title;
 
-function showOpen(number) {
-  const open = find("[data-open]")?.dataset.open ?? number;
+function showOpen() {
+  const open = find("[data-open]")?.dataset.open;
   if (open !== undefined) document.title = Number(open) > 0 ? `(${open}) ${title}` : title;
 }
 
@@ -387,7 +387,7 @@ function connect() {
   on("alert", (alert) => { announce(alert); refresh(); });
   on("acknowledged", refresh);
   on("gap", refresh);
-  on("stats", ({ open }) => { showOpen(open); refresh(); });
+  on("stats", () => refresh());
   on("alive", () => {});
   on("rates", (event) => {
     if (!rates.length) loadRates();
