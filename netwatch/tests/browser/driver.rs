@@ -255,7 +255,7 @@ impl<'a> Browser<'a> {
     #[track_caller]
     pub fn press(&self, key: char) {
         let key = key.to_string();
-        let actions = json!([{ "type": "keyDown", "value": key.clone() }, { "type": "keyUp", "value": key }]);
+        let actions = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);
         self.post("/actions", &json!({ "actions": [{ "type": "key", "id": "keys", "actions": actions }] }));
     }
 

@@ -139,6 +139,8 @@ fn packets_are_looked_at_as_long_as_somebody_follows_them() {
     let own = attached(lab.watched());
     let one = packets_until(&lab, r#""source":"203.0.113.7","dest":"198.51.100.1""#);
     assert_eq!(attached(lab.watched()), own + 3, "those of a live view");
+    // Who looks at packets takes none from the count.
+    netwatch.wait_for_line("scan.vertical");
     let other = packets_until(&lab, r#""class":"syn""#);
     assert_eq!(attached(lab.watched()), own + 3, "all follow the same");
     drop((one, other));
